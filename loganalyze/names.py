@@ -1,0 +1,139 @@
+"""The one table of names: what logs call a metric or a setting -> what it is called here.
+
+`canonical` maps a metric's logged name. A metric that nobody knows keeps its own name.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+METRIC_ALIASES: dict[str, tuple[str, ...]] = {
+    "train/loss": (
+        "loss", "train_loss", "training_loss", "tr_loss", "lm_loss", "total_loss", "loss/train",
+        "train_loss_step", "losses/train", "batch_loss", "epoch_loss", "ce_loss", "nll_loss",
+        "cross_entropy", "train/total_loss", "loss_train", "avg_loss", "mean_loss",
+        "train/train_loss", "train_lm_loss", "train/lm_loss",
+    ),
+    "eval/loss": (
+        "eval_loss", "val_loss", "valid_loss", "validation_loss", "test_loss", "dev_loss",
+        "val/loss", "valid/loss", "validation/loss", "loss/val", "loss/valid", "loss/eval",
+        "loss/validation", "dev/loss", "test/loss", "loss_val", "evaluation_loss",
+        "validation/epoch_loss", "val/epoch_loss", "losses/val",
+    ),
+    "train/grad_norm": (
+        "grad_norm", "gradient_norm", "gnorm", "grad-norm", "total_norm", "grad_norm/total",
+        "train/gradient_norm", "grad_2.0_norm_total", "gradnorm", "global_grad_norm",
+        "train/global_grad_norm", "norm",
+    ),
+    "train/learning_rate": (
+        "learning_rate", "lr", "learning-rate", "lr-adam", "lr-adamw", "lr-sgd", "train/lr",
+        "lr/group0", "lr/pg0", "base_lr", "lr_0", "optimizer/lr", "epoch_learning_rate",
+    ),
+    "train/loss_scale": (
+        "loss_scale", "loss-scale", "train/loss-scale", "grad_scale", "amp_scale", "scale",
+    ),
+    "train/accuracy": (
+        "accuracy", "acc", "train_accuracy", "train_acc", "train/acc", "accuracy/train",
+        "epoch_accuracy", "training_accuracy", "acc/train",
+    ),
+    "eval/accuracy": (
+        "eval_accuracy", "val_accuracy", "val_acc", "valid_acc", "valid_accuracy",
+        "validation_accuracy", "val/accuracy", "val/acc", "test_accuracy", "test_acc",
+        "accuracy/val", "validation/epoch_accuracy", "eval/acc", "dev_acc", "acc/val",
+    ),
+    "perf/samples_per_second": (
+        "train_samples_per_second", "samples_per_second", "samples/s", "samples/sec",
+        "train/samples_per_second", "examples/s", "img/s", "imgs/s", "ips",
+    ),
+    "perf/tokens_per_second": (
+        "tokens_per_second", "tokens/s", "tok/s", "tok/sec", "tokens_per_sec", "tps",
+        "train_tokens_per_second", "tokens/sec", "throughput/tokens_per_sec",
+    ),
+    "perf/step_seconds": (
+        "step_time", "iter_time", "time_per_step", "sec/step", "s/it", "batch_time", "dt",
+        "train/step_time", "step_seconds",
+    ),
+    "perf/data_seconds": ("data_time", "train/data_time", "data_seconds"),
+    "gpu/memory_allocated": (
+        "gpu_mem", "max_mem", "memory", "gpu_memory", "memory_allocated", "gpu/memory_allocated_gb",
+        "mem", "gpu/mem_allocated", "max_memory_allocated",
+    ),
+    "gpu/memory_reserved": ("memory_reserved", "gpu/memory_reserved_gb", "reserved"),
+    "host/memory_rss": ("rss", "host_memory", "cpu_mem", "memory_rss"),
+}
+
+CONFIG_ALIASES: dict[str, tuple[str, ...]] = {
+    "learning_rate": ("lr", "max_lr", "base_lr", "peak_lr", "init_lr", "lr0"),
+    "num_classes": ("num_labels", "n_classes", "classes", "nc", "n_class", "num_class"),
+    "vocab_size": ("n_vocab", "vocabulary_size", "padded_vocab_size"),
+    "max_grad_norm": (
+        "gradient_clipping", "grad_clip", "clip_grad", "gradient_clip_val", "clip_grad_norm",
+        "clip_norm", "clipnorm", "grad_norm_clip", "max_norm", "gradient_clip",
+    ),
+    "warmup_ratio": ("warmup_proportion", "warmup_fraction", "warmup_frac"),
+    "warmup_steps": (
+        "num_warmup_steps", "warmup_iters", "warmup_iterations", "warmup_updates", "lr_warmup_iters",
+        "warmup_num_steps", "n_warmup_steps",
+    ),
+    "lr_scheduler_type": ("lr_scheduler", "scheduler", "lr_schedule", "lr_decay_style"),
+    "max_steps": (
+        "total_steps", "max_iters", "num_training_steps", "train_iters", "max_iterations",
+        "total_iterations", "num_iterations", "num_train_steps", "max_update", "train_steps",
+        "num_steps", "n_steps",
+    ),
+    "num_train_epochs": ("epochs", "num_epochs", "max_epochs", "n_epochs", "max_epoch"),
+    "gradient_accumulation_steps": (
+        "grad_accum", "accumulate_grad_batches", "grad_accum_steps", "accumulation_steps",
+        "gradient_accumulation", "grad_accumulation_steps", "accum_steps", "update_freq",
+    ),
+    "train_batch_size": (
+        "per_device_train_batch_size", "batch_size", "micro_batch_size", "bs", "device_batch_size",
+        "batch", "train_micro_batch_size_per_gpu", "per_gpu_train_batch_size",
+    ),
+    "fp16": ("use_fp16", "use_half"),
+    "bf16": ("use_bf16", "bfloat16"),
+    "mixed_precision": ("precision", "dtype", "torch_dtype", "amp_dtype", "amp"),
+    "logging_steps": ("log_interval", "log_every", "log_every_n_steps", "logging_interval"),
+    "weight_decay": ("wd",),
+    "model_type": (),
+    "problem_type": (),
+    "task": ("task_type", "task_name", "objective"),
+    "loss": ("loss_fn", "criterion", "loss_function", "loss_type"),
+    "label_smoothing_factor": ("label_smoothing", "smoothing"),
+    "logging_nan_inf_filter": (),
+}
+
+# Prefixes that only say who wrote the name, not what it is.
+_WRITER_PREFIXES = ("metrics/", "scalars/", "scalar/", "monitor/")
+_EVAL_PREFIX = re.compile(r"^(eval|val|valid|validation|test|dev)[/_]")
+
+
+def fold(name: str) -> str:
+    """Return `name` in the spelling that the alias table is matched in."""
+    folded = re.sub(r"[\s]+", "_", name.strip().lower().replace("-", "_"))
+    for prefix in _WRITER_PREFIXES:
+        folded = folded.removeprefix(prefix)
+    return folded
+
+
+_CANONICAL = {
+    fold(alias): canonical
+    for canonical, aliases in METRIC_ALIASES.items()
+    for alias in (canonical, *aliases)
+}
+
+
+@lru_cache(maxsize=65_536)
+def canonical(name: str) -> str:
+    """Return the canonical metric name for a logged one.
+
+    Unknown names keep their own, except that the evaluation prefixes of the common trainers are
+    made one: ``eval_f1``, ``val/f1`` and ``valid_f1`` are all ``eval/f1``.
+    """
+    folded = fold(name)
+    if folded in _CANONICAL:
+        return _CANONICAL[folded]
+    if _EVAL_PREFIX.match(folded):
+        return "eval/" + _EVAL_PREFIX.sub("", folded, count=1)
+    return name.strip()

@@ -1,0 +1,359 @@
+"""The `Run`: everything that was read from one training run, before any judgement.
+
+`Run.metrics` is one tidy DataFrame with a row per logged number. `Run.series` is the view that
+detectors work on: one source per metric, superseded restarts dropped, sorted by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from loganalyze.names import CONFIG_ALIASES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    FloatArray: TypeAlias = NDArray[np.float64]
+    IntArray: TypeAlias = NDArray[np.int64]
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+METRIC_COLUMNS = (
+    "metric",  # category: canonical name
+    "step",  # int64: optimizer step, or -1 where the log gives none
+    "epoch",  # float64: NaN where unknown
+    "time",  # float64: UNIX seconds, UTC; NaN where unknown
+    "value",  # float64: NaN and +-Inf are values and are kept
+    "segment",  # int64: 0 for the first start, +1 per restart
+    "source",  # category: path of the file, relative to the run directory
+    "row",  # int64: 1-based line or record number in that source
+    "name",  # category: the metric's name as logged
+)
+
+
+class Status(StrEnum):
+    """How a run ended, as far as its log tells."""
+
+    COMPLETED = "completed"
+    CRASHED = "crashed"
+    TRUNCATED = "truncated"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+
+
+class EventKind(StrEnum):
+    """The typed things that happen in a log beside its numbers."""
+
+    TRACEBACK = "traceback"
+    OOM_GPU = "oom-gpu"
+    OOM_HOST = "oom-host"
+    NCCL_TIMEOUT = "nccl-timeout"
+    SIGNAL = "signal"
+    LOSS_SCALE = "loss-scale"
+    SKIPPED_STEP = "skipped-step"
+    CHECKPOINT = "checkpoint"
+    EPOCH_END = "epoch-end"
+    RESUME = "resume"
+    HINT = "hint"
+    TRAIN_END = "train-end"
+
+
+FATAL = frozenset(
+    {
+        EventKind.TRACEBACK,
+        EventKind.OOM_GPU,
+        EventKind.OOM_HOST,
+        EventKind.NCCL_TIMEOUT,
+        EventKind.SIGNAL,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A place in a source that a person can open: ``train.log:1234``."""
+
+    source: str
+    row: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.row is None else f"{self.source}:{self.row}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a source that could not be read; the rest of it was.
+
+    ``lossy`` is False for a remark that cost no data (for example: steps had to be counted).
+    """
+
+    text: str
+    row: int | None = None
+    lossy: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigValue:
+    """A hyper-parameter and the place it was read from."""
+
+    value: Scalar
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A typed thing that happened, from text.
+
+    ``step`` is the last step logged before it. ``data`` holds what was parsed: for a traceback
+    ``exception``, ``message``, ``frame``; for an out-of-memory error sizes in bytes
+    (``tried``, ``allocated``, ``reserved``, ``free``, ``capacity``); for a loss scale ``scale``.
+    """
+
+    kind: EventKind
+    text: str
+    where: Where
+    step: int | None = None
+    time: float | None = None
+    data: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file (or store) that was read."""
+
+    path: str
+    format: str
+    rows: int
+    metrics: tuple[str, ...] = ()
+    first_step: int | None = None
+    last_step: int | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric, ready for analysis: sorted by step, one source, superseded points dropped.
+
+    All arrays have the same length ``n``; ``value`` may hold NaN and infinities.
+    """
+
+    metric: str
+    source: str
+    step: IntArray
+    value: FloatArray
+    epoch: FloatArray
+    time: FloatArray
+    row: IntArray
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def where(self, index: int) -> Where:
+        """Return the place in the source of the point at `index`."""
+        return Where(self.source, int(self.row[index]))
+
+    def finite(self) -> Series:
+        """Return the points whose value is finite."""
+        import numpy as np
+
+        return self.take(np.isfinite(self.value))
+
+    def take(self, keep: NDArray[np.bool_] | IntArray | slice) -> Series:
+        """Return the points selected by a mask, an index array or a slice."""
+        return Series(
+            self.metric,
+            self.source,
+            self.step[keep],
+            self.value[keep],
+            self.epoch[keep],
+            self.time[keep],
+            self.row[keep],
+        )
+
+    def value_at(self, step: int) -> float | None:
+        """Return the value logged last at or before `step`, or None where there is none."""
+        import numpy as np
+
+        index = int(np.searchsorted(self.step, step, side="right")) - 1
+        return float(self.value[index]) if index >= 0 else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything read from one training run.
+
+    Attributes
+    ----------
+    metrics
+        Tidy DataFrame with the columns of `METRIC_COLUMNS`.
+    preferred
+        Canonical metric name -> the source that analysis uses for it.
+    others
+        Names of further runs found at the same path, newest first.
+    """
+
+    name: str
+    path: str
+    metrics: pd.DataFrame
+    framework: str = "unknown"
+    status: Status = Status.UNKNOWN
+    planned_steps: int | None = None
+    planned_epochs: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    config: Mapping[str, ConfigValue] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    sources: tuple[Source, ...] = ()
+    preferred: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    _cache: dict[str, Series] = field(default_factory=dict, repr=False, compare=False)
+
+    def series(self, metric: str) -> Series:
+        """Return `metric` (a canonical name) for analysis; empty where it was not logged.
+
+        A restart supersedes what earlier segments logged at or after its first step; points
+        without a step are left out; of several points at one step the last one counts.
+        """
+        if metric not in self._cache:
+            self._cache[metric] = _select(self.metrics, metric, self.preferred.get(metric))
+        return self._cache[metric]
+
+    def has(self, metric: str) -> bool:
+        """Tell whether any point of `metric` has a step."""
+        return len(self.series(metric)) > 0
+
+    def setting(self, key: str) -> ConfigValue | None:
+        """Return the hyper-parameter called `key` here, under whatever name it was logged."""
+        folded = self._folded_config()
+        for name in (key, *CONFIG_ALIASES.get(key, ())):
+            if name in folded:
+                return folded[name]
+        return None
+
+    def number(self, key: str) -> float | None:
+        """Return the hyper-parameter `key` as a float, or None where it is absent or no number."""
+        found = self.setting(key)
+        if found is None or isinstance(found.value, bool) or found.value is None:
+            return None
+        try:
+            return float(found.value)
+        except ValueError:
+            return None
+
+    def flag(self, key: str) -> bool | None:
+        """Return the hyper-parameter `key` as a truth value, or None where it is absent."""
+        found = self.setting(key)
+        if found is None or found.value is None:
+            return None
+        return str(found.value).strip().lower() in {"1", "1.0", "true", "yes", "on"}
+
+    def events_of(self, *kinds: EventKind) -> tuple[Event, ...]:
+        """Return the events of the given kinds, in the order they happened."""
+        return tuple(event for event in self.events if event.kind in kinds)
+
+    @property
+    def first_step(self) -> int | None:
+        """First step of any metric."""
+        steps = self.metrics["step"]
+        steps = steps[steps >= 0]
+        return int(steps.min()) if len(steps) else None
+
+    @property
+    def last_step(self) -> int | None:
+        """Last step of any metric."""
+        steps = self.metrics["step"]
+        steps = steps[steps >= 0]
+        return int(steps.max()) if len(steps) else None
+
+    def with_config(self, given: Mapping[str, Scalar], where: str) -> Run:
+        """Return this run with the settings in `given` put over those that were read."""
+        from dataclasses import replace
+
+        told = {key: ConfigValue(value, where) for key, value in given.items()}
+        return replace(self, config=MappingProxyType({**self.config, **told}))
+
+    def _folded_config(self) -> dict[str, ConfigValue]:
+        """Map each config key, whole and by its last part, to its value; whole keys win."""
+        folded: dict[str, ConfigValue] = {}
+        for key, value in self.config.items():
+            folded.setdefault(key.lower().replace("-", "_").rsplit(".", 1)[-1], value)
+        for key, value in self.config.items():
+            folded[key.lower().replace("-", "_")] = value
+        return folded
+
+
+def _select(metrics: pd.DataFrame, metric: str, source: str | None) -> Series:
+    import numpy as np
+
+    rows = metrics[(metrics["metric"] == metric) & (metrics["step"] >= 0)]
+    if source is not None:
+        rows = rows[rows["source"] == source]
+    step = rows["step"].to_numpy(np.int64)
+    segment = rows["segment"].to_numpy(np.int64)
+    keep = np.ones(len(step), dtype=bool)
+    # A later start wins over everything an earlier one logged from that step on.
+    for number in np.unique(segment)[1:]:
+        first = step[segment == number].min()
+        keep &= (segment >= number) | (step < first)
+    order = np.flatnonzero(keep)
+    order = order[np.argsort(step[order], kind="stable")]
+    last = np.r_[step[order][1:] != step[order][:-1], True] if len(order) else order.astype(bool)
+    order = order[last]
+    return Series(
+        metric=metric,
+        source=source or (str(rows["source"].iloc[0]) if len(rows) else ""),
+        step=step[order],
+        value=rows["value"].to_numpy(np.float64)[order],
+        epoch=rows["epoch"].to_numpy(np.float64)[order],
+        time=rows["time"].to_numpy(np.float64)[order],
+        row=rows["row"].to_numpy(np.int64)[order],
+    )
+
+
+def empty_metrics() -> pd.DataFrame:
+    """Return a metrics DataFrame without rows, with the right columns and types."""
+    return metrics_frame({})
+
+
+def metrics_frame(columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
+    """Build a metrics DataFrame from columns; those missing get their neutral value.
+
+    Needed are ``metric``, ``step`` and ``value``; ``name`` defaults to ``metric``.
+    """
+    import numpy as np
+    import pandas as pd
+
+    n = len(columns.get("value", ()))
+    neutral: dict[str, object] = {
+        "metric": (),
+        "step": (),
+        "value": (),
+        "epoch": np.full(n, np.nan),
+        "time": np.full(n, np.nan),
+        "segment": np.zeros(n, np.int64),
+        "source": np.full(n, "", dtype=object),
+        "row": np.arange(1, n + 1),
+        "name": columns.get("metric", ()),
+    }
+    kinds = {
+        "step": "int64",
+        "epoch": "float64",
+        "time": "float64",
+        "value": "float64",
+        "segment": "int64",
+        "row": "int64",
+    }
+    frame = {}
+    for column in METRIC_COLUMNS:
+        data = columns.get(column, neutral[column])
+        kind = kinds.get(column, "category")
+        frame[column] = pd.Series(data, dtype="object").astype(kind) if kind == "category" else (
+            pd.Series(np.asarray(data, dtype=kind))
+        )
+    return pd.DataFrame(frame)
