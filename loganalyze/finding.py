@@ -117,6 +117,7 @@ class Cause:
     clues: tuple[Clue, ...]
     fix: tuple[str, ...]
     probe: str
+    confirm: str = ""
 
     @property
     def evidence_for(self) -> tuple[Clue, ...]:

@@ -353,7 +353,9 @@ def metrics_frame(columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
     for column in METRIC_COLUMNS:
         data = columns.get(column, neutral[column])
         kind = kinds.get(column, "category")
-        frame[column] = pd.Series(data, dtype="object").astype(kind) if kind == "category" else (
-            pd.Series(np.asarray(data, dtype=kind))
+        frame[column] = (
+            pd.Series(data, dtype="object").astype(kind)
+            if kind == "category"
+            else (pd.Series(np.asarray(data, dtype=kind)))
         )
     return pd.DataFrame(frame)

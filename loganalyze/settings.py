@@ -83,7 +83,7 @@ def _cast(key: str, value: Any, default: Any) -> Any:
         if isinstance(default, bool):
             text = str(value).strip().lower()
             if text not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
-                raise ValueError(text)  # noqa: TRY301 - one place words the error
+                raise ValueError(text)
             return text in {"true", "1", "yes", "on"}
         return type(default)(value)
     except (TypeError, ValueError):

@@ -36,7 +36,8 @@ def make_run(
     fields = {
         key: curves.pop(key)
         for key in list(curves)
-        if key in {"planned_steps", "planned_epochs", "status", "framework", "name", "started", "ended"}
+        if key
+        in {"planned_steps", "planned_epochs", "status", "framework", "name", "started", "ended"}
     }
     frames = []
     for name, values in curves.items():

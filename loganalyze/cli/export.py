@@ -1,0 +1,66 @@
+"""``loganalyze export``: the unified metrics as a file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from loganalyze.cli.options import run_argument, write_output
+from loganalyze.errors import UsageError
+from loganalyze.run import METRIC_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CSV_MARK = ",".join(METRIC_COLUMNS).encode()
+JSONL_MARK = b'{"metric":'
+PARQUET_MARK = b"PAR1"
+
+
+@click.command("export", epilog="Example: loganalyze export runs/my-run -o metrics.parquet")
+@run_argument
+@click.option("-o", "--output", required=True, metavar="FILE.parquet|csv|jsonl",
+              help="Where to write; the ending names the format.")  # fmt: skip
+@click.option("--run", metavar="NAME", help="Which run, where the path holds several.")
+@click.option("--force", is_flag=True, help="Overwrite a file that loganalyze did not write.")
+@click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
+def command(path: str, output: str, run: str | None, force: bool, debug: bool) -> int:
+    """Write every number that was read from RUN, one row each."""
+    from loganalyze.ingest import load
+
+    ending = Path(output).suffix.lower()
+    if ending not in _WRITERS:
+        raise UsageError(f"{output}: the file name must end in {', '.join(_WRITERS)}")
+    content = _WRITERS[ending](load(path, run=run).metrics)
+    write_output(output, content, force=force, is_ours=_MARKS[ending], run=path)
+    return 0
+
+
+def _parquet(metrics: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    metrics.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _csv(metrics: pd.DataFrame) -> bytes:
+    return metrics.to_csv(index=False, na_rep="NaN", lineterminator="\n").encode("utf-8")
+
+
+def _jsonl(metrics: pd.DataFrame) -> bytes:
+    import orjson
+
+    from loganalyze.report.json import plain
+
+    rows = metrics.astype({"metric": str, "source": str, "name": str}).to_dict("records")
+    return b"".join(orjson.dumps(plain(row)) + b"\n" for row in rows)
+
+
+_WRITERS = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
+_MARKS = {
+    ".parquet": lambda head: head.startswith(PARQUET_MARK),
+    ".csv": lambda head: head.startswith(CSV_MARK),
+    ".jsonl": lambda head: head.startswith(JSONL_MARK),
+}

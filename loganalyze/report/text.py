@@ -1,0 +1,207 @@
+"""The diagnosis for a terminal: verdict, causes and findings in about 24 lines."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from loganalyze.finding import Level, Outcome, Severity
+from loganalyze.report.redact import redact, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loganalyze.finding import Cause, Diagnosis, Finding
+    from loganalyze.run import Run
+
+SHAPES = {
+    Severity.CRITICAL: ("▲", "x"),
+    Severity.WARNING: ("■", "!"),
+    Severity.INFO: ("●", "-"),
+}
+LEVEL_SHAPES = {
+    Level.CRITICAL: ("▲", "x"),
+    Level.WARNING: ("■", "!"),
+    Level.HEALTHY: ("●", "ok"),
+    Level.INSUFFICIENT: ("◆", "?"),
+}
+STYLES = {
+    "critical": "\x1b[1;31m",
+    "warning": "\x1b[1;33m",
+    "info": "\x1b[36m",
+    "healthy": "\x1b[1;32m",
+    "insufficient": "\x1b[1;36m",
+    "bold": "\x1b[1m",
+    "faint": "\x1b[2m",
+}
+RESET = "\x1b[0m"
+CAUSES_SHOWN = 3
+FINDINGS_SHOWN = 8
+CLUES_SHOWN = 2
+
+
+class Page:
+    """Lines of text for a given width, with or without colour and Unicode."""
+
+    def __init__(self, *, width: int, color: bool, unicode: bool) -> None:
+        self.width = max(width, 40)
+        self.color = color
+        self.unicode = unicode
+        self.lines: list[str] = []
+
+    def style(self, text: str, name: str) -> str:
+        """Return `text` in a colour, or as it is where colour is off."""
+        return f"{STYLES[name]}{text}{RESET}" if self.color else text
+
+    def shape(self, shapes: tuple[str, str]) -> str:
+        """Return the Unicode or the ASCII form of a severity mark."""
+        return shapes[0] if self.unicode else shapes[1]
+
+    def put(self, text: str, *, indent: str = "", hang: str = "", style: str = "") -> None:
+        """Add `text`, wrapped; long words (paths, settings) are never cut."""
+        wrapped = textwrap.wrap(
+            visible(text),
+            self.width,
+            initial_indent=indent,
+            subsequent_indent=hang or indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in wrapped or [""]:
+            line = line if self.unicode else line.encode("ascii", "replace").decode()
+            self.lines.append(self.style(line, style) if style else line)
+
+    def gap(self) -> None:
+        """Add an empty line, unless there is one."""
+        if self.lines and self.lines[-1]:
+            self.lines.append("")
+
+
+def render(
+    diagnosis: Diagnosis,
+    *,
+    width: int = 80,
+    color: bool = False,
+    unicode: bool = True,
+    verbose: bool = False,
+    quiet: bool = False,
+) -> str:
+    """Return the diagnosis as text; `quiet` gives the verdict only, `verbose` everything."""
+    page = Page(width=width, color=color, unicode=unicode)
+    _verdict(page, diagnosis)
+    if not quiet:
+        _causes(page, diagnosis, verbose=verbose)
+        _findings(page, diagnosis, verbose=verbose)
+        _checks(page, diagnosis, verbose=verbose)
+    return "\n".join(page.lines).rstrip() + "\n"
+
+
+def describe(run: Run) -> str:
+    """Return the one line that says which run this is and how far it got."""
+    parts = [run.name]
+    if run.framework != "unknown":
+        parts.append(run.framework)
+    if run.last_step is not None:
+        planned = f" of {run.planned_steps:,}" if run.planned_steps else ""
+        parts.append(f"steps {run.first_step:,} to {run.last_step:,}{planned}")
+    if run.status.value != "unknown":
+        parts.append(run.status.value)
+    return ", ".join(parts)
+
+
+def _verdict(page: Page, diagnosis: Diagnosis) -> None:
+    level = diagnosis.verdict.level
+    mark = f"{page.shape(LEVEL_SHAPES[level])} {level.value.upper()}"
+    page.put(f"{mark}  {redact(diagnosis.verdict.headline)}", hang="  ", style=level.value)
+    page.put(describe(diagnosis.run), indent="  ", style="faint")
+
+
+def _causes(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    if not diagnosis.causes:
+        return
+    page.gap()
+    page.put("Most likely causes", style="bold")
+    shown = diagnosis.causes if verbose else diagnosis.causes[:CAUSES_SHOWN]
+    for rank, cause in enumerate(shown):
+        page.put(f"{cause.probability:4.0%}  {cause.title} ({cause.id})", hang=" " * 6)
+        for line in _clues(cause, verbose=verbose, first=rank == 0):
+            page.put(line, indent=" " * 6, hang=" " * 8)
+        if cause.fix and (verbose or rank == 0):
+            page.put(f"fix: {redact(cause.fix[0])}", indent=" " * 6, hang=" " * 11)
+            for line in cause.fix[1:] if verbose else ():
+                page.put(redact(line), indent=" " * 11)
+        if cause.confirm and (verbose or rank == 0):
+            page.put(f"confirm: {cause.confirm}", indent=" " * 6, hang=" " * 15)
+    hidden = diagnosis.causes[len(shown) :]
+    if hidden:
+        rest = ", ".join(f"{cause.id} {cause.probability:.0%}" for cause in hidden)
+        page.put(f"then {rest}", indent=" " * 6, style="faint")
+
+
+def _clues(cause: Cause, *, verbose: bool, first: bool) -> Iterator[str]:
+    limit = None if verbose else (CLUES_SHOWN if first else 1)
+    for clue in cause.evidence_for[:limit]:
+        yield f"+ {redact(clue.text)}"
+    for clue in cause.evidence_against[: None if verbose else 1]:
+        yield f"- {redact(clue.text)}"
+
+
+def _findings(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    if not diagnosis.findings:
+        return
+    page.gap()
+    page.put("Findings", style="bold")
+    shown = diagnosis.findings if verbose else diagnosis.findings[:FINDINGS_SHOWN]
+    for finding in shown:
+        _finding(page, finding, verbose=verbose)
+    if len(diagnosis.findings) > len(shown):
+        page.put(
+            f"and {len(diagnosis.findings) - len(shown)} more: --verbose shows them", indent="  "
+        )
+
+
+def _finding(page: Page, finding: Finding, *, verbose: bool) -> None:
+    mark = page.style(page.shape(SHAPES[finding.severity]), finding.severity.value)
+    steps = f"  steps {finding.steps[0]:,} to {finding.steps[1]:,}" if finding.steps else ""
+    where = f"  {visible(str(finding.where[0]))}" if finding.where else ""
+    page.lines.append(f"{mark} {page.style(finding.id, 'bold')}{steps}{where}")
+    page.put(redact(finding.summary), indent="  ")
+    if not verbose:
+        return
+    for name, value in finding.evidence.items():
+        shown = redact(value) if isinstance(value, str) else f"{value:.6g}"
+        page.put(f"{name} = {shown}", indent="    ", hang="      ")
+    for line in finding.fix:
+        page.put(f"fix: {redact(line)}", indent="    ", hang="         ")
+
+
+def _checks(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    page.gap()
+    count = Counter(check.outcome for check in diagnosis.checks)
+    parts = [
+        f"{count[Outcome.FOUND]} found something",
+        f"{count[Outcome.PASSED]} passed",
+        f"{count[Outcome.NOT_APPLICABLE]} not applicable",
+    ]
+    if count[Outcome.ERROR]:
+        parts.append(f"{count[Outcome.ERROR]} could not run")
+    page.put(f"{len(diagnosis.checks)} checks: {', '.join(parts)}", style="faint")
+    for check in diagnosis.checks if verbose else ():
+        if check.outcome is Outcome.PASSED:
+            page.put(f"passed          {check.id}: {check.title}", indent="  ", hang=" " * 18)
+        elif check.outcome is not Outcome.FOUND:
+            page.put(
+                f"{check.outcome.value:<15} {check.id}: {redact(check.reason)}",
+                indent="  ",
+                hang=" " * 18,
+            )
+    for check in () if verbose else diagnosis.checks:
+        if check.outcome is Outcome.ERROR:
+            page.put(f"could not run {check.id}: {redact(check.reason)}", indent="  ")
+    others = diagnosis.run.others
+    if others:
+        listed = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        page.put(
+            f"{len(others)} more runs are here ({listed}); pick one with --run NAME", style="faint"
+        )
