@@ -138,25 +138,26 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric, ready for analysis: sorted by step, one source, superseded points dropped.
+    """One metric, ready for analysis: sorted by step, one family of sources, superseded points dropped.
 
     All arrays have the same length ``n``; ``value`` may hold NaN and infinities.
     """
 
     metric: str
-    source: str
+    sources: tuple[str, ...]
     step: IntArray
     value: FloatArray
     epoch: FloatArray
     time: FloatArray
     row: IntArray
+    origin: IntArray  # index into `sources`, per point
 
     def __len__(self) -> int:
         return len(self.step)
 
     def where(self, index: int) -> Where:
-        """Return the place in the source of the point at `index`."""
-        return Where(self.source, int(self.row[index]))
+        """Return the place in its source of the point at `index`."""
+        return Where(self.sources[int(self.origin[index])], int(self.row[index]))
 
     def finite(self) -> Series:
         """Return the points whose value is finite."""
@@ -168,12 +169,13 @@ class Series:
         """Return the points selected by a mask, an index array or a slice."""
         return Series(
             self.metric,
-            self.source,
+            self.sources,
             self.step[keep],
             self.value[keep],
             self.epoch[keep],
             self.time[keep],
             self.row[keep],
+            self.origin[keep],
         )
 
     def value_at(self, step: int) -> float | None:
@@ -193,7 +195,8 @@ class Run:
     metrics
         Tidy DataFrame with the columns of `METRIC_COLUMNS`.
     preferred
-        Canonical metric name -> the source that analysis uses for it.
+        Canonical metric name -> the sources that analysis uses for it: files of one format
+        that continue each other.
     others
         Names of further runs found at the same path, newest first.
     """
@@ -210,7 +213,7 @@ class Run:
     config: Mapping[str, ConfigValue] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     sources: tuple[Source, ...] = ()
-    preferred: Mapping[str, str] = field(default_factory=dict)
+    preferred: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     _cache: dict[str, Series] = field(default_factory=dict, repr=False, compare=False)
 
@@ -288,12 +291,13 @@ class Run:
         return folded
 
 
-def _select(metrics: pd.DataFrame, metric: str, source: str | None) -> Series:
+def _select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None) -> Series:
     import numpy as np
 
-    rows = metrics[(metrics["metric"] == metric) & (metrics["step"] >= 0)]
-    if source is not None:
-        rows = rows[rows["source"] == source]
+    chosen = ((metrics["metric"] == metric) & (metrics["step"] >= 0)).to_numpy()
+    if sources is not None:
+        chosen = chosen & metrics["source"].isin(sources).to_numpy()
+    rows = metrics[chosen]
     step = rows["step"].to_numpy(np.int64)
     segment = rows["segment"].to_numpy(np.int64)
     keep = np.ones(len(step), dtype=bool)
@@ -305,14 +309,16 @@ def _select(metrics: pd.DataFrame, metric: str, source: str | None) -> Series:
     order = order[np.argsort(step[order], kind="stable")]
     last = np.r_[step[order][1:] != step[order][:-1], True] if len(order) else order.astype(bool)
     order = order[last]
+    origin = rows["source"].cat.codes.to_numpy(np.int64)[order]
     return Series(
         metric=metric,
-        source=source or (str(rows["source"].iloc[0]) if len(rows) else ""),
+        sources=tuple(str(name) for name in metrics["source"].cat.categories),
         step=step[order],
         value=rows["value"].to_numpy(np.float64)[order],
         epoch=rows["epoch"].to_numpy(np.float64)[order],
         time=rows["time"].to_numpy(np.float64)[order],
         row=rows["row"].to_numpy(np.int64)[order],
+        origin=origin,
     )
 
 

@@ -69,6 +69,6 @@ def make_run(
         config={key: ConfigValue(value, "test") for key, value in (config or {}).items()},
         events=tuple(events),
         sources=tuple(sources or (Source("train.log", "text", len(metrics)),)),
-        preferred={str(metric): "train.log" for metric in metrics["metric"].unique()},
+        preferred={str(metric): ("train.log",) for metric in metrics["metric"].unique()},
         **fields,
     )

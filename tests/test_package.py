@@ -51,7 +51,7 @@ def test_the_installed_wheel_makes_a_report_away_from_the_checkout(
     work = tmp_path / "elsewhere"
     work.mkdir()
     sample = ROOT / "sample_logs" / "report-280-classes"
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: PLW1510 - the exit status is asserted below
         [str(python), "-m", "loganalyze", "report", str(sample), "-o", "out.html"],
         cwd=work,
         capture_output=True,

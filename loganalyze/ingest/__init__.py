@@ -1,0 +1,125 @@
+"""Reading: a path becomes a `Run`.
+
+`load` finds what a directory holds (`discover`), lets each ingester read what it claims, sorts the
+resulting tables into runs and merges each run's tables into one (`merge`).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loganalyze.errors import NothingReadable, UsageError
+from loganalyze.ingest import config_file, hf_trainer, mlflow, stdout, tensorboard
+from loganalyze.ingest.ingester import Ingester, Table
+
+if TYPE_CHECKING:
+    from loganalyze.run import Run, Scalar
+
+# Most specific first: the first one that claims a path reads it.
+INGESTERS: tuple[Ingester, ...] = (
+    hf_trainer.INGESTER,
+    tensorboard.INGESTER,
+    mlflow.FILE_STORE,
+    mlflow.DATABASE,
+    config_file.INGESTER,
+    stdout.INGESTER,
+)
+
+STANDARD_INPUT = "-"
+
+
+@cache
+def ingesters() -> tuple[Ingester, ...]:
+    """Return the ingesters of this package and those that others add (``loganalyze.ingesters``)."""
+    from importlib.metadata import entry_points
+
+    added = entry_points(group="loganalyze.ingesters")
+    return (*INGESTERS, *(entry.load() for entry in added))
+
+
+def load(
+    path: str | Path, *, run: str | None = None, given: Mapping[str, Scalar] | None = None
+) -> Run:
+    """Read the training run at `path`.
+
+    Parameters
+    ----------
+    path
+        A directory, one file, or ``"-"`` for standard input.
+    run
+        Which run, where the path holds several (a name from `Run.others`); the newest otherwise.
+    given
+        Settings of the run that its log lacks, such as ``{"num_classes": 280}``.
+
+    Raises
+    ------
+    NothingReadable
+        If there is no training log at `path`.
+    UsageError
+        If no run is called `run`.
+    """
+    runs = load_all(path)
+    chosen = _pick(runs, run)
+    return chosen.with_config(given, "given") if given else chosen
+
+
+def load_all(path: str | Path) -> list[Run]:
+    """Read every run at `path`, newest first; each lists the others.
+
+    Raises
+    ------
+    NothingReadable
+        If there is no training log at `path`.
+    """
+    if str(path) == STANDARD_INPUT:
+        return _load_standard_input()
+    from loganalyze.ingest.discover import discover
+    from loganalyze.ingest.merge import merge_runs
+
+    root = Path(path)
+    if not root.exists():
+        raise NothingReadable(f"{path} does not exist")
+    found = discover(root, ingesters())
+    runs = merge_runs(found.tables, root, str(path))
+    if not any(len(run.metrics) or run.events for run in runs):
+        raise NothingReadable(_nothing(path, found.tables, found.names))
+    return runs
+
+
+def _load_standard_input() -> list[Run]:
+    from loganalyze.ingest.merge import merge_runs
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stdin.log"
+        path.write_bytes(sys.stdin.buffer.read())
+        tables = list(stdout.INGESTER.read(path, path))
+        runs = merge_runs(tables, path, STANDARD_INPUT)
+    if not any(len(run.metrics) or run.events for run in runs):
+        raise NothingReadable("nothing readable on standard input: no line holds a metric")
+    return runs
+
+
+def _pick(runs: list[Run], name: str | None) -> Run:
+    if name is None:
+        return runs[0]
+    for run in runs:
+        if run.name == name:
+            return run
+    names = ", ".join(run.name for run in runs)
+    raise UsageError(f"no run is called {name!r}; there are: {names}")
+
+
+def _nothing(path: str | Path, tables: list[Table], names: list[str]) -> str:
+    problems = [f"{table.source}: {problem.text}" for table in tables for problem in table.problems]
+    if problems:
+        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        return f"nothing readable in {path}: {'; '.join(problems[:3])}{more}"
+    seen = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    files = f"{len(names)} files seen: {seen}" if names else "it is empty"
+    formats = "trainer_state.json, TensorBoard event files, MLflow stores, logs of stdout"
+    return f"nothing readable in {path} ({files}). Formats: {formats}"

@@ -1,0 +1,403 @@
+"""From tables to runs: which tables belong together, and how their numbers become one frame.
+
+Every row is kept. Files of one format that continue each other are one *family*; a restart inside a
+family becomes a new segment. For each metric the finest family is preferred for analysis.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from loganalyze.ingest.ingester import Facts, Table
+from loganalyze.run import (
+    FATAL,
+    ConfigValue,
+    Event,
+    EventKind,
+    Run,
+    Source,
+    Status,
+    empty_metrics,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+
+# Which format's word counts when they say the same number of things, and whose facts win.
+RANK = ("hf-trainer-state", "tfevents", "mlflow", "mlflow-sqlite", "text")
+AGREEMENT = 0.9  # share of common points that must be equal for two stores to hold one run
+FLOAT32_TOLERANCE = 1e-5  # relative; TensorBoard keeps 24 bits, text often 5 to 7 digits
+ROUNDED_TOLERANCE = 2e-3  # relative; what a log prints with 3 to 4 digits
+MLFLOW = "mlflow:"
+
+
+def merge_runs(tables: Sequence[Table], root: Path, shown: str) -> list[Run]:
+    """Sort tables into runs and merge each; newest first, each knowing the others' names."""
+    groups = _unique_names(group_tables(tables), root)
+    runs = [(merge(name, members, shown), members) for name, members in groups.items()]
+    runs.sort(key=lambda item: _age_key(item[0], item[1], root), reverse=True)
+    names = [run.name for run, _ in runs]
+    from dataclasses import replace
+
+    return [
+        replace(run, others=tuple(name for name in names if name != run.name)) for run, _ in runs
+    ]
+
+
+def _age_key(run: Run, members: Sequence[Table], root: Path) -> tuple[bool, float, str]:
+    """Newest last: by the time in the data, else by the files' own time."""
+    times = run.metrics["time"]
+    newest = float(times.max()) if len(times) and times.notna().any() else (run.ended or 0.0)
+    if not newest:
+        base = root if root.is_dir() else root.parent
+        newest = max((_modified(base / table.source) for table in members), default=0.0)
+    return bool(len(run.metrics)), newest, run.name
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _unique_names(groups: Mapping[str, list[Table]], root: Path) -> dict[str, list[Table]]:
+    named: dict[str, list[Table]] = {}
+    for key, members in groups.items():
+        told = next((table.facts.name for table in members if table.facts.name), None)
+        name = (told or key.removeprefix(MLFLOW)) if key.startswith(MLFLOW) else key
+        if name == ".":
+            name = root.resolve().name or "run"
+        if name in named:
+            name = f"{name}#{key.removeprefix(MLFLOW)}"
+        named[name] = members
+    return named
+
+
+def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
+    """Sort tables into runs by their keys; see the module for the rules."""
+    groups: dict[str, list[Table]] = defaultdict(list)
+    attachments = []
+    for table in tables:
+        if _has_data(table):
+            groups[table.run].append(table)
+        else:
+            attachments.append(table)
+    groups = _split_conflicting_logs(groups)
+    _fold_folders(groups)
+    _fold_stores(groups)
+    for table in attachments:
+        for key in _owners(table.run, groups):
+            groups[key].append(table)
+    if not groups and attachments:
+        groups["."] = attachments
+    return dict(groups)
+
+
+def _has_data(table: Table) -> bool:
+    return (table.metrics is not None and len(table.metrics) > 0) or bool(table.events)
+
+
+def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list[Table]]:
+    """Two logs in one folder that give other values for the same steps are two runs."""
+    split: dict[str, list[Table]] = defaultdict(list)
+    for key, members in groups.items():
+        kept: list[Table] = []
+        for table in members:
+            twin = [other for other in kept if other.format == table.format == "text"]
+            if any(_conflict(table, other) for other in twin):
+                split[str(PurePosixPath(key) / PurePosixPath(table.source).name)].append(table)
+            else:
+                kept.append(table)
+        split[key].extend(kept)
+    return split
+
+
+def _conflict(one: Table, two: Table) -> bool:
+    shared, equal = _agreement([one], [two])
+    return shared >= 3 and equal < 0.5 * shared
+
+
+def _fold_folders(groups: dict[str, list[Table]]) -> None:
+    """A folder joins the one above it if it adds a format that the upper one lacks."""
+    folders = sorted((key for key in groups if not key.startswith(MLFLOW)), key=_depth, reverse=True)
+    for key in folders:
+        above = _nearest_above(key, groups)
+        if above is None or not _formats(groups[key]).isdisjoint(_formats(groups[above])):
+            continue
+        rivals = [
+            other
+            for other in groups
+            if other not in (key, above)
+            and _is_below(other, above)
+            and _formats(groups[other]) & _formats(groups[key])
+        ]
+        if not rivals:
+            groups[above].extend(groups.pop(key))
+    folders = [key for key in groups if not key.startswith(MLFLOW)]
+    formats = [kind for key in folders for kind in _formats(groups[key])]
+    if len(folders) > 1 and len(set(formats)) == len(formats):
+        # logs/train.log beside tb/events...: one run in two folders.
+        first = min(folders, key=_depth)
+        for key in folders:
+            if key != first:
+                groups[first].extend(groups.pop(key))
+
+
+def _fold_stores(groups: dict[str, list[Table]]) -> None:
+    """An MLflow run joins the folder whose numbers it repeats, or the only one there is."""
+    stores = [key for key in groups if key.startswith(MLFLOW)]
+    folders = [key for key in groups if not key.startswith(MLFLOW)]
+    if len(stores) == 1 and len(folders) == 1:
+        groups[folders[0]].extend(groups.pop(stores[0]))
+        return
+    for store in stores:
+        for folder in folders:
+            shared, equal = _agreement(groups[store], groups[folder])
+            if shared >= 3 and equal >= AGREEMENT * shared:
+                groups[folder].extend(groups.pop(store))
+                break
+
+
+def _agreement(ours: Sequence[Table], theirs: Sequence[Table]) -> tuple[int, int]:
+    """Count the common (metric, step) points of two sets of tables, and the equal ones."""
+    import numpy as np
+
+    left, right = _points(ours), _points(theirs)
+    if left is None or right is None:
+        return 0, 0
+    both = left.join(right, how="inner", lsuffix="_l", rsuffix="_r")
+    one, two = both["value_l"].to_numpy(), both["value_r"].to_numpy()
+    return len(both), int(np.isclose(one, two, rtol=ROUNDED_TOLERANCE, equal_nan=True).sum())
+
+
+def _points(tables: Sequence[Table]) -> pd.DataFrame | None:
+    import pandas as pd
+
+    frames = [
+        table.metrics[["metric", "step", "value"]].astype({"metric": str})
+        for table in tables
+        if table.metrics is not None and len(table.metrics)
+    ]
+    if not frames:
+        return None
+    points = pd.concat(frames, ignore_index=True)
+    points = points[(points["step"] > 0) & points["metric"].str.contains("/")]
+    return points.groupby(["metric", "step"], sort=False).last()
+
+
+def _formats(tables: Iterable[Table]) -> set[str]:
+    return {table.format for table in tables if _has_data(table)}
+
+
+def _depth(key: str) -> int:
+    return len(PurePosixPath(key).parts)
+
+
+def _is_below(key: str, above: str) -> bool:
+    return not key.startswith(MLFLOW) and PurePosixPath(key).is_relative_to(above) and key != above
+
+
+def _nearest_above(key: str, groups: Mapping[str, object]) -> str | None:
+    above = [other for other in groups if not other.startswith(MLFLOW) and _is_below(key, other)]
+    return max(above, key=_depth, default=None)
+
+
+def _owners(key: str, groups: Mapping[str, object]) -> list[str]:
+    """Find the runs that a configuration file or a remark belongs to."""
+    if key in groups:
+        return [key]
+    above = _nearest_above(key, groups)
+    if above is not None:
+        return [above]
+    below = [other for other in groups if _is_below(other, key)]
+    return below or list(groups)
+
+
+def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
+    """Merge the tables of one run."""
+    tables = sorted(tables, key=lambda table: (_rank(table.format), table.order, table.source))
+    families = _families(tables)
+    metrics = _concat(families)
+    events = tuple(sorted((e for t in tables for e in t.events), key=_event_key))
+    facts = [table.facts for table in tables]
+    config: dict[str, ConfigValue] = {}
+    for table in tables:
+        for key, value in table.config.items():
+            config.setdefault(key, value)
+    run = Run(
+        name=name,
+        path=shown,
+        metrics=metrics,
+        framework=_first(facts, "framework") or "unknown",
+        planned_steps=_first(facts, "planned_steps"),
+        planned_epochs=_first(facts, "planned_epochs"),
+        started=_first(facts, "started") or _time(metrics, "min"),
+        ended=_first(facts, "ended") or _time(metrics, "max"),
+        config=config,
+        events=events,
+        sources=tuple(_sources(tables, metrics)),
+        preferred=_preferred(metrics, families),
+    )
+    from dataclasses import replace
+
+    if run.planned_steps is None:
+        told = run.number("max_steps")
+        run = replace(run, planned_steps=int(told) if told and told > 0 else None)
+    return replace(run, status=_status(run, facts))
+
+
+def _rank(kind: str) -> int:
+    return RANK.index(kind) if kind in RANK else len(RANK)
+
+
+def _event_key(event: Event) -> tuple[str, int]:
+    return event.where.source, event.where.row or 0
+
+
+def _first(facts: Iterable[Facts], name: str) -> Any:
+    return next((found for fact in facts if (found := getattr(fact, name)) is not None), None)
+
+
+def _time(metrics: pd.DataFrame, which: str) -> float | None:
+    times = metrics["time"].dropna()
+    return float(getattr(times, which)()) if len(times) else None
+
+
+def _families(tables: Sequence[Table]) -> list[list[Table]]:
+    """Group tables with metrics into families: a format's files, or one log."""
+    families: dict[str, list[Table]] = defaultdict(list)
+    for table in tables:
+        if table.metrics is not None and len(table.metrics):
+            key = table.source if table.format == "text" else table.format
+            families[key].append(table)
+    return list(families.values())
+
+
+def _concat(families: Sequence[Sequence[Table]]) -> pd.DataFrame:
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    frames = [frame for family in families for frame in _number_segments(family)]
+    if not frames:
+        return empty_metrics()
+    merged = pd.DataFrame(
+        {
+            column: (
+                union_categoricals([frame[column] for frame in frames])
+                if isinstance(frames[0][column].dtype, pd.CategoricalDtype)
+                else pd.concat([frame[column] for frame in frames], ignore_index=True)
+            )
+            for column in frames[0].columns
+        }
+    )
+    return merged
+
+
+def _number_segments(family: Sequence[Table]) -> list[pd.DataFrame]:
+    """Number the restarts over the files of a family, and drop what a later file repeats."""
+    if len(family) == 1:
+        return [_frame(family[0])]
+    if family[0].format == "hf-trainer-state":
+        return _checkpoints(family)
+    frames: list[pd.DataFrame] = []
+    seen: dict[str, int] = {}  # metric -> last step so far
+    offset = 0
+    for table in family:
+        frame = _frame(table)
+        steps = frame.groupby("metric", observed=True)["step"].agg(["min", "max"])
+        if any(seen.get(str(metric), -1) >= low for metric, low in steps["min"].items()):
+            offset = int(max(part["segment"].max() for part in frames)) + 1
+        frame = frame.assign(segment=frame["segment"] + offset)
+        frames.append(frame)
+        for metric, high in steps["max"].items():
+            seen[str(metric)] = int(high)
+    return frames
+
+
+def _checkpoints(family: Sequence[Table]) -> list[pd.DataFrame]:
+    """Keep the latest state whole, and of the older ones only what it does not repeat."""
+    kept: list[pd.DataFrame] = []
+    seen: set[tuple[str, int, float]] = set()
+    for table in reversed(family):
+        frame = _frame(table)
+        keys = list(
+            zip(frame["metric"].astype(str), frame["step"], frame["value"].map(repr), strict=True)
+        )
+        new = [key not in seen for key in keys]
+        seen.update(keys)
+        if any(new):
+            kept.append(frame[new])
+    kept.reverse()
+    offset = 0
+    for index, frame in enumerate(kept):
+        kept[index] = frame.assign(segment=frame["segment"] + offset)
+        offset = int(kept[index]["segment"].max()) + 1
+    return kept
+
+
+def _frame(table: Table) -> pd.DataFrame:
+    return table.metrics if table.metrics is not None else empty_metrics()
+
+
+def _preferred(
+    metrics: pd.DataFrame, families: Sequence[Sequence[Table]]
+) -> dict[str, tuple[str, ...]]:
+    """Pick the finest family per metric: most distinct steps; the earlier format on a tie."""
+    best: dict[str, tuple[int, tuple[str, ...]]] = {}
+    with_step = metrics[metrics["step"] >= 0]
+    for family in families:
+        names = {
+            str(name) for table in family for name in _frame(table)["source"].unique()
+        }
+        rows = with_step[with_step["source"].isin(names)]
+        counts = rows.groupby("metric", observed=True)["step"].nunique()
+        for metric, count in counts.items():
+            if count > best.get(str(metric), (0, ()))[0]:
+                best[str(metric)] = (int(count), tuple(sorted(names)))
+    return {metric: sources for metric, (_, sources) in best.items()}
+
+
+def _sources(tables: Sequence[Table], metrics: pd.DataFrame) -> Iterable[Source]:
+    for table in sorted(tables, key=lambda table: table.source):
+        frame = _frame(table)
+        steps = frame["step"][frame["step"] >= 0]
+        yield Source(
+            path=table.source,
+            format=table.format,
+            rows=len(frame),
+            metrics=tuple(sorted(str(name) for name in frame["metric"].unique())),
+            first_step=int(steps.min()) if len(steps) else None,
+            last_step=int(steps.max()) if len(steps) else None,
+            problems=table.problems,
+        )
+
+
+def _status(run: Run, facts: Sequence[Facts]) -> Status:
+    """Say how the run ended: what killed it counts more than what anybody says."""
+    told = {fact.status for fact in facts}
+    fatal = [event for event in run.events if event.kind in FATAL]
+    training = run.series("train/loss")
+    last = int(training.step[-1]) if len(training) else run.last_step
+    ended = run.events_of(EventKind.TRAIN_END)
+    finished = run.planned_steps is not None and last is not None and last >= run.planned_steps
+    if fatal and not ended and not finished and _was_last(fatal[-1], last):
+        return Status.CRASHED
+    if Status.CRASHED in told:
+        return Status.CRASHED
+    if ended or finished or Status.COMPLETED in told:
+        return Status.COMPLETED
+    if Status.RUNNING in told:
+        return Status.RUNNING
+    if run.planned_steps is not None and last is not None:
+        return Status.TRUNCATED
+    return Status.UNKNOWN
+
+
+def _was_last(event: Event, last: int | None) -> bool:
+    return event.step is None or last is None or event.step >= last

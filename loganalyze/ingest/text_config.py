@@ -1,0 +1,58 @@
+"""Settings that a program printed into its log: ``Namespace(...)``, argument dumps, banners."""
+
+from __future__ import annotations
+
+import re
+
+from loganalyze.names import CONFIG_ALIASES, fold
+from loganalyze.run import ConfigValue, Scalar
+
+_NAMESPACE = re.compile(r"\b(?:Namespace|\w*Arguments|\w*Config)\((.{3,20000})")
+_ASSIGNED = re.compile(r"\b([a-z_][\w.]{1,60})=('[^']{0,200}'|\"[^\"]{0,200}\"|[^,()\[\]{}\s]{1,100})")
+_LINE = re.compile(
+    r"^\s{0,8}(?:--)?['\"]?([A-Za-z][\w. -]{1,50}?)['\"]?\s*(?:=|:|\.{3,})\s*['\"]?([^'\",{}\[\]]{1,100}?)['\"]?,?\s*$"
+)
+_WORDS = frozenset(
+    fold(alias) for key, aliases in CONFIG_ALIASES.items() for alias in (key, *aliases)
+) | {"seed", "optimizer", "optim", "model", "model_name_or_path", "adam_epsilon", "adam_beta2"}
+_BANNER = {
+    "total_optimization_steps": "max_steps",
+    "num_epochs": "num_train_epochs",
+    "instantaneous_batch_size_per_device": "per_device_train_batch_size",
+    "gradient_accumulation_steps": "gradient_accumulation_steps",
+    "total_train_batch_size_(w._parallel,_distributed_&_accumulation)": "total_train_batch_size",
+}
+
+
+def settings(text: str, where: str) -> dict[str, ConfigValue]:
+    """Return the settings that one line of a log states; empty for any other line."""
+    block = _NAMESPACE.search(text)
+    if block:
+        return {
+            key: ConfigValue(scalar(value), where) for key, value in _ASSIGNED.findall(block[1])
+        }
+    found = _LINE.match(text)
+    if not found:
+        return {}
+    key = fold(found[1])
+    key = _BANNER.get(key, key)
+    if key not in _WORDS:
+        return {}
+    return {key: ConfigValue(scalar(found[2].strip()), where)}
+
+
+def scalar(text: str) -> Scalar:
+    """Read a printed value: None, a truth value, a number, or text."""
+    text = text.strip().strip("'\"")
+    low = text.lower()
+    if low in {"none", "null"}:
+        return None
+    if low in {"true", "false"}:
+        return low == "true"
+    plain = text.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text
+    for kind in (int, float):
+        try:
+            return kind(plain)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,193 @@
+"""Typed events in lines of text: tracebacks, out-of-memory errors, signals, loss scales, resumes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from loganalyze.ingest.text_lines import Line
+from loganalyze.run import Event, EventKind, Problem, Where
+
+MAX_PER_KIND = 50  # events of one kind that are kept; a thousand ranks say the same thing
+MAX_BLOCK = 400  # lines of one traceback that are kept
+
+UNITS = {"B": 1, "BYTES": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_SIZE = r"([\d.]+)\s*(bytes|[KMG]i?B|B)\b"
+_SIZES = {
+    "tried": re.compile(rf"(?:Tried|tried|trying) to allocate {_SIZE}|Attempting to allocate {_SIZE}"),
+    "capacity": re.compile(rf"total capacity of {_SIZE}|{_SIZE} total capacity"),
+    "allocated": re.compile(rf"{_SIZE} (?:is )?(?:already )?allocated(?: by PyTorch|;|\))"),
+    "free": re.compile(rf"of which {_SIZE} is free|{_SIZE} free"),
+    "reserved": re.compile(rf"{_SIZE} reserved in total by PyTorch"),
+    "unallocated": re.compile(rf"{_SIZE} is reserved by PyTorch but unallocated"),
+}
+
+_START = re.compile(r"Traceback \(most recent call last\)")
+_FRAME = re.compile(r'File "([^"]{1,500})", line (\d+)(?:, in (\S+))?')
+_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Killed|Stop\w*|Abort\w*|Timeout\w*|Failure\w*|[A-Z]\w+))(?::\s?(.*))?$")
+_CHAIN = ("During handling of the above exception", "The above exception was the direct cause")
+_LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|<frozen|<string>")
+
+SINGLE = (
+    (EventKind.OOM_GPU, re.compile(
+        r"CUDA out of memory|OutOfMemoryError|CUDA error: out of memory|OOM when allocating tensor"
+        r"|RESOURCE_EXHAUSTED|ResourceExhaustedError|CUBLAS_STATUS_ALLOC_FAILED|HIP out of memory"
+        r"|XPU out of memory|Out of memory error on GPU|cudaErrorMemoryAllocation")),
+    (EventKind.OOM_HOST, re.compile(
+        r"DefaultCPUAllocator: (?:can't|not enough)|^MemoryError\b|numpy[\w.]*_ArrayMemoryError|oom[-_]kill"
+        r"|Out of memory: Kill|killed by signal: Killed|Cannot allocate memory|^Killed\s*$"
+        r"|std::bad_alloc|Unable to allocate [\d.]+ [KMGT]iB")),
+    (EventKind.NCCL_TIMEOUT, re.compile(
+        r"Watchdog caught collective operation timeout|NCCL (?:operation|watchdog).*tim(?:ed ?out|eout)"
+        r"|ProcessGroupNCCL.*timeout", re.I)),
+    (EventKind.SIGNAL, re.compile(
+        r"Segmentation fault|Bus error|\bSIG(?:TERM|KILL|SEGV|ABRT|BUS)\b|DUE TO (?:TIME LIMIT|PREEMPTION)"
+        r"|CANCELLED AT|exitcode\s*:\s*-\d+|Aborted \(core dumped\)|Floating point exception")),
+    (EventKind.LOSS_SCALE, re.compile(
+        r"(?:Attempted loss scale|reducing (?:loss scale )?to|loss scale overflow|Gradient overflow)", re.I)),
+    (EventKind.SKIPPED_STEP, re.compile(r"skipp(?:ed|ing) (?:optimizer )?(?:step|update|iteration)", re.I)),
+    (EventKind.CHECKPOINT, re.compile(
+        r"Saving (?:model )?checkpoint to|saving checkpoint|Model weights saved in|checkpoint saved", re.I)),
+    (EventKind.RESUME, re.compile(
+        r"Resum(?:ing|ed) (?:training )?from|Continuing training from|loaded checkpoint '|Loading states from", re.I)),
+    (EventKind.HINT, re.compile(
+        r"Most labels are -100|were not initialized from the model checkpoint|newly initialized"
+        r"|Detected call of `lr_scheduler\.step\(\)`|pad_token.*eos_token|requires_grad=True", re.I)),
+    (EventKind.TRAIN_END, re.compile(
+        r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)|finished training)\b[.! ]*$", re.I)),
+)  # fmt: skip
+_HINTS_OF_TEXT = re.compile(
+    r"memory|Memory|Killed|MEMORY|OOM|oom|EXHAUSTED|Exhausted|bad_alloc|ALLOC|timeout|Timeout|SIG|fault|Bus error|DUE TO|CANCELLED"
+    r"|exitcode|core dumped|Floating point|cale|overflow|OVERFLOW|skip|Skip|heckpoint|saved|esum|Continuing|Loading states"
+    r"|labels|nitialized|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
+)
+_SCALE = re.compile(r"(?:to|loss scale:?)\s*([\d.]+(?:e[+-]?\d+)?)\s*$", re.I)
+
+
+@dataclass
+class Collector:
+    """Collects events line by line; keeps the first of each kind and counts the rest."""
+
+    source: str
+    events: list[Event] = field(default_factory=list)
+    counts: Counter[EventKind] = field(default_factory=Counter)
+    _block: list[str] = field(default_factory=list)
+    _row: int = 0
+    _chained: bool = False
+
+    def feed(self, line: Line, step: int | None) -> bool:
+        """Look at one line; return True if it belongs to a traceback and holds no metrics."""
+        if self._block:
+            if self._continue(line, step):
+                return True
+        elif _START.search(line.text):
+            self._block, self._row = [line.text], line.row
+            return True
+        if _HINTS_OF_TEXT.search(line.text):
+            self._single(line.text, line.bare, line.row, step)
+        return False
+
+    def finish(self, step: int | None) -> list[Problem]:
+        """Close an open traceback; return what was left out."""
+        if self._block:
+            self._close(step)
+        return [
+            Problem(f"{count - MAX_PER_KIND:,} more {kind.value} events were not kept", lossy=False)
+            for kind, count in self.counts.items()
+            if count > MAX_PER_KIND
+        ]
+
+    def add(self, kind: EventKind, text: str, row: int, step: int | None, **data: float | str) -> None:
+        """Add one event, unless there are enough of its kind."""
+        self.counts[kind] += 1
+        if self.counts[kind] <= MAX_PER_KIND:
+            self.events.append(Event(kind, text, Where(self.source, row), step, None, data))
+
+    def _continue(self, line: Line, step: int | None) -> bool:
+        """Take a line into the open traceback; close it when it is over."""
+        text = line.text
+        if self._chained or _START.search(text) or any(mark in text for mark in _CHAIN):
+            self._block.append(text)
+            self._chained = not _START.search(text)
+            return True
+        body = line.bare if line.rank is not None else text
+        indented = body[:1] in " \t" or not body.strip()
+        if len(self._block) < MAX_BLOCK and (indented or not _EXCEPTION.match(body.strip())):
+            if not indented and len(self._block) > 2 and _ended(self._block):
+                self._close(step)
+                return False
+            self._block.append(text)
+            return True
+        if len(self._block) < MAX_BLOCK and not _ended(self._block):
+            self._block.append(text)
+            return True
+        if any(mark in text for mark in _CHAIN):
+            self._block.append(text)
+            return True
+        self._close(step)
+        return False
+
+    def _close(self, step: int | None) -> None:
+        block, row = self._block, self._row
+        self._block, self._chained = [], False
+        exception, message, frame = describe(block)
+        text = "\n".join(block)
+        self.add(
+            EventKind.TRACEBACK, text, row, step, exception=exception, message=message, frame=frame
+        )
+        for line in block:
+            if _HINTS_OF_TEXT.search(line):
+                for kind, pattern in SINGLE[:3]:
+                    if pattern.search(line.strip()):
+                        self.add(kind, text, row, step, **sizes(text))
+                        return
+
+    def _single(self, text: str, bare: str, row: int, step: int | None) -> None:
+        for kind, pattern in SINGLE:
+            if pattern.search(text) or pattern.search(bare):
+                data: dict[str, float | str] = {}
+                if kind in (EventKind.OOM_GPU, EventKind.OOM_HOST):
+                    data.update(sizes(text))
+                elif kind is EventKind.LOSS_SCALE and (found := _SCALE.search(text)):
+                    data["scale"] = float(found[1])
+                self.add(kind, text, row, step, **data)
+                return
+
+
+def _ended(block: list[str]) -> bool:
+    """Tell whether the last line of the block already names the exception."""
+    last = block[-1]
+    return bool(last[:1] not in " \t" and _EXCEPTION.match(last.strip()) and len(block) > 1)
+
+
+def describe(block: list[str]) -> tuple[str, str, str]:
+    """Return exception class, message and the innermost frame of the user's own code."""
+    exception, message = "", ""
+    for line in reversed(block):
+        found = _EXCEPTION.match(re.sub(r"^\s*\[?\w{0,8}\d+\]?:\s?", "", line).strip())
+        if found and not line.startswith("    "):
+            exception, message = found[1], (found[2] or "").strip()
+            break
+    frames = [(m[1], m[2], m[3]) for line in block if (m := _FRAME.search(line))]
+    own = [frame for frame in frames if not _LIBRARY.search(frame[0])] or frames
+    frame = ""
+    if own:
+        path, number, function = own[-1]
+        name = path.replace("\\", "/").rsplit("/", 1)[-1]
+        frame = f"{name}:{number}" + (f" in {function}" if function else "")
+    return exception or "unknown exception", message[:500], frame
+
+
+def sizes(text: str) -> dict[str, float]:
+    """Return the sizes, in bytes, that an out-of-memory error states."""
+    found = {}
+    for name, pattern in _SIZES.items():
+        match = pattern.search(text)
+        if match:
+            groups = [group for group in match.groups() if group]
+            found[name] = float(groups[0].rstrip(".")) * UNITS[groups[1].upper()]
+    spare = found.pop("unallocated", None)
+    if spare is not None and "allocated" in found:
+        found.setdefault("reserved", found["allocated"] + spare)
+    return found
