@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Scalar: TypeAlias = str | int | float | bool | None
 
+GIVEN = "given by the user"  # the place of a setting that was told, not read
+
 METRIC_COLUMNS = (
     "metric",  # category: canonical name
     "step",  # int64: optimizer step, or -1 where the log gives none
@@ -274,12 +276,14 @@ class Run:
         steps = steps[steps >= 0]
         return int(steps.max()) if len(steps) else None
 
-    def with_config(self, given: Mapping[str, Scalar], where: str) -> Run:
+    def with_config(self, given: Mapping[str, Scalar], where: str = GIVEN) -> Run:
         """Return this run with the settings in `given` put over those that were read."""
         from dataclasses import replace
 
         told = {key: ConfigValue(value, where) for key, value in given.items()}
-        return replace(self, config=MappingProxyType({**self.config, **told}))
+        known = replace(self, config=MappingProxyType({**self.config, **told}))
+        planned = known.number("max_steps") if "max_steps" in given else None
+        return replace(known, planned_steps=int(planned)) if planned else known
 
     def _folded_config(self) -> dict[str, ConfigValue]:
         """Map each config key, whole and by its last part, to its value; whole keys win."""

@@ -65,7 +65,7 @@ def load(
     """
     runs = load_all(path)
     chosen = _pick(runs, run)
-    return chosen.with_config(given, "given") if given else chosen
+    return chosen.with_config(given) if given else chosen
 
 
 def load_all(path: str | Path) -> list[Run]:

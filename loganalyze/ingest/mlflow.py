@@ -312,7 +312,7 @@ def _database_metrics(rows: pd.DataFrame, source: str, problems: list[Problem]) 
     time = pd.to_numeric(rows["timestamp"], errors="coerce").to_numpy(np.float64) / 1000.0
     step = np.zeros(len(rows), dtype=np.int64)
     if "step" in rows:
-        step = pd.to_numeric(rows["step"], errors="coerce").fillna(0).to_numpy(np.int64)
+        step = pd.to_numeric(rows["step"], errors="coerce").fillna(0).to_numpy(np.int64).copy()
     key = rows["key"].astype(str).to_numpy(dtype=object)
     segment = np.zeros(len(rows), dtype=np.int64)
     for name in np.unique(key.astype(str)):

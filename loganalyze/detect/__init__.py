@@ -1,0 +1,123 @@
+"""Detection: a `Run` becomes findings and checks.
+
+A detector that raises costs its own line, never the report; one whose metrics were not logged is
+*not applicable* without being asked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+from loganalyze.detect import (
+    clip_saturated,
+    corrupt_source,
+    crash,
+    grad_explosion,
+    grad_nonfinite,
+    grad_vanishing,
+    initial_loss_high,
+    insufficient_data,
+    loss_divergence,
+    loss_nonfinite,
+    loss_plateau,
+    loss_spike,
+    loss_zero,
+    oom_gpu,
+    oom_host,
+    overfit_gap,
+    run_truncated,
+    warmup_too_long,
+)
+from loganalyze.detect.detector import Detector
+from loganalyze.finding import Check, Finding, NotApplicable, Outcome
+from loganalyze.run import Run
+from loganalyze.settings import Settings
+
+# In the order in which reports list them.
+DETECTORS: tuple[Detector[Any], ...] = (
+    crash.DETECTOR,
+    oom_gpu.DETECTOR,
+    oom_host.DETECTOR,
+    run_truncated.DETECTOR,
+    loss_nonfinite.DETECTOR,
+    loss_zero.DETECTOR,
+    grad_nonfinite.DETECTOR,
+    loss_divergence.DETECTOR,
+    initial_loss_high.DETECTOR,
+    loss_spike.DETECTOR,
+    loss_plateau.DETECTOR,
+    overfit_gap.DETECTOR,
+    grad_explosion.DETECTOR,
+    grad_vanishing.DETECTOR,
+    clip_saturated.DETECTOR,
+    warmup_too_long.DETECTOR,
+    corrupt_source.DETECTOR,
+    insufficient_data.DETECTOR,
+)
+
+
+@cache
+def detectors() -> tuple[Detector[Any], ...]:
+    """Return the detectors of this package and those that others add (``loganalyze.detectors``)."""
+    from importlib.metadata import entry_points
+
+    return (*DETECTORS, *(entry.load() for entry in entry_points(group="loganalyze.detectors")))
+
+
+def known_settings() -> dict[str, dataclasses.Field[Any]]:
+    """Return every setting by its full name: ``spike.z``."""
+    return {
+        f"{detector.group}.{field.name}": field
+        for detector in detectors()
+        for field in dataclasses.fields(detector.settings)
+    }
+
+
+def run_detectors(
+    run: Run, settings: Settings | None = None
+) -> tuple[tuple[Finding, ...], tuple[Check, ...]]:
+    """Make every check.
+
+    Returns
+    -------
+    findings
+        Most severe first, then by first step.
+    checks
+        One per detector, in their order.
+    """
+    settings = settings or Settings()
+    findings: list[Finding] = []
+    checks = []
+    for detector in detectors():
+        found, check = _check(detector, run, settings)
+        findings += found
+        checks.append(check)
+    findings.sort(key=lambda f: (-f.severity.rank, f.steps[0] if f.steps else -1))
+    return tuple(findings), tuple(checks)
+
+
+def _check(
+    detector: Detector[Any], run: Run, settings: Settings
+) -> tuple[tuple[Finding, ...], Check]:
+    def not_applicable(reason: str) -> tuple[tuple[Finding, ...], Check]:
+        return (), Check(detector.id, Outcome.NOT_APPLICABLE, detector.passed, reason)
+
+    if not settings.wants(detector.id):
+        return not_applicable("left out by --select or --ignore")
+    missing = [metric for metric in detector.requires if not run.has(metric)]
+    if missing:
+        return not_applicable(f"no {' and no '.join(missing)} was logged")
+    chosen = settings.group(detector.group, detector.settings)
+    try:
+        found = detector.detect(run, chosen)
+    except Exception as error:  # noqa: BLE001 - must cost this check only
+        reason = f"{type(error).__name__}: {error}"
+        return (), Check(detector.id, Outcome.ERROR, detector.passed, reason)
+    if isinstance(found, NotApplicable):
+        return not_applicable(found.reason)
+    if not found:
+        return (), Check(detector.id, Outcome.PASSED, detector.passed)
+    reason = "; ".join(finding.title for finding in found)
+    return tuple(found), Check(detector.id, Outcome.FOUND, detector.failed, reason)

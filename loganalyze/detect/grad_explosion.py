@@ -1,0 +1,125 @@
+"""The gradient norm leaves its own past by a factor, and stays there or grows without bound.
+
+What it does
+------------
+Each log norm is compared with the median of the `window` points before it. Points more than `factor` times above it, and
+above `absolute`, count. It holds if at least `points` of them come in a row, or if they last to the end of the log.
+
+Why it matters
+--------------
+Updates grow with the norm; a clipped run goes on with directions that mean little, an unclipped one is lost.
+
+Not to be confused with
+-----------------------
+The first steps of a warmup. A norm that is high but steady from the start (a scaling fault: see clip-saturated). Single
+outliers that recover (info). Reinforcement losses.
+
+Settings
+--------
+`factor`, `absolute`, `window`, `points`.
+
+Fix
+---
+Clip the gradient norm, lower the learning rate, look at the batch of the first such step.
+
+References
+----------
+``g_t > alpha * EMA(g)`` with alpha 5 to 10; norms of 0.1 to 10 are ordinary, above 100 they are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.robust import groups, trailing_median
+
+
+@dataclass(frozen=True)
+class ExplosionSettings:
+    """Thresholds of the check."""
+
+    factor: float = setting(10.0, unit="ratio to the median before", source="alpha 5 to 10")
+    absolute: float = setting(10.0, unit="gradient norm", source="0.1 to 10 is the ordinary range")
+    window: int = setting(50, unit="log points", source="long enough for a steady median")
+    points: int = setting(3, unit="log points in a row", source="a repeat is no outlier")
+
+
+SHORTEST_WINDOW = 5
+NOTEWORTHY = 3.0  # times the factor: a single outlier above it is worth a note
+
+
+def detect(run: Run, settings: ExplosionSettings) -> Detected:
+    """Find norms that left their past."""
+    kind = loss_kind(run)
+    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL):
+        return NotApplicable(f"jumps of the gradient norm are ordinary for {kind.value}")
+    series = run.series("train/grad_norm").finite()
+    window = min(settings.window, len(series) // 3)
+    if window < SHORTEST_WINDOW:
+        needed = 3 * SHORTEST_WINDOW
+        return NotApplicable(f"{len(series)} gradient norms are too few, {needed} needed")
+    norm = series.value
+    before = trailing_median(norm, window)
+    # The median before follows a lasting jump; hold the level from before the jump for comparison.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        high = (norm > settings.factor * before) & (norm > settings.absolute)
+    if not high.any():
+        return ()
+    bursts = groups(high, gap=1)
+    first, last = max(bursts, key=lambda g: float(np.max(norm[g[0] : g[1] + 1]) / before[g[0]]))
+    level = float(before[first])
+    in_a_row = max(end - start + 1 for start, end in bursts)
+    stays = last >= len(norm) - 1 and in_a_row > 1
+    worst = first + int(np.argmax(norm[first : last + 1]))
+    ratio = float(norm[worst] / max(level, 1e-30))
+    if in_a_row < settings.points and not stays:
+        if ratio < NOTEWORTHY * settings.factor:
+            return ()
+        severity = Severity.INFO
+    else:
+        severity = Severity.CRITICAL if stays else Severity.WARNING
+    count = int(high.sum())
+    return (
+        Finding(
+            id="grad-explosion",
+            severity=severity,
+            confidence=0.9 if count >= settings.points else 0.7,
+            title=f"The gradient norm rises to {ratio:,.0f} x its level",
+            summary=(
+                f"At step {series.step[worst]:,} the gradient norm is {norm[worst]:.4g}, {ratio:,.0f} x the "
+                f"{level:.4g} of the {window} points before; {count} points stand out so"
+                + (", up to the end of the log." if stays else ".")
+            ),
+            steps=(int(series.step[first]), int(series.step[last])),
+            metrics=("train/grad_norm",),
+            evidence={
+                "first_step": int(series.step[first]),
+                "value": float(norm[worst]),
+                "level_before": level,
+                "ratio_to_past": ratio,
+                "count": count,
+                "max": float(norm.max()),
+            },
+            where=(series.where(first), series.where(worst)),
+            fix=("max_grad_norm 1.0, and a lower learning rate if it comes back",),
+            levels={f"level before {level:.3g}": level},
+        ),
+    )
+
+
+DETECTOR = Detector(
+    id="grad-explosion",
+    group="explosion",
+    passed="The gradient norm stays near its own past",
+    failed="The gradient norm leaves its own past",
+    requires=("train/grad_norm",),
+    settings=ExplosionSettings,
+    detect=detect,
+)

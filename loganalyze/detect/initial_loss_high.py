@@ -1,0 +1,141 @@
+"""The first train losses lie clearly above log(C), the loss of a uniform guess.
+
+What it does
+------------
+A classifier that knows nothing guesses uniformly over its C classes (a language model: over its
+vocabulary) and has a cross-entropy of log(C). The median of the first logged losses is compared
+with it: ``ratio = loss / log(C)``. Above `ratio_warning` it is a warning, above `ratio_critical`
+critical.
+
+Why it matters
+--------------
+Being *worse* than a blind guess before the first update is no matter of training. The loss is summed
+where it should be averaged, the head or the labels are wrong, or padding takes part in it. No
+learning rate mends that.
+
+Not to be confused with
+-----------------------
+Regression, contrastive, ELBO, preference and reinforcement losses, for which log(C) means nothing
+(not applicable). A log that begins late in the run (not applicable). A pretrained model with a new
+head may start up to about 1.3 times log(C). Label smoothing leaves log(C) as it is. A loss below
+log(C) says nothing here.
+
+Settings
+--------
+`ratio_warning`, `ratio_critical`, `points`, `early_share`, `early_steps`.
+
+Fix
+---
+Compute the loss of one batch by hand and compare it with the mean over its samples one by one; check
+the reduction over accumulation steps, `num_labels`, the pad token and the attention mask.
+
+References
+----------
+Karpathy, "A Recipe for Training Neural Networks" (2019): verify the loss at initialisation.
+transformers#34191, #35207: a loss summed over gradient-accumulation steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
+
+
+@dataclass(frozen=True)
+class InitialSettings:
+    """Thresholds of the check."""
+
+    ratio_warning: float = setting(
+        1.8, unit="times log(C)", source="a loss summed over 2 micro-batches gives 2.0"
+    )
+    ratio_critical: float = setting(
+        3.0, unit="times log(C)", source="no initialisation in use starts there"
+    )
+    points: int = setting(3, unit="log points", source="a median of 3 bears one outlier")
+    early_share: float = setting(
+        0.1, unit="share of the run", source="a log line that averages over more has left the start"
+    )
+    early_steps: int = setting(10, unit="steps", source="the usual first logging interval")
+
+
+def detect(run: Run, settings: InitialSettings) -> Detected:
+    """Compare the first losses with log(C)."""
+    kind = loss_kind(run)
+    guess = chance(run)
+    if kind not in (LossKind.CROSS_ENTROPY, LossKind.UNKNOWN):
+        return NotApplicable(f"log(C) means nothing for {kind.value}")
+    if guess is None:
+        return NotApplicable(
+            "the number of classes or the size of the vocabulary is not known: tell it with --classes"
+        )
+    series = run.series("train/loss").finite()
+    if not len(series):
+        return NotApplicable("no finite train loss was logged")
+    horizon = max(run.planned_steps or 0, int(series.step[-1]))
+    limit = max(settings.early_steps, settings.early_share * horizon)
+    if series.step[0] > limit:
+        return NotApplicable(f"the log begins at step {series.step[0]:,}, after the start")
+    early = series.take(series.step <= max(limit, series.step[0])).take(slice(settings.points))
+    initial = float(np.median(early.value))
+    ratio = initial / guess.log_c
+    if ratio < settings.ratio_warning:
+        return ()
+    return (_finding(run, early, initial, ratio, guess, settings),)
+
+
+def _finding(
+    run: Run, early: object, initial: float, ratio: float, guess: Chance, settings: InitialSettings
+) -> Finding:
+    from loganalyze.run import Series
+
+    assert isinstance(early, Series)  # noqa: S101 - narrows the type, cannot fail
+    accumulation = run.number("gradient_accumulation_steps")
+    evidence: dict[str, float | str] = {
+        "initial_loss": initial,
+        "log_c": guess.log_c,
+        "classes": guess.classes,
+        "classes_from": guess.where,
+        "ratio_to_log_c": ratio,
+        "nearest_integer_multiple": round(ratio),
+    }
+    if accumulation:
+        evidence["gradient_accumulation_steps"] = accumulation
+    critical = ratio >= settings.ratio_critical
+    return Finding(
+        id="initial-loss-high",
+        severity=Severity.CRITICAL if critical else Severity.WARNING,
+        confidence=0.97 if len(early) > 1 else 0.9,
+        title=f"The initial loss is {ratio:.1f} x log(C)",
+        summary=(
+            f"The train loss starts at {initial:.4g} (step {early.step[0]:,}), {ratio:.1f} x the "
+            f"{guess.log_c:.2f} = log({guess.classes:,}) of a uniform guess over {guess.classes:,} "
+            "classes: worse than knowing nothing, before any training could matter."
+        ),
+        steps=(int(early.step[0]), int(early.step[-1])),
+        metrics=("train/loss",),
+        evidence=evidence,
+        where=tuple(early.where(index) for index in range(len(early))),
+        fix=(
+            f"Find the factor of {ratio:.1f} before training again: loss of one batch against the mean "
+            "loss of its samples, one by one",
+        ),
+        levels={guess.label: guess.log_c},
+    )
+
+
+DETECTOR = Detector(
+    id="initial-loss-high",
+    group="initial",
+    passed="The loss starts at or below that of a uniform guess",
+    failed="The loss starts far above that of a uniform guess",
+    requires=("train/loss",),
+    settings=InitialSettings,
+    detect=detect,
+)

@@ -1,0 +1,118 @@
+"""The smoothed loss rises for good: its end lies far above its best and does not come back.
+
+What it does
+------------
+The loss is smoothed with a running median. It diverges if the end lies `ratio` times above the best, beyond `noise`
+robust standard deviations, has lost more than `lost` of all progress made (or lies above the start),
+and the rise is still there at the end.
+
+Why it matters
+--------------
+The run is getting worse; every further step is wasted.
+
+Not to be confused with
+-----------------------
+A transient spike that recovers. Adversarial, reinforcement and unbounded losses. A new phase of a curriculum after an intended
+restart of the learning rate.
+
+Settings
+--------
+`ratio`, `noise`, `lost`, `points`.
+
+Fix
+---
+Go back to the last checkpoint before the best, lower the learning rate, clip the gradient.
+
+References
+----------
+TheDeepChecker (2022) calls a loss at twice its minimum diverging.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.robust import noise_sigma
+from loganalyze.signals.smooth import centered_median
+
+
+@dataclass(frozen=True)
+class DivergenceSettings:
+    """Thresholds of the check."""
+
+    ratio: float = setting(1.5, unit="ratio of the end to the best", source="below it, a bad phase")
+    noise: float = setting(6.0, unit="robust standard deviations", source="far beyond chance")
+    lost: float = setting(0.5, unit="share of the progress", source="half of what was learned")
+    points: int = setting(6, unit="log points", source="a rise over fewer may be noise")
+
+
+FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finished run
+
+
+def detect(run: Run, settings: DivergenceSettings) -> Detected:
+    """Compare the end of the smoothed loss with its best."""
+    kind = loss_kind(run)
+    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
+        return NotApplicable(f"a rising loss is ordinary for {kind.value}")
+    series = run.series("train/loss").finite()
+    if len(series) < settings.points:
+        return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
+    width = max(3, len(series) // 20)
+    smooth = centered_median(series.value, width)
+    best = int(np.argmin(smooth))
+    start, low = float(np.median(series.value[:width])), float(smooth[best])
+    end = float(np.median(series.value[-width:]))
+    rise, progress = end - low, start - low
+    noise = noise_sigma(smooth if len(series) > 40 else series.value)
+    if low <= 0 or end < settings.ratio * low or rise < settings.noise * noise:
+        return ()
+    if rise <= settings.lost * progress or rise < FLOOR * start or best >= len(series) - 2:
+        return ()
+    # Steadily up: the last quarter after the best lies above the first quarter after it.
+    tail = series.value[best:]
+    quarter = max(1, len(tail) // 4)
+    if np.median(tail[-quarter:]) <= np.median(tail[: quarter + 1]):
+        return ()
+    step, last = int(series.step[best]), int(series.step[-1])
+    return (
+        Finding(
+            id="loss-divergence",
+            severity=Severity.CRITICAL,
+            confidence=0.9 if len(series) >= 20 else 0.7,
+            title=f"The loss diverges after step {step:,}",
+            summary=(
+                f"The train loss was best around step {step:,} ({low:.4g}) and rose to {end:.4g} by step "
+                f"{last:,}, {end / low:.1f} x its best; it started at {start:.4g}."
+            ),
+            steps=(step, last),
+            metrics=("train/loss",),
+            evidence={
+                "best_loss": low,
+                "best_step": step,
+                "final_loss": end,
+                "ratio": end / low,
+                "initial_loss": start,
+            },
+            where=(series.where(best), series.where(len(series) - 1)),
+            fix=(f"Go back to a checkpoint before step {step:,} and lower the learning rate",),
+            levels={f"best {low:.4g}": low},
+        ),
+    )
+
+
+DETECTOR = Detector(
+    id="loss-divergence",
+    group="divergence",
+    passed="The loss does not diverge",
+    failed="The loss rises for good",
+    requires=("train/loss",),
+    settings=DivergenceSettings,
+    detect=detect,
+)

@@ -1,0 +1,143 @@
+"""A train loss is NaN or infinite.
+
+What it does
+------------
+Counts NaN and infinities of the train loss and looks at what came before: whether the loss rose over the `before`
+finite points ahead of the first one, the learning rate there, and whether finite losses follow.
+
+Why it matters
+--------------
+Once the weights are NaN every later step is lost; the rows before the first one hold the cause.
+
+Not to be confused with
+-----------------------
+A single skipped step of a dynamic loss scaler with finite losses after it (info).
+
+Settings
+--------
+`before`, `persistent`.
+
+Fix
+---
+Restart from the last checkpoint before the first NaN with the cause removed.
+
+References
+----------
+PyTorch documentation, automatic mixed precision: gradient scaling skips steps with infinite gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, Severity
+from loganalyze.run import Run, Series
+from loganalyze.settings import setting
+from loganalyze.signals.robust import longest
+
+
+@dataclass(frozen=True)
+class NonfiniteSettings:
+    """Thresholds of the check."""
+
+    before: int = setting(5, unit="log points", source="a blow-up takes a few rows")
+    persistent: int = setting(3, unit="log points in a row", source="a scaler skips one or two")
+
+
+def detect(run: Run, settings: NonfiniteSettings) -> Detected:
+    """Find losses that are no numbers."""
+    series = run.series("train/loss")
+    bad = ~np.isfinite(series.value)
+    if not bad.any():
+        return ()
+    first = int(np.argmax(bad))
+    count, in_a_row = int(bad.sum()), longest(bad)
+    recovered = not bad[-1]
+    severity = Severity.CRITICAL
+    if recovered and in_a_row < settings.persistent:
+        severity = Severity.INFO if count <= 2 else Severity.WARNING
+    ends = "finite losses follow" if recovered else "no finite loss follows"
+    evidence = _before(run, series, first, settings)
+    rise = evidence.get("rise_before")
+    how = ""
+    if isinstance(rise, float):
+        how = f"; it had risen {rise:.1f} x before" if rise >= 1.5 else "; it had not risen before"
+    return (
+        Finding(
+            id="loss-nonfinite",
+            severity=severity,
+            confidence=1.0,
+            title=f"The loss is {_name(series.value[first])} from step {series.step[first]:,}",
+            summary=(
+                f"The train loss is {_name(series.value[first])} at step {series.step[first]:,}, {count:,} of "
+                f"{len(series):,} logged losses are not finite, {ends}{how}."
+            ),
+            steps=(int(series.step[first]), int(series.step[np.flatnonzero(bad)[-1]])),
+            metrics=("train/loss",),
+            evidence={
+                "first_step": int(series.step[first]),
+                "first_value": _name(series.value[first]),
+                "count": count,
+                "share": count / len(series),
+                "consecutive": in_a_row,
+                "recovered": "yes" if recovered else "no",
+                **evidence,
+            },
+            where=tuple(series.where(i) for i in (max(first - 1, 0), first)),
+            fix=_fix(series, first),
+        ),
+    )
+
+
+def _before(
+    run: Run, series: Series, first: int, settings: NonfiniteSettings
+) -> dict[str, float | str]:
+    """Describe the finite points ahead of the first bad one."""
+    evidence: dict[str, float | str] = {"index_of_first": first}
+    finite = series.take(slice(0, first)).finite()
+    if len(finite):
+        evidence["last_finite_loss"] = float(finite.value[-1])
+        evidence["last_finite_step"] = int(finite.step[-1])
+    if len(finite) > settings.before:
+        level = float(np.median(finite.value[: -settings.before][-4 * settings.before :]))
+        recent = float(np.max(finite.value[-settings.before :]))
+        if level > 0:
+            evidence["rise_before"] = recent / level
+    elif len(finite) >= 2 and finite.value.min() > 0:
+        evidence["rise_before"] = float(finite.value[-1] / finite.value.min())
+    rate = run.series("train/learning_rate").finite()
+    at = rate.value_at(int(series.step[first]))
+    if at is not None:
+        evidence["lr_at_first"] = at
+        evidence["lr_share_of_peak"] = at / max(float(rate.value.max()), 1e-30)
+    norm = run.series("train/grad_norm").finite()
+    at = norm.value_at(int(series.step[first]))
+    if at is not None:
+        evidence["grad_norm_before"] = at
+    return evidence
+
+
+def _fix(series: Series, first: int) -> tuple[str, ...]:
+    if first == 0:
+        return ("The very first loss is not finite: look at the first batch and the untouched model",)
+    return (f"Go back to a checkpoint before step {series.step[first]:,} with the cause removed",)
+
+
+def _name(value: float) -> str:
+    if np.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+DETECTOR = Detector(
+    id="loss-nonfinite",
+    group="nonfinite",
+    passed="Every train loss is finite",
+    failed="A train loss is NaN or infinite",
+    requires=("train/loss",),
+    settings=NonfiniteSettings,
+    detect=detect,
+)

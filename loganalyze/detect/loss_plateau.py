@@ -1,0 +1,138 @@
+"""No progress over a long window although the learning rate is alive and nothing was learned.
+
+What it does
+------------
+Over the last `tail` of the run the change of the loss along a robust line is estimated with its error. It is flat if
+even the optimistic end (two standard errors) improves by less than `change`. A flat tail holds as a finding when the
+loss stands within `chance` of log(C), or has fallen by less than `learned` since the start, over
+at least `steps` steps or `points` points.
+
+Why it matters
+--------------
+A model that stays at the level of a guess has labels, gradients or a learning rate that do not reach it.
+
+Not to be confused with
+-----------------------
+A converged run: it has learned and is flat (passed). A run so noisy that the slope is not resolved (not applicable). A
+learning rate already annealed to nothing. A loss at its floor. Pretrained models that start near their
+optimum (they are noted only). Preference losses start at log(2) by construction.
+
+Settings
+--------
+`tail`, `change`, `chance`, `learned`, `points`.
+
+Fix
+---
+Overfit a single batch: if that fails, the labels, the graph or the optimizer are at fault, not the data.
+
+References
+----------
+A change below 0.1 % over 200 steps, five times in a row, is the plain form of the rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run, Series
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
+from loganalyze.signals.lr import is_alive
+from loganalyze.signals.trend import change
+
+
+@dataclass(frozen=True)
+class PlateauSettings:
+    """Thresholds of the check."""
+
+    tail: float = setting(0.6, unit="share of the run", source="five windows of the plain rule")
+    change: float = setting(
+        0.01, unit="share of the loss", source="0.1 % per window of 200 steps, over several windows"
+    )
+    chance: float = setting(
+        0.03, unit="relative distance to log(C)", source="label noise and smoothing move it by 1 to 2 %"
+    )
+    learned: float = setting(0.02, unit="share of the first losses", source="less is no learning")
+    points: int = setting(20, unit="log points", source="a slope over fewer is not resolved")
+
+
+FLOOR = 0.05  # a loss below this is at its floor, whatever it was at the start
+
+
+def detect(run: Run, settings: PlateauSettings) -> Detected:
+    """Look for a flat tail of a loss that never fell."""
+    kind = loss_kind(run)
+    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
+        return NotApplicable(f"a flat loss means nothing for {kind.value}")
+    series = run.series("train/loss").finite()
+    if len(series) < settings.points:
+        return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
+    tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
+    level = float(np.median(tail.value))
+    if abs(level) < FLOOR:
+        return ()
+    moved, error = change(tail.value)
+    if moved - 2 * error < -settings.change * level:
+        if moved + 2 * error > 0:
+            return NotApplicable("the loss is too noisy: its slope is not resolved")
+        return ()
+    alive = is_alive(run, int(tail.step[len(tail) // 2]))
+    if alive is False:
+        return ()
+    start = float(np.median(series.value[: max(3, len(series) // 20)]))
+    drop = (start - level) / abs(start)
+    guess = chance(run)
+    at_chance = guess is not None and abs(level / guess.log_c - 1) < settings.chance
+    if not at_chance and drop >= settings.learned:
+        return ()
+    return (_finding(run, series, tail, level, moved, drop, at_chance),)
+
+
+def _finding(
+    run: Run, series: Series, tail: Series, level: float, moved: float, drop: float, at_chance: bool
+) -> Finding:
+    guess = chance(run)
+    evidence: dict[str, float | str] = {
+        "level": level,
+        "change": moved / level,
+        "total_drop": drop,
+        "steps": int(tail.step[-1] - tail.step[0]),
+        "points": len(tail),
+    }
+    chance_text, levels = "", {}
+    if guess is not None:
+        evidence["ratio_to_log_c"] = level / guess.log_c
+        levels = {guess.label: guess.log_c}
+    if at_chance and guess is not None:
+        chance_text = f", the level of a guess ({guess.label})"
+    return Finding(
+        id="loss-plateau",
+        severity=Severity.WARNING if at_chance else Severity.INFO,
+        confidence=0.9 if at_chance else 0.6,
+        title="The loss does not fall" + (": it stays at the level of a guess" if at_chance else ""),
+        summary=(
+            f"From step {tail.step[0]:,} to {tail.step[-1]:,} the train loss stays at {level:.4g}"
+            f"{chance_text}; since the start it fell by {max(drop, 0):.1%}."
+        ),
+        steps=(int(tail.step[0]), int(tail.step[-1])),
+        metrics=("train/loss",),
+        evidence=evidence,
+        where=(series.where(0), tail.where(0), tail.where(len(tail) - 1)),
+        fix=("Overfit one batch of 8 samples for 100 steps: a sound model reaches a loss near 0",),
+        levels=levels,
+    )
+
+
+DETECTOR = Detector(
+    id="loss-plateau",
+    group="plateau",
+    passed="The loss made progress",
+    failed="The loss does not fall",
+    requires=("train/loss",),
+    settings=PlateauSettings,
+    detect=detect,
+)

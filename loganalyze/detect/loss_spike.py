@@ -1,0 +1,167 @@
+"""The loss jumps out of its own recent past, beyond the noise of this run.
+
+What it does
+------------
+Each log loss is compared with the `window` points before it: ``z = (log x - median) / sigma`` with a robust
+sigma of the point-to-point noise. A spike has z above `z`, stands `ratio` times above the median, rises by
+more than `floor` of the whole range of the loss, and is at least twice as large as what this run
+does in its ordinary 2 % of wildest points. Neighbouring points are one spike.
+
+Why it matters
+--------------
+A spike is a batch, a learning rate or a precision that the model could not take. One that recovers costs
+some steps; one that does not costs the run.
+
+Not to be confused with
+-----------------------
+Heavy-tailed noise of small batches (its jumps are this run's habit). Relative noise of a loss near zero. The first
+points. An intended restart of the learning rate. Losses that may be negative, adversarial and
+reinforcement losses.
+
+Settings
+--------
+`window`, `z`, `ratio`, `floor`, `habit`.
+
+Fix
+---
+Look at the batch of that step; clip the gradient; lower the learning rate if spikes come back.
+
+References
+----------
+Chowdhery et al., "PaLM" (2022), section 5.1: restart 100 steps before the spike, skip its batches.
+Healthy language-model runs stay below z = 4.5 on the log loss over 100 points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run, Series
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.lr import restarts
+from loganalyze.signals.robust import groups, trailing_median, trailing_sigma
+
+
+@dataclass(frozen=True)
+class SpikeSettings:
+    """Thresholds of the check."""
+
+    window: int = setting(50, unit="log points", source="a moving window of 50 losses")
+    z: float = setting(
+        8.0, unit="robust standard deviations", source="5 is exceeded by healthy heavy tails"
+    )
+    ratio: float = setting(2.0, unit="ratio to the level before", source="2 x the moving average")
+    floor: float = setting(
+        0.1, unit="share of the loss's range", source="less is invisible on the curve"
+    )
+    habit: float = setting(
+        0.98, unit="quantile of this run's own rises", source="2 % of points are no exception"
+    )
+
+
+SHORTEST_WINDOW = 8
+HABIT_FACTOR = 2.0  # a spike is at least this many times the run's habitual rise
+RECOVERED = 1.25  # times the level before: below it the spike is over
+HARMLESS = 3.0  # a single recovered spike below this ratio is worth a note only
+
+
+def detect(run: Run, settings: SpikeSettings) -> Detected:
+    """Find jumps of the loss."""
+    kind = loss_kind(run)
+    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
+        return NotApplicable(f"jumps are ordinary for {kind.value}")
+    series = run.series("train/loss").finite()
+    window = min(settings.window, len(series) // 3)
+    if window < SHORTEST_WINDOW:
+        needed = 3 * SHORTEST_WINDOW
+        return NotApplicable(f"{len(series)} losses are too few, {needed} needed")
+    hits, level, z = _outliers(series, window, settings)
+    near_restart = np.isin(series.step, restarts(run))
+    spikes = [s for s in groups(hits, gap=3) if not near_restart[max(s[0] - 3, 0) : s[1] + 1].any()]
+    return (_finding(series, spikes, level, z, window),) if spikes else ()
+
+
+def _outliers(
+    series: Series, window: int, settings: SpikeSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mark the points that stand out; return the mark, the level before and the z-score."""
+    value = series.value
+    positive = bool((value > 0).all())
+    curve = np.log(value) if positive else value
+    middle = trailing_median(curve, window)
+    sigma = trailing_sigma(curve, window)
+    level = np.exp(middle) if positive else middle
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = (curve - middle) / np.maximum(sigma, 1e-12)
+        ratio = value / level
+    low, high = np.quantile(value[: max(window, 10)], 0.9), np.quantile(value, 0.02)
+    span = max(abs(low - high), 1e-12)
+    rise = value - level
+    known = rise[np.isfinite(rise)]
+    habit = float(np.quantile(np.abs(known), settings.habit)) if len(known) else 0.0
+    hits = (
+        (z > settings.z)
+        & (ratio > settings.ratio)
+        & (rise > settings.floor * span)
+        & (rise > HABIT_FACTOR * habit)
+    )
+    return hits, level, z
+
+
+def _finding(
+    series: Series, spikes: list[tuple[int, int]], level: np.ndarray, z: np.ndarray, window: int
+) -> Finding:
+    worst = max(spikes, key=lambda s: float(np.max(series.value[s[0] : s[1] + 1] / level[s[0]])))
+    peak = worst[0] + int(np.argmax(series.value[worst[0] : worst[1] + 1]))
+    before = float(level[worst[0]])
+    ratio = float(series.value[peak]) / before
+    after = np.flatnonzero(series.value[peak:] <= RECOVERED * before)
+    recovered = bool(len(after))
+    steps_to_recover = int(series.step[peak + after[0]] - series.step[peak]) if recovered else -1
+    severity = Severity.WARNING
+    if not recovered:
+        severity = Severity.CRITICAL
+    elif len(spikes) == 1 and ratio < HARMLESS:
+        severity = Severity.INFO
+    came_back = f"back after {steps_to_recover:,} steps" if recovered else "it did not come back"
+    more = f"; {len(spikes)} spikes in all" if len(spikes) > 1 else ""
+    return Finding(
+        id="loss-spike",
+        severity=severity,
+        confidence=0.9 if len(series) >= 3 * window else 0.7,
+        title=f"The loss jumps to {ratio:.1f} x its level",
+        summary=(
+            f"At step {series.step[peak]:,} the train loss is {series.value[peak]:.4g}, {ratio:.1f} x the "
+            f"{before:.4g} of the {window} points before it ({z[peak]:.0f} robust standard deviations); "
+            f"{came_back}{more}."
+        ),
+        steps=(int(series.step[worst[0]]), int(series.step[worst[1]])),
+        metrics=("train/loss",),
+        evidence={
+            "step": int(series.step[peak]),
+            "value": float(series.value[peak]),
+            "level_before": before,
+            "ratio_to_level": ratio,
+            "robust_z": float(min(z[peak], 1e6)),
+            "steps_to_recover": steps_to_recover if recovered else "never",
+            "count": len(spikes),
+        },
+        where=tuple(series.where(first) for first, _ in spikes[:5]),
+        fix=(f"Look at the batches of the steps up to {series.step[peak]:,}; clip the gradient norm at 1.0",),
+    )
+
+
+DETECTOR = Detector(
+    id="loss-spike",
+    group="spike",
+    passed="The loss does not jump",
+    failed="The loss jumps out of its own past",
+    requires=("train/loss",),
+    settings=SpikeSettings,
+    detect=detect,
+)

@@ -1,0 +1,119 @@
+"""The train loss is exactly 0.0 over consecutive log points.
+
+What it does
+------------
+Looks for at least `points` zeros in a row, and at the gradient norm there: NaN means that the loss *is* NaN and the Hugging
+Face Trainer prints it as 0.0 (`logging_nan_inf_filter`); 0 means that nothing is learned from.
+
+Why it matters
+--------------
+A loss of exactly zero is almost never a loss: the NaN is hidden, or every label is masked.
+
+Not to be confused with
+-----------------------
+A loss that fell to zero through small values (a finished overfit test, rounding to few digits). Reinforcement and
+preference losses, which may be zero.
+
+Settings
+--------
+`points`, `small`.
+
+Fix
+---
+Set ``logging_nan_inf_filter=False`` and look at the gradient norm; count the labels that are not -100.
+
+References
+----------
+transformers#13619: NaN losses are replaced when they are logged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run, Series
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.robust import groups
+
+
+@dataclass(frozen=True)
+class ZeroSettings:
+    """Thresholds of the check."""
+
+    points: int = setting(3, unit="log points in a row", source="one or two may be rounding")
+    small: float = setting(1e-2, unit="loss", source="a fall to zero passes through here")
+
+
+def detect(run: Run, settings: ZeroSettings) -> Detected:
+    """Find runs of exact zeros that no fall explains."""
+    kind = loss_kind(run)
+    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
+        return NotApplicable(f"a loss of zero is ordinary for {kind.value}")
+    series = run.series("train/loss")
+    runs = [g for g in groups(series.value == 0.0) if g[1] - g[0] + 1 >= settings.points]
+    if not runs:
+        return ()
+    first, last = runs[0]
+    before = series.take(slice(0, first)).finite()
+    if len(before) and float(np.min(before.value[-5:])) < settings.small:
+        return ()
+    count = sum(end - start + 1 for start, end in runs)
+    norm = _norm(run, series, first, last)
+    meaning = {
+        "NaN": "with a gradient norm of NaN: the loss is NaN and was printed as 0",
+        "0": "with a gradient norm of 0: nothing is learned from",
+    }.get(norm, "")
+    from_start = first == 0
+    return (
+        Finding(
+            id="loss-zero",
+            severity=Severity.CRITICAL,
+            confidence=0.97 if meaning else 0.8,
+            title=f"The loss is exactly 0.0 from step {series.step[first]:,}",
+            summary=(
+                f"The train loss is exactly 0.0 at {count:,} log points from step {series.step[first]:,}"
+                + (f", {meaning}." if meaning else ".")
+            ),
+            steps=(int(series.step[first]), int(series.step[last])),
+            metrics=("train/loss", "train/grad_norm"),
+            evidence={
+                "first_step": int(series.step[first]),
+                "count": count,
+                "grad_norm": norm,
+                "from_start": "yes" if from_start else "no",
+                **({"last_loss_before": float(before.value[-1])} if len(before) else {}),
+            },
+            where=(series.where(first), series.where(last)),
+            fix=("logging_nan_inf_filter True -> False: shows the loss as it is",)
+            if norm == "NaN"
+            else ("Count the labels that are not -100 in a few batches",),
+        ),
+    )
+
+
+def _norm(run: Run, series: Series, first: int, last: int) -> str:
+    """Describe the gradient norm over the zeros: ``"NaN"``, ``"0"``, a number, or that it is missing."""
+    norm = run.series("train/grad_norm")
+    inside = norm.value[(norm.step >= series.step[first]) & (norm.step <= series.step[last])]
+    if not len(inside):
+        return "not logged"
+    if np.mean(~np.isfinite(inside)) > 0.5:
+        return "NaN"
+    middle = float(np.nanmedian(inside))
+    return "0" if middle == 0 else f"{middle:.4g}"
+
+
+DETECTOR = Detector(
+    id="loss-zero",
+    group="zero",
+    passed="The loss is nowhere stuck at exactly zero",
+    failed="The loss is exactly 0.0 over several log points",
+    requires=("train/loss",),
+    settings=ZeroSettings,
+    detect=detect,
+)

@@ -1,0 +1,137 @@
+"""The evaluation loss has turned up from its best while the train loss keeps falling.
+
+What it does
+------------
+After its best value the evaluation loss stays above it for at least `patience` evaluations to the end, by more than
+its own noise and by at least `rise`, while the train loss falls by at least `train_falls`. The
+gap ratio is ``(eval - train) / train`` at the end.
+
+Why it matters
+--------------
+From the best evaluation on, the model learns the training set instead of the task: the checkpoint to keep is
+the best, and the compute after it is lost.
+
+Not to be confused with
+-----------------------
+Noise in the evaluation. An evaluation loss above the train loss from the start but still falling. Train and
+evaluation loss rising together, which is divergence.
+
+Settings
+--------
+`patience`, `rise`, `rise_warning`, `train_falls`, `noise`.
+
+Fix
+---
+Keep the best checkpoint, stop early, train fewer epochs, regularise, or get more data.
+
+References
+----------
+Prechelt, "Early Stopping, But When?" (1998). Evaluation above its best three times in a row is the
+plain form of the rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run, Series
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.robust import noise_sigma
+
+
+@dataclass(frozen=True)
+class OverfitSettings:
+    """Thresholds of the check."""
+
+    patience: int = setting(3, unit="evaluations", source="above the best three times in a row")
+    rise: float = setting(0.05, unit="share of the best", source="less is evaluation noise")
+    rise_warning: float = setting(0.15, unit="share of the best", source="a visible turn")
+    train_falls: float = setting(0.03, unit="share of the train loss", source="still learning")
+    noise: float = setting(3.0, unit="robust standard deviations", source="three sigma")
+
+
+def detect(run: Run, settings: OverfitSettings) -> Detected:
+    """Look for the turn of the evaluation loss."""
+    if loss_kind(run) in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
+        return NotApplicable("evaluation and train loss are not comparable for this kind of loss")
+    evals, train = run.series("eval/loss").finite(), run.series("train/loss").finite()
+    needed = settings.patience + 1
+    if len(evals) < needed or not len(train):
+        return NotApplicable(f"{len(evals)} evaluations are too few, {needed} needed")
+    best = int(np.argmin(evals.value))
+    after = evals.take(slice(best + 1, None))
+    if len(after) < settings.patience:
+        return ()
+    low, last = float(evals.value[best]), float(np.median(after.value[-settings.patience :]))
+    if low <= 0:
+        return NotApplicable("the evaluation loss is not positive")
+    rise = last / low - 1
+    # The noise of the level before the turn; with few points the differences of all of them.
+    noise = noise_sigma(evals.value[: best + 1]) if best >= 4 else 0.0
+    if rise < settings.rise or last - low < settings.noise * noise:
+        return ()
+    if (after.value[-settings.patience :] <= low * (1 + settings.rise / 2)).any():
+        return ()
+    at_best, at_end = _train_levels(train, int(evals.step[best]))
+    if at_end > at_best * (1 - settings.train_falls):
+        return ()
+    return (_finding(evals, best, last, rise, at_best, at_end, settings),)
+
+
+def _train_levels(train: Series, step: int) -> tuple[float, float]:
+    """Return the train loss around `step` and at the end, as medians of a few points."""
+    width = max(1, min(len(train) // 10, 20))
+    at = int(np.searchsorted(train.step, step, side="right"))
+    near = train.value[max(0, at - width) : max(at, 1)]
+    return float(np.median(near)), float(np.median(train.value[-width:]))
+
+
+def _finding(
+    evals: Series, best: int, last: float, rise: float, at_best: float, at_end: float,
+    settings: OverfitSettings,
+) -> Finding:  # fmt: skip
+    step, end = int(evals.step[best]), int(evals.step[-1])
+    low = float(evals.value[best])
+    gap = (last - at_end) / max(at_end, 1e-8)
+    return Finding(
+        id="overfit-gap",
+        severity=Severity.WARNING if rise >= settings.rise_warning else Severity.INFO,
+        confidence=0.9 if len(evals) >= 6 else 0.75,
+        title=f"The evaluation loss turned up after step {step:,}",
+        summary=(
+            f"The evaluation loss was best at step {step:,} ({low:.4g}) and rose to {last:.4g} "
+            f"({rise:+.0%}) by step {end:,}, while the train loss fell from {at_best:.4g} to "
+            f"{at_end:.4g}."
+        ),
+        steps=(step, end),
+        metrics=("eval/loss", "train/loss"),
+        evidence={
+            "best_eval_loss": low,
+            "best_step": step,
+            "last_eval_loss": last,
+            "rise": rise,
+            "gap_ratio": gap,
+            "train_at_best": at_best,
+            "train_at_end": at_end,
+            "evaluations_after_best": len(evals) - best - 1,
+        },
+        where=(evals.where(best), evals.where(len(evals) - 1)),
+        fix=(f"Keep the checkpoint of step {step:,}; stop there: {end - step:,} of {end:,} steps were lost",),
+        levels={f"best {low:.4g}": low},
+    )
+
+
+DETECTOR = Detector(
+    id="overfit-gap",
+    group="overfit",
+    passed="The evaluation loss has not turned up",
+    failed="The evaluation loss turned up while the train loss fell",
+    requires=("eval/loss", "train/loss"),
+    settings=OverfitSettings,
+    detect=detect,
+)

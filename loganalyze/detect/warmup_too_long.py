@@ -1,0 +1,199 @@
+"""The warmup takes an outsized share of the run, or the run never left it.
+
+What it does
+------------
+The length of the warmup is read from the settings (`warmup_steps`, or `warmup_ratio` times the planned
+steps), else seen in the recorded learning rate, else extrapolated from its linear rise to the target.
+It holds when (a) the warmup takes more than `share` of the steps, or (b) the log ends inside it,
+with the rate below `reached` of its target, and the warmup is at least `share_inside` of the plan.
+It states learning rate reached / learning rate intended.
+
+Why it matters
+--------------
+During warmup most of the budget is spent at a fraction of the intended rate: the loss falls slowly for
+no other reason, and conclusions about the model are premature.
+
+Not to be confused with
+-----------------------
+An ordinary warmup of 1 to 10 % that completes. A constant small rate. OneCycle, which rises over
+30 % of the run by design (info at most). A run that crashed early inside its warmup (info).
+
+Settings
+--------
+`share`, `share_inside`, `share_critical`, `reached`, `enough`.
+
+Fix
+---
+A warmup of 3 % of the steps is enough for most fine-tunings: ``warmup_ratio 0.1 -> 0.03``.
+
+References
+----------
+Goyal et al., "Accurate, Large Minibatch SGD" (2017): warmup over about 5 of 90 epochs.
+Smith and Topin, "Super-Convergence" (2018): OneCycle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run, Series, Status
+from loganalyze.settings import setting
+from loganalyze.signals.lr import ALIVE, Warmup, warmup
+
+
+@dataclass(frozen=True)
+class WarmupSettings:
+    """Thresholds of the check."""
+
+    share: float = setting(0.2, unit="share of the steps", source="ordinary warmups take 1 to 10 %")
+    share_inside: float = setting(
+        0.1, unit="share of the planned steps",
+        source="10 % of 7,002 steps was too long for a run that was judged at step 500",
+    )  # fmt: skip
+    share_critical: float = setting(
+        0.8, unit="share of the steps", source="hardly a step at the intended rate is left"
+    )
+    reached: float = setting(
+        0.9, unit="share of the target rate", source="above it the run is as good as warmed up"
+    )
+    enough: float = setting(
+        0.03, unit="share of the planned steps", source="3 % is enough for a fine-tuning"
+    )
+
+
+ONE_CYCLE_SHARE = 0.45  # OneCycle rises over 30 % by default; nobody uses it beyond this share
+FEW_STEPS = 50  # below this many logged steps the judgement is less sure
+
+
+def detect(run: Run, settings: WarmupSettings) -> Detected:
+    """Measure the warmup against the run."""
+    series = run.series("train/learning_rate").finite()
+    found = warmup(run)
+    if found is None:
+        return ()
+    if not found.done and found.reached is None:
+        return NotApplicable(
+            "the learning rate rises to the end of the log and its target is not known: "
+            "tell it with --given learning_rate=..."
+        )
+    if found.done:
+        return _completed(run, series, found, settings)
+    return _unfinished(run, series, found, settings)
+
+
+def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings) -> Detected:
+    total = max(run.planned_steps or 0, run.last_step or 0)
+    if not found.steps or not total:
+        return ()
+    share = found.steps / total
+    if share <= settings.share:
+        return ()
+    decayed = series.value[-1] < ALIVE * series.value.max()
+    by_design = _is_one_cycle(run) or (found.source == "log" and share <= ONE_CYCLE_SHARE and decayed)
+    if by_design:
+        severity = Severity.INFO
+    else:
+        severity = Severity.CRITICAL if share >= settings.share_critical else Severity.WARNING
+    summary = (
+        f"The warmup took {found.steps:,} of {total:,} steps ({share:.0%}); "
+        f"{settings.enough:.0%} is enough for most runs."
+    )
+    if by_design:
+        summary += " This looks like a OneCycle schedule, which does so by design."
+    return (_finding(run, series, found, total, settings, severity, 0.9, summary),)
+
+
+def _unfinished(run: Run, series: Series, found: Warmup, settings: WarmupSettings) -> Detected:
+    assert found.reached is not None  # noqa: S101 - the caller has made sure
+    if found.reached >= settings.reached:
+        return ()
+    total = run.planned_steps
+    last = int(series.step[-1])
+    share = found.steps / total if total and found.steps else None
+    if share is not None and share < settings.share_inside:
+        return ()
+    explained = run.status in (Status.CRASHED, Status.RUNNING)
+    sure = share is not None and not explained
+    length = f" of {found.steps:,}" if found.steps else ""
+    summary = (
+        f"Every logged step lies inside the warmup: at step {last:,}{length} the learning rate is "
+        f"{series.value[-1]:.3g}, {found.reached:.3g} of its target {found.target:.3g} "
+        f"({100 * found.reached:.3g} %)."
+    )
+    severity = Severity.INFO
+    if sure:
+        critical = share is not None and share >= settings.share_critical
+        severity = Severity.CRITICAL if critical else Severity.WARNING
+    confidence = 0.5 if last < FEW_STEPS else 0.9
+    return (_finding(run, series, found, total, settings, severity, confidence, summary),)
+
+
+def _finding(
+    run: Run,
+    series: Series,
+    found: Warmup,
+    total: int | None,
+    settings: WarmupSettings,
+    severity: Severity,
+    confidence: float,
+    summary: str,
+) -> Finding:
+    last = int(series.step[-1])
+    evidence: dict[str, float | str] = {
+        "lr_at_end": float(series.value[-1]),
+        "last_step": last,
+        "length_from": found.source,
+    }
+    if found.target is not None:
+        evidence["lr_target"] = found.target
+    if found.reached is not None:
+        evidence["lr_reached"] = found.reached
+    if found.steps:
+        evidence["warmup_steps"] = found.steps
+        evidence["warmup_steps_spent"] = min(last, found.steps)
+        if total:
+            evidence["planned_steps"] = total
+            evidence["warmup_share_of_planned"] = found.steps / total
+    end = last if not found.done else min(last, found.steps or last)
+    return Finding(
+        id="warmup-too-long",
+        severity=severity,
+        confidence=confidence,
+        title="The warmup takes too much of the run",
+        summary=summary,
+        steps=(int(series.step[0]), end),
+        metrics=("train/learning_rate",),
+        evidence=evidence,
+        where=(series.where(0), series.where(len(series) - 1)),
+        fix=tuple(_fix(run, found, total, settings)),
+        levels={f"target {found.target:.3g}": found.target} if found.target else {},
+    )
+
+
+def _fix(run: Run, found: Warmup, total: int | None, settings: WarmupSettings) -> list[str]:
+    if not total or not found.steps:
+        return [f"Shorten the warmup to about {settings.enough:.0%} of the planned steps"]
+    shorter = round(settings.enough * total)
+    ratio = run.number("warmup_ratio") or found.steps / total
+    return [
+        f"warmup_ratio {ratio:.2g} -> {settings.enough:.2g}: full learning rate at step {shorter:,} "
+        f"instead of {found.steps:,}"
+    ]
+
+
+def _is_one_cycle(run: Run) -> bool:
+    scheduler = run.setting("lr_scheduler_type")
+    return scheduler is not None and "cycle" in str(scheduler.value).lower()
+
+
+DETECTOR = Detector(
+    id="warmup-too-long",
+    group="warmup",
+    passed="The warmup is over early enough, or there is none",
+    failed="The warmup takes too much of the run",
+    requires=("train/learning_rate",),
+    settings=WarmupSettings,
+    detect=detect,
+)

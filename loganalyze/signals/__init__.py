@@ -1,0 +1,1 @@
+"""Numeric primitives: arrays in, arrays out, no state."""

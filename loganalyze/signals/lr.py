@@ -1,0 +1,115 @@
+"""The learning-rate schedule as recorded: its warmup, its peak, and where a run stands in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.run import Run
+
+FULL = 0.99  # share of the peak from which the rate counts as full; logs round to 3 digits
+CONSTANT = 1e-3  # relative range below which a rate is constant
+ALIVE = 0.1  # share of the peak below which the rate hardly moves the weights any more
+LINEAR_ERROR = 0.02  # relative error up to which a rise through the origin is a linear warmup
+POINTS_FOR_LINE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Warmup:
+    """A warmup as seen or configured.
+
+    Attributes
+    ----------
+    steps
+        Its length in optimizer steps; None where it did not end in the log and nobody says.
+    target
+        The rate it leads to; None where unknown.
+    reached
+        Share of the target at the last logged step (1 after a completed warmup).
+    done
+        Whether it was completed inside the log.
+    source
+        Where the length comes from: ``"config"``, ``"log"`` or ``"slope"``.
+    """
+
+    steps: int | None
+    target: float | None
+    reached: float | None
+    done: bool
+    source: str
+
+
+def warmup(run: Run) -> Warmup | None:
+    """Return the run's warmup, or None where there was none (or no rate was logged)."""
+    series = run.series("train/learning_rate").finite()
+    if not len(series):
+        return None
+    peak_index = int(np.argmax(series.value >= FULL * series.value.max()))
+    peak = float(series.value.max())
+    first = float(series.value[0])
+    rises = first < FULL * peak
+    target = run.number("learning_rate")
+    steps = _configured_steps(run)
+    last_value = float(series.value[-1])
+    if steps is not None and steps > 0:
+        goal = target if target else (peak if series.step[-1] >= steps else None)
+        done = bool(series.step[-1] >= steps)
+        return Warmup(steps, goal, _share(last_value, goal, done), done, "config")
+    if not rises:
+        return None
+    still_rising = peak_index >= len(series) - 2 and (target is None or peak < FULL * target)
+    if not still_rising:
+        return Warmup(int(series.step[peak_index]), peak, 1.0, True, "log")
+    if target is None:
+        return Warmup(None, None, None, False, "log")
+    return Warmup(
+        _extrapolated(series.step, series.value, target), target, last_value / target, False, "slope"
+    )
+
+
+def _share(value: float, goal: float | None, done: bool) -> float | None:
+    if done:
+        return 1.0
+    return value / goal if goal else None
+
+
+def _configured_steps(run: Run) -> int | None:
+    told = run.number("warmup_steps")
+    if told and told >= 1:
+        return round(told)
+    ratio = run.number("warmup_ratio") or (told if told and 0 < told < 1 else None)
+    if ratio and run.planned_steps:
+        return round(ratio * run.planned_steps)
+    return None
+
+
+def _extrapolated(step: np.ndarray, value: np.ndarray, target: float) -> int | None:
+    """Return the step at which a linear warmup meets its target, if the rise is linear."""
+    rising = value > 0
+    if rising.sum() < POINTS_FOR_LINE:
+        return None
+    slope, offset = np.polyfit(step[rising], value[rising], 1)
+    error = np.abs(slope * step[rising] + offset - value[rising]).max() / value[rising].max()
+    if slope <= 0 or error > LINEAR_ERROR:
+        return None
+    return round((target - offset) / slope)
+
+
+def is_alive(run: Run, step: int) -> bool | None:
+    """Tell whether the rate at `step` still moves the weights; None where none was logged."""
+    series = run.series("train/learning_rate").finite()
+    at = series.value_at(step)
+    if at is None:
+        return None
+    peak = float(series.value.max())
+    return peak > 0 and at > ALIVE * peak
+
+
+def restarts(run: Run) -> np.ndarray:
+    """Return the steps at which the rate jumps up by more than half of its peak: intended restarts."""
+    series = run.series("train/learning_rate").finite()
+    if len(series) < 2:
+        return np.zeros(0, dtype=np.int64)
+    jump = np.diff(series.value) > 0.5 * series.value.max()
+    return series.step[1:][jump]

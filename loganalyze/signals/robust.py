@@ -1,0 +1,71 @@
+"""Scale and outliers that a few wild points do not move."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+MAD_TO_SIGMA = 1.4826  # for normal noise: 1 / quantile(3/4)
+
+
+def mad_sigma(values: FloatArray) -> float:
+    """Return the standard deviation estimated from the median absolute deviation."""
+    if not len(values):
+        return 0.0
+    return float(MAD_TO_SIGMA * np.median(np.abs(values - np.median(values))))
+
+
+def noise_sigma(values: FloatArray) -> float:
+    """Return the scale of the point-to-point noise, blind to a slow trend.
+
+    Successive differences of noise with standard deviation s have s * sqrt(2).
+    """
+    if len(values) < 3:
+        return 0.0
+    return mad_sigma(np.diff(values)) / np.sqrt(2.0)
+
+
+def trailing_median(values: FloatArray, window: int) -> FloatArray:
+    """Return for each point the median of the `window` points before it.
+
+    Returns
+    -------
+    Array of the same length; NaN where fewer than `window` points stand before.
+    """
+    out = np.full(len(values), np.nan)
+    if len(values) > window:
+        views = np.lib.stride_tricks.sliding_window_view(values[:-1], window)
+        out[window:] = np.median(views, axis=1)
+    return out
+
+
+def trailing_sigma(values: FloatArray, window: int) -> FloatArray:
+    """Return for each point the robust scale of the noise in the `window` points before it.
+
+    NaN where fewer than `window` points stand before. Differences are taken, so that a trend
+    inside the window does not count as noise.
+    """
+    out = np.full(len(values), np.nan)
+    if len(values) > window:
+        jumps = np.abs(np.diff(values))
+        views = np.lib.stride_tricks.sliding_window_view(jumps[:-1], window - 1)
+        out[window:] = MAD_TO_SIGMA / np.sqrt(2.0) * np.median(views, axis=1)
+    return out
+
+
+def groups(mask: NDArray[np.bool_], gap: int = 1) -> list[tuple[int, int]]:
+    """Return (first, last) of each run of True, joining runs that are `gap` or fewer apart."""
+    hits = np.flatnonzero(mask)
+    if not len(hits):
+        return []
+    breaks = np.flatnonzero(np.diff(hits) > gap)
+    firsts = hits[np.r_[0, breaks + 1]]
+    lasts = hits[np.r_[breaks, len(hits) - 1]]
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+
+
+def longest(mask: NDArray[np.bool_]) -> int:
+    """Return the length of the longest run of True."""
+    return max((last - first + 1 for first, last in groups(mask)), default=0)
