@@ -11,7 +11,8 @@ Whatever is concluded from such a run is concluded from an unfinished one.
 
 Not to be confused with
 -----------------------
-Early stopping and other ends that the log states. A crash. A run that is still going. A log with a coarse interval.
+Early stopping and other ends that the log states. A crash. A run that is still going. A log with a coarse
+interval. A trainer state that was saved with a checkpoint ends at that checkpoint by nature (info).
 
 Settings
 --------
@@ -64,7 +65,7 @@ def detect(run: Run, settings: TruncatedSettings) -> Detected:
     missing = planned - last
     if missing <= max(settings.missing * planned, interval):
         return ()
-    few = len(series) < settings.excerpt
+    few = len(series) < settings.excerpt or _is_checkpoint(run, last)
     return (
         Finding(
             id="run-truncated",
@@ -82,6 +83,13 @@ def detect(run: Run, settings: TruncatedSettings) -> Detected:
             fix=("Resume from the last checkpoint; look at the scheduler's log for the last time stamp",),
         ),
     )
+
+
+def _is_checkpoint(run: Run, last: int) -> bool:
+    """A state that was saved with a checkpoint ends there, whether or not the run went on."""
+    every = run.number("save_steps")
+    saved = bool(every and every >= 1 and last % int(every) == 0)
+    return saved and all(s.format == "hf-trainer-state" for s in run.sources if s.rows)
 
 
 DETECTOR = Detector(

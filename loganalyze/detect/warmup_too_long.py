@@ -49,7 +49,7 @@ class WarmupSettings:
 
     share: float = setting(0.2, unit="share of the steps", source="ordinary warmups take 1 to 10 %")
     share_inside: float = setting(
-        0.1, unit="share of the planned steps",
+        0.05, unit="share of the planned steps",
         source="10 % of 7,002 steps was too long for a run that was judged at step 500",
     )  # fmt: skip
     share_critical: float = setting(

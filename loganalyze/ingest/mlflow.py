@@ -5,13 +5,17 @@ Databases are opened read-only and never migrated; columns that an older schema 
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from loganalyze.ingest.ingester import Facts, Ingester, Table, relative
+from loganalyze.ingest.config_file import load_yaml
+from loganalyze.ingest.ingester import HEAD_BYTES, Facts, Ingester, Table, relative
 from loganalyze.ingest.text_config import scalar
 from loganalyze.names import canonical
 from loganalyze.run import ConfigValue, Problem, Status, metrics_frame
@@ -35,18 +39,26 @@ COUNTED = "every point has the same step: they were counted instead"
 
 def claims_run_folder(path: Path, head: bytes) -> bool:
     """Tell whether this directory is one run of a file store."""
-    if head or not (path / "meta.yaml").is_file() or not (path / "metrics").is_dir():
+    meta = path / "meta.yaml"
+    if head or not any((path / part).is_dir() for part in ("metrics", "params")):
         return False
-    with (path / "meta.yaml").open("rb") as file:
-        text = file.read(4096)
+    try:
+        if meta.is_symlink() or not meta.is_file():
+            return False
+        with meta.open("rb") as file:
+            text = file.read(HEAD_BYTES)
+    except OSError:
+        return False
     return b"artifact_uri" in text and (b"run_id" in text or b"run_uuid" in text)
 
 
 def read_run_folder(path: Path, root: Path) -> list[Table]:
-    """Read one run of a file store into one table."""
+    """Read one run of a file store into one table; a deleted one only if no other is left."""
     import pandas as pd
 
-    meta = _meta(path / "meta.yaml")
+    meta = _meta(path)
+    if _is_deleted(meta) and any(not _is_deleted(_meta(other)) for other in _siblings(path)):
+        return []
     run = str(meta.get("run_id") or meta.get("run_uuid") or path.name)
     problems: list[Problem] = []
     frames = []
@@ -83,18 +95,21 @@ def read_run_folder(path: Path, root: Path) -> list[Table]:
 _TEXT = ("metric", "source", "name")
 
 
-def _meta(path: Path) -> dict[str, Any]:
-    import yaml
-
-    with path.open("rb") as file:
-        text = file.read(MAX_TEXT).decode("utf-8", "replace")
-    if "&" in text and "*" in text:
-        return {}  # MLflow writes no anchors: this is not its file
+def _meta(run: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(text)
-    except yaml.YAMLError:
+        with (run / "meta.yaml").open("rb") as file:
+            loaded = load_yaml(file.read(MAX_TEXT))
+    except (OSError, ValueError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
+
+
+def _siblings(run: Path) -> list[Path]:
+    return [path for path in run.parent.iterdir() if path != run and claims_run_folder(path, b"")]
+
+
+def _is_deleted(run: Mapping[str, Any]) -> bool:
+    return str(run.get("lifecycle_stage")) == "deleted"
 
 
 def _files(folder: Path) -> list[Path]:
@@ -224,17 +239,36 @@ def read_database(path: Path, root: Path) -> list[Table]:
     """
     source = relative(path, root)
     try:
-        with closing(_connect(path)) as connection:
+        with _settled(path) as settled, closing(_connect(settled)) as connection:
             tables = _columns(connection)
-            if "runs" not in tables or "metrics" not in tables:
+            if "run_uuid" not in tables.get("runs", ()) or "metrics" not in tables:
                 return []
-            return [
-                _database_run(connection, tables, run, source)
-                for run in _rows(connection, "runs", tables["runs"], "")
-                if run.get("lifecycle_stage") != "deleted"
-            ]
+            runs = _rows(connection, "runs", tables["runs"], "")
+            kept = [run for run in runs if not _is_deleted(run)] or runs
+            return [_database_run(connection, tables, run, source) for run in kept]
     except sqlite3.Error as error:
         raise ValueError(f"damaged database: {error}") from None
+
+
+@contextmanager
+def _settled(path: Path) -> Iterator[Path]:
+    """Give a database whose last writes lie beside it (a run in progress) as a copy of all parts.
+
+    SQLite would bring it up to date in place, and in the mode that writes nothing leave them out.
+    """
+    parts = [path.with_name(path.name + ending) for ending in ("-wal", "-journal")]
+    parts = [part for part in parts if part.is_file() and not part.is_symlink()]
+    if not any(part.stat().st_size for part in parts):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (path, *parts):
+            shutil.copyfile(part, Path(folder) / part.name)
+        copy = Path(folder) / path.name
+        with closing(sqlite3.connect(copy)) as connection:
+            connection.execute("pragma schema_version")
+            connection.execute("pragma journal_mode = delete")
+        yield copy
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +93,6 @@ class Reader:
     seen: list[_Seen] = field(default_factory=list)
     bars: Counter[int] = field(default_factory=Counter)
     others: int = 0  # metric lines of ranks above 0
-    step: int | None = None
     _bar: tuple[int, int] | None = None
     _epoch: tuple[float, int | None] | None = None
 
@@ -103,7 +102,7 @@ class Reader:
     def feed(self, line: Line) -> None:
         """Take in one line."""
         self._progress(line)
-        if self.collector.feed(line, self.step):
+        if self.collector.feed(line, len(self.seen)):
             return
         records = text_metrics.parse(line.text, line.bare)
         if not records:
@@ -137,7 +136,7 @@ class Reader:
                 EventKind.TRAIN_END,
                 "the Trainer printed its summary: training ended as it should",
                 line.row,
-                self.step,
+                len(self.seen),
             )
             return
         if record.epoch is None and self._epoch is not None and not record.is_dict:
@@ -145,10 +144,6 @@ class Reader:
         if record.step is None and record.epoch is None and not record.is_dict:
             if self._bar is None:
                 return  # a number without any place in the run is prose
-        if record.step is not None:
-            self.step = record.step
-        elif self._bar is not None and record.is_dict:
-            self.step = self._bar[0]
         self.seen.append(_Seen(record, line.row, line.time, self._bar))
 
     def facts(self) -> Facts:
@@ -174,6 +169,7 @@ class Reader:
         """Lay out the records as rows."""
         self.collector_problems()
         steps = self._steps()
+        self._place_events(steps)
         name, step, epoch, time, value, row, segment = [], [], [], [], [], [], []
         restarts, last = 0, dict[str, int]()
         for item, at in zip(self.seen, steps, strict=True):
@@ -205,9 +201,16 @@ class Reader:
             }
         )
 
+    def _place_events(self, steps: list[int]) -> None:
+        """Turn the number of records before each event into the step of the last of them."""
+        self.collector.events = [
+            replace(event, step=steps[event.step - 1] if event.step else None)
+            for event in self.collector.events
+        ]
+
     def collector_problems(self) -> None:
         """Close the events and say what was left out."""
-        self.problems += self.collector.finish(self.step)
+        self.problems += self.collector.finish(len(self.seen))
         if self.others:
             text = f"{self.others:,} metric lines of ranks above 0 were left out: rank 0 has them"
             self.problems.append(Problem(text, lossy=False))

@@ -25,7 +25,8 @@ _SIZES = {
 
 _START = re.compile(r"Traceback \(most recent call last\)")
 _FRAME = re.compile(r'File "([^"]{1,500})", line (\d+)(?:, in (\S+))?')
-_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Killed|Stop\w*|Abort\w*|Timeout\w*|Failure\w*|[A-Z]\w+))(?::\s?(.*))?$")
+_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?::\s?(.*))?$")
+_RANK = re.compile(r"^\[?(?:default|rank|gpu)[ _]?\d+\]?:\s?", re.IGNORECASE)
 _CHAIN = ("During handling of the above exception", "The above exception was the direct cause")
 _LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|<frozen|<string>")
 
@@ -75,6 +76,7 @@ class Collector:
     _block: list[str] = field(default_factory=list)
     _row: int = 0
     _chained: bool = False
+    _named: bool = False
 
     def feed(self, line: Line, step: int | None) -> bool:
         """Look at one line; return True if it belongs to a traceback and holds no metrics."""
@@ -82,7 +84,7 @@ class Collector:
             if self._continue(line, step):
                 return True
         elif _START.search(line.text):
-            self._block, self._row = [line.text], line.row
+            self._block, self._row = [_RANK.sub("", line.text)], line.row
             return True
         if _HINTS_OF_TEXT.search(line.text):
             self._single(line.text, line.bare, line.row, step)
@@ -105,32 +107,30 @@ class Collector:
             self.events.append(Event(kind, text, Where(self.source, row), step, None, data))
 
     def _continue(self, line: Line, step: int | None) -> bool:
-        """Take a line into the open traceback; close it when it is over."""
-        text = line.text
-        if self._chained or _START.search(text) or any(mark in text for mark in _CHAIN):
-            self._block.append(text)
-            self._chained = not _START.search(text)
-            return True
-        body = line.bare if line.rank is not None else text
-        indented = body[:1] in " \t" or not body.strip()
-        if len(self._block) < MAX_BLOCK and (indented or not _EXCEPTION.match(body.strip())):
-            if not indented and len(self._block) > 2 and _ended(self._block):
-                self._close(step)
-                return False
-            self._block.append(text)
-            return True
-        if len(self._block) < MAX_BLOCK and not _ended(self._block):
-            self._block.append(text)
-            return True
+        """Take a line into the open traceback, or close it and return False.
+
+        After the frames the first line that is not indented names the exception; then only blank
+        lines and a chained traceback may follow.
+        """
+        text = _RANK.sub("", line.text)
         if any(mark in text for mark in _CHAIN):
-            self._block.append(text)
-            return True
-        self._close(step)
-        return False
+            self._chained, self._named = True, False
+        elif _START.search(text):
+            if not self._chained:
+                self._close(step)
+                self._row = line.row
+            self._chained = self._named = False
+        elif self._named or len(self._block) >= MAX_BLOCK:
+            self._close(step)
+            return False
+        elif text[:1] not in " \t|+~^" and len(self._block) > 1:
+            self._named = not self._chained
+        self._block.append(text)
+        return True
 
     def _close(self, step: int | None) -> None:
         block, row = self._block, self._row
-        self._block, self._chained = [], False
+        self._block, self._chained, self._named = [], False, False
         exception, message, frame = describe(block)
         text = "\n".join(block)
         self.add(
@@ -155,18 +155,12 @@ class Collector:
                 return
 
 
-def _ended(block: list[str]) -> bool:
-    """Tell whether the last line of the block already names the exception."""
-    last = block[-1]
-    return bool(last[:1] not in " \t" and _EXCEPTION.match(last.strip()) and len(block) > 1)
-
-
 def describe(block: list[str]) -> tuple[str, str, str]:
     """Return exception class, message and the innermost frame of the user's own code."""
     exception, message = "", ""
     for line in reversed(block):
-        found = _EXCEPTION.match(re.sub(r"^\s*\[?\w{0,8}\d+\]?:\s?", "", line).strip())
-        if found and not line.startswith("    "):
+        found = _EXCEPTION.match(line.rstrip())
+        if found:
             exception, message = found[1], (found[2] or "").strip()
             break
     frames = [(m[1], m[2], m[3]) for line in block if (m := _FRAME.search(line))]

@@ -138,4 +138,6 @@ def test_any_bytes_are_read_or_refused(
         tables = config_file.read(path, path.parent)
     except ValueError:
         return
-    assert all(isinstance(v.value, (str, int, float, type(None))) for v in tables[0].config.values())
+    assert all(
+        isinstance(v.value, (str, int, float, type(None))) for v in tables[0].config.values()
+    )

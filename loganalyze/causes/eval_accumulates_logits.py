@@ -1,0 +1,54 @@
+"""Predictions of the whole evaluation set are gathered on the accelerator.
+
+What it is
+----------
+The Trainer concatenates the logits of all batches before it computes metrics: vocabulary times tokens times samples.
+
+What speaks for it
+------------------
+The error comes in evaluate, prediction_step or nested_concat; training itself runs.
+
+What speaks against it
+----------------------
+The traceback is in backward or in the first forward.
+
+How to confirm
+--------------
+Evaluate on 10 samples: it runs.
+
+Fix
+---
+eval_accumulation_steps, or take the argmax in preprocess_logits_for_metrics.
+
+References
+----------
+transformers#17089; DNABERT_2#78.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.finding import Clue
+
+def weigh(case: Case) -> list[Clue]:
+    """Look at where it failed."""
+    finding = case.found("oom-gpu", "oom-host")
+    if finding and finding.evidence.get("phase") == "evaluation":
+        return [Clue("The error came inside the evaluation; training ran.", DECISIVE + MODERATE)]
+    return [Clue("Nothing shows that the evaluation was running.", -MODERATE)]
+
+
+def fix(case: Case) -> list[str]:
+    """Name the two settings."""
+    return ["eval_accumulation_steps -> 8", "preprocess_logits_for_metrics -> argmax over the vocabulary"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="eval-accumulates-logits",
+    title="The evaluation keeps all logits",
+    prior=-1.5,
+    explains=('oom-gpu', 'oom-host'),
+    weigh=weigh,
+    fix=fix,
+    probe="memory",
+)

@@ -1,0 +1,87 @@
+"""A value beyond 65,504 becomes infinite in fp16.
+
+What it is
+----------
+Activations or gradients pass the range of fp16; the loss turns NaN from one row to the next, with healthy rows before.
+
+What speaks for it
+------------------
+fp16 is on. The loss turns NaN in one row without a rise. The loss scale falls again and again. Only long inputs fail.
+
+What speaks against it
+----------------------
+The run is in fp32 or bf16. The loss rose over several rows before.
+
+How to confirm
+--------------
+Run the same batch in bf16 or fp32: it stays finite, and the first module with a non-finite output is named.
+
+Fix
+---
+Train in bf16; else keep normalisations and the loss in fp32.
+
+References
+----------
+nanoGPT#215; litgpt#291; LlamaFactory#3474.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.finding import Clue
+from loganalyze.run import EventKind
+
+def weigh(case: Case) -> list[Clue]:
+    """Weigh the precision and the shape of the fall."""
+    clues = []
+    half, name = precision(case)
+    if half == "fp16":
+        clues.append(Clue(f"The run uses fp16 ({name}).", STRONG))
+    elif half is not None:
+        clues.append(Clue(f"The run uses {half} ({name}), whose range does not overflow so.", -DECISIVE))
+    if not case.found("loss-nonfinite", "grad-nonfinite", "loss-zero"):
+        clues.append(Clue("No value was NaN or infinite.", -STRONG))
+    rise = case.number("loss-nonfinite", "rise_before")
+    if rise is not None and rise < 1.5:
+        clues.append(Clue("The loss turned NaN in one row, without a rise before.", MODERATE))
+    elif rise is not None:
+        clues.append(Clue(f"The loss rose {rise:.1f} x before it turned NaN.", -MODERATE))
+    scaled = case.run.events_of(EventKind.LOSS_SCALE)
+    if len(scaled) >= 3:
+        clues.append(Clue(f"The loss scaler reduced its scale {len(scaled)} times.", MODERATE))
+    if case.number("loss-nonfinite", "index_of_first") == 0:
+        clues.append(Clue("The very first loss is not finite: before anything could grow.", -MODERATE))
+    return clues
+
+
+def precision(case: Case) -> tuple[str | None, str]:
+    """Return the precision of the run, where the settings say so, and the setting that does."""
+    if case.run.flag("fp16"):
+        return "fp16", "fp16 = true"
+    if case.run.flag("bf16"):
+        return "bf16", "bf16 = true"
+    found = case.run.setting("mixed_precision")
+    text = str(found.value).lower() if found is not None else ""
+    for word, kind in (("bf16", "bf16"), ("bfloat16", "bf16"), ("fp16", "fp16"), ("float16", "fp16"),
+                       ("16-mixed", "fp16"), ("fp32", "fp32"), ("float32", "fp32"), ("32", "fp32")):  # fmt: skip
+        if word in text:
+            return kind, f"mixed_precision = {text}"
+    if case.run.flag("fp16") is False and case.run.flag("bf16") is False:
+        return "fp32", "fp16 and bf16 are off"
+    return None, ""
+
+
+def fix(case: Case) -> list[str]:
+    """Name the switch."""
+    return ["fp16 true -> false, bf16 false -> true"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="fp16-overflow",
+    title="Half precision overflows",
+    prior=-0.4,
+    explains=('loss-nonfinite', 'grad-nonfinite', 'loss-zero', 'loss-spike'),
+    weigh=weigh,
+    fix=fix,
+    probe="precision",
+)

@@ -1,0 +1,57 @@
+"""The process or its data-loader workers took all of the host's memory.
+
+What it is
+----------
+Workers copy what they touch, lists of tensors grow, a data set is loaded whole into each process.
+
+What speaks for it
+------------------
+A kill or a failed CPU allocation is in the log.
+
+What speaks against it
+----------------------
+The accelerator's memory was the one that ran out.
+
+How to confirm
+--------------
+Run one epoch with num_workers 0 and watch the resident memory.
+
+Fix
+---
+Fewer workers, memory-mapped data, no growing lists.
+
+References
+----------
+pytorch#13246, #62066.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.finding import Clue
+
+def weigh(case: Case) -> list[Clue]:
+    """The message is the evidence; its size tells a leak from one huge request."""
+    clues = [Clue("The log shows that the host ran out of memory.", STRONG)]
+    tried = case.number("oom-host", "tried_gib")
+    if tried is not None and tried > 1:
+        clues.append(Clue(f"A single request asked for {tried:,.0f} GiB.", WEAK))
+    if case.found("oom-gpu"):
+        clues.append(Clue("The accelerator ran out of memory as well.", -WEAK))
+    return clues
+
+
+def fix(case: Case) -> list[str]:
+    """Name the first thing to try."""
+    return ["dataloader_num_workers -> 0 for one epoch: tells whether the workers hold the memory"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="host-memory-exhausted",
+    title="The host's memory is exhausted",
+    prior=1.0,
+    explains=('oom-host',),
+    weigh=weigh,
+    fix=fix,
+    probe="memory",
+)

@@ -1,0 +1,68 @@
+"""All labels are -100, so that no token or sample counts in the loss.
+
+What it is
+----------
+A template that does not match, or truncation that cuts the answer off, masks every label; the mean over nothing is 0 or NaN.
+
+What speaks for it
+------------------
+The loss is exactly 0.0 from the first step and the gradient norm is 0. The log says "Most labels are -100".
+
+What speaks against it
+----------------------
+A finite loss at first. A gradient norm above 0.
+
+How to confirm
+--------------
+Count the labels that are not -100 in a few batches.
+
+Fix
+---
+Mend the response template, raise the maximum length, or check the collator.
+
+References
+----------
+unsloth#1290, unsloth#3019; unilm#551.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.finding import Clue
+
+def weigh(case: Case) -> list[Clue]:
+    """Nothing to learn from leaves a loss of 0 and a gradient of 0 from the start."""
+    clues = []
+    finding = case.found("loss-zero")
+    if finding:
+        norm = finding.evidence.get("grad_norm")
+        if norm == "0":
+            clues.append(Clue("The loss is exactly 0.0 and so is the gradient norm.", DECISIVE))
+        elif norm == "NaN":
+            clues.append(Clue("The gradient norm is NaN, as 0 / 0 gives.", -WEAK))
+        if finding.evidence.get("from_start") == "yes":
+            clues.append(Clue("It is so from the first logged step.", MODERATE))
+        else:
+            clues.append(Clue("Losses before it were not 0.", -STRONG))
+    first = case.number("loss-nonfinite", "index_of_first")
+    if first is not None and first > 0:
+        clues.append(Clue("Losses before it were finite.", -STRONG))
+    if any("-100" in event.text for event in case.run.events):
+        clues.append(Clue("The log says that most labels are -100.", DECISIVE))
+    return clues
+
+
+def fix(case: Case) -> list[str]:
+    """Name the places to look."""
+    return ["Decode the labels that are not -100 in one batch; none means template or truncation"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="labels-all-masked",
+    title="Every label is masked",
+    prior=-1.0,
+    explains=('loss-zero', 'loss-nonfinite', 'insufficient-data'),
+    weigh=weigh,
+    fix=fix,
+    probe="data",
+)

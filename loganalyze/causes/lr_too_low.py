@@ -1,0 +1,65 @@
+"""The steps are too short to get anywhere.
+
+What it is
+----------
+With a rate far below the useful range the loss changes by less than its noise.
+
+What speaks for it
+------------------
+The rate is below 1e-6 throughout. The loss falls, though hardly.
+
+What speaks against it
+----------------------
+The rate is in the usual range.
+
+How to confirm
+--------------
+A learning-rate range test: where does the loss begin to fall?
+
+Fix
+---
+Raise the learning rate by 10 and look again.
+
+References
+----------
+Smith, Cyclical Learning Rates (2017).
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.finding import Clue
+
+LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
+
+
+def weigh(case: Case) -> list[Clue]:
+    """Weigh the recorded rate."""
+    rate = case.run.series("train/learning_rate").finite()
+    told = case.run.number("learning_rate")
+    peak = float(rate.value.max()) if len(rate) else told
+    if peak is None:
+        return []
+    if peak < LOW:
+        return [Clue(f"The learning rate never exceeds {peak:.2g}.", STRONG)]
+    return [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -MODERATE)]
+
+
+def fix(case: Case) -> list[str]:
+    """Raise it by ten."""
+    rate = case.run.series("train/learning_rate").finite()
+    if not len(rate):
+        return ["Raise the learning rate by 10"]
+    peak = float(rate.value.max())
+    return [f"learning_rate {peak:.2g} -> {peak * 10:.2g}"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="lr-too-low",
+    title="The learning rate is too low",
+    prior=-0.8,
+    explains=('loss-plateau',),
+    weigh=weigh,
+    fix=fix,
+    probe="lr",
+)

@@ -1,0 +1,58 @@
+"""Enough memory is free, though not in one piece.
+
+What it is
+----------
+The allocator holds blocks of many sizes; a large request finds no room.
+
+What speaks for it
+------------------
+Reserved lies far above allocated when it fails.
+
+What speaks against it
+----------------------
+Reserved equals allocated.
+
+How to confirm
+--------------
+Run with PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True: it goes on.
+
+Fix
+---
+expandable_segments:True; pad to fewer different lengths.
+
+References
+----------
+pytorch#35901.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.finding import Clue
+
+def weigh(case: Case) -> list[Clue]:
+    """Compare reserved with allocated."""
+    finding = case.found("oom-gpu")
+    told = finding.evidence.get("fragmentation") if finding else None
+    allocated, reserved = (case.number("oom-gpu", f"{n}_gib") for n in ("allocated", "reserved"))
+    if told == "likely":
+        return [Clue(f"{reserved:.1f} GiB were reserved and only {allocated:.1f} allocated.", DECISIVE)]
+    if told == "no":
+        return [Clue("Reserved and allocated are about equal.", -STRONG)]
+    return []
+
+
+def fix(case: Case) -> list[str]:
+    """Name the allocator's setting."""
+    return ["PYTORCH_CUDA_ALLOC_CONF -> expandable_segments:True"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="memory-fragmentation",
+    title="The memory is fragmented",
+    prior=-1.2,
+    explains=('oom-gpu',),
+    weigh=weigh,
+    fix=fix,
+    probe="memory",
+)

@@ -1,0 +1,66 @@
+"""A batch that is unlike the rest: broken, mislabelled, or very long.
+
+What it is
+----------
+The loss of that batch is high; the next ones are ordinary again, at most with a short echo in the optimizer's state.
+
+What speaks for it
+------------------
+A single spike that recovers within a few steps, at an unchanged learning rate.
+
+What speaks against it
+----------------------
+Spikes that come back, or a loss that does not recover.
+
+How to confirm
+--------------
+Replay the batch of that step with the weights before it.
+
+Fix
+---
+Look at the samples; filter them; clip the gradient.
+
+References
+----------
+LLaVA#918; PaLM (2022), section 5.1.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.finding import Clue
+
+def weigh(case: Case) -> list[Clue]:
+    """A single spike that recovers is a batch; many are not."""
+    clues = []
+    count = case.number("loss-spike", "count")
+    recover = case.number("loss-spike", "steps_to_recover")
+    if recover is not None:
+        clues.append(Clue(f"The loss was back at its level {recover:.0f} steps later.", STRONG))
+    elif case.found("loss-spike"):
+        clues.append(Clue("The loss did not come back.", -STRONG))
+    if count is not None and count >= 3:
+        clues.append(Clue(f"There are {count:.0f} such spikes.", -MODERATE))
+    elif count == 1:
+        clues.append(Clue("It is the only spike of the run.", MODERATE))
+    if case.found("loss-divergence", "loss-nonfinite"):
+        clues.append(Clue("The run did not survive it.", -MODERATE))
+    return clues
+
+
+def fix(case: Case) -> list[str]:
+    """Name the step."""
+    step = case.number("loss-spike", "step")
+    near = f" of step {step:,.0f}" if step is not None else ""
+    return [f"Look at the samples in the batch{near}; drop what is broken, clip the gradient at 1.0"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="outlier-batch",
+    title="One odd batch",
+    prior=0.2,
+    explains=('loss-spike', 'grad-explosion'),
+    weigh=weigh,
+    fix=fix,
+    probe="data",
+)

@@ -1,0 +1,68 @@
+"""The model has more room than the data fill: it memorises them.
+
+What it is
+----------
+With many passes over few samples the train loss falls on while the evaluation turns.
+
+What speaks for it
+------------------
+The evaluation loss turns up while the train loss falls. Several epochs were run. The train loss is near 0.
+
+What speaks against it
+----------------------
+The turn comes inside the first epoch: then the evaluation data are another distribution.
+
+How to confirm
+--------------
+Train again with half of the data: the turn comes earlier. The train loss on the evaluation's preprocessing tells a shift apart.
+
+Fix
+---
+Stop at the best evaluation, train fewer epochs, regularise, augment, or get more data.
+
+References
+----------
+Prechelt, "Early Stopping, But When?" (1998).
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.finding import Clue
+
+def weigh(case: Case) -> list[Clue]:
+    """Weigh how the two losses part, and how often the data were seen."""
+    clues = []
+    rise, gap = case.number("overfit-gap", "rise"), case.number("overfit-gap", "gap_ratio")
+    if rise is not None:
+        clues.append(Clue(f"The evaluation loss rose by {rise:.0%} from its best.", MODERATE))
+    if gap is not None and gap > 1:
+        clues.append(Clue(f"At the end it is {gap + 1:.1f} x the train loss.", MODERATE))
+    series = case.run.series("eval/loss").finite()
+    best = case.number("overfit-gap", "best_step")
+    if len(series) and best is not None:
+        at = series.epoch[series.step == best]
+        if len(at) and at[0] == at[0]:
+            if at[0] >= 1:
+                clues.append(Clue(f"The turn came after {at[0]:.1f} passes over the data.", WEAK))
+            else:
+                clues.append(Clue(f"The turn came inside the first epoch ({at[0]:.2f}).", -MODERATE))
+    return clues
+
+
+def fix(case: Case) -> list[str]:
+    """Name the checkpoint to keep."""
+    best = case.number("overfit-gap", "best_step")
+    keep = f"Keep the checkpoint of step {best:,.0f}. " if best is not None else ""
+    return [f"{keep}load_best_model_at_end false -> true, early_stopping_patience -> 3"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="overfit-small-data",
+    title="The training set is learned by heart",
+    prior=0.8,
+    explains=('overfit-gap',),
+    weigh=weigh,
+    fix=fix,
+    probe="overfit",
+)

@@ -1,0 +1,63 @@
+"""The pad token, the attention mask or the position that is pooled is wrong, so that the model reads padding.
+
+What it is
+----------
+A decoder that classifies by its last token reads the padding if it does not know the pad token; a loss over padded positions counts them as text.
+
+What speaks for it
+------------------
+A single sample has a normal loss and a batch has not. The pad token equals the end-of-text token. The loss starts far above log(C).
+
+What speaks against it
+----------------------
+Batches of one sample or of equal lengths. A normal evaluation loss on padded batches.
+
+How to confirm
+--------------
+Compare the loss of a padded batch with the mean loss of its samples one by one: they must agree.
+
+Fix
+---
+Set pad_token_id in the model's configuration, pass the attention mask, and mask padded labels with -100.
+
+References
+----------
+trl#976: pad = eos; Hugging Face documentation, decoder models for sequence classification.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.head_init_scale import evaluation_clues, integer_clues
+from loganalyze.finding import Clue
+
+def weigh(case: Case) -> list[Clue]:
+    """Look for a missing or doubled pad token; a large excess needs wrong inputs, not only a wrong scale."""
+    clues = []
+    pad, end = case.run.setting("pad_token_id"), case.run.setting("eos_token_id")
+    if pad is not None and pad.value is None:
+        clues.append(Clue("pad_token_id is not set in the model's configuration.", STRONG))
+    elif pad is not None and end is not None and pad.value == end.value:
+        clues.append(Clue(f"The pad token is the end-of-text token ({pad.value}).", MODERATE))
+    if any("pad" in event.text.lower() for event in case.run.events if event.kind.value == "hint"):
+        clues.append(Clue("The log warns of the pad token.", MODERATE))
+    batch = case.run.number("train_batch_size")
+    if batch == 1:
+        clues.append(Clue("The batch holds one sample: nothing is padded.", -STRONG))
+    return clues + evaluation_clues(case) + integer_clues(case)
+
+
+def fix(case: Case) -> list[str]:
+    """Name the three places."""
+    return ["model.config.pad_token_id = tokenizer.pad_token_id, with a pad token of its own"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="pad-or-mask-bug",
+    title="Padding takes part in the loss or in the pooling",
+    prior=-0.5,
+    explains=('initial-loss-high',),
+    weigh=weigh,
+    fix=fix,
+    probe="init",
+)
