@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from loganalyze.diagnose import diagnose
+    from loganalyze.diagnosis import diagnose
     from loganalyze.errors import (
         LogAnalyzeError,
         MissingExtra,
@@ -54,7 +54,7 @@ _HOMES = {
     "Settings": "settings",
     "SettingsError": "errors",
     "UsageError": "errors",
-    "diagnose": "diagnose",
+    "diagnose": "diagnosis",
     "load": "ingest",
 }
 

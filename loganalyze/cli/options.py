@@ -142,7 +142,7 @@ def _table(common: Common) -> dict[str, Any]:
 
 def analyse(path: str, common: Common) -> Diagnosis:
     """Read the run and diagnose it."""
-    from loganalyze.diagnose import diagnose
+    from loganalyze.diagnosis import diagnose
     from loganalyze.ingest import load
 
     settings = settings_of(common)
