@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loganalyze.names import CONFIG_ALIASES
 
@@ -331,7 +331,7 @@ def empty_metrics() -> pd.DataFrame:
     return metrics_frame({})
 
 
-def metrics_frame(columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
+def metrics_frame(columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> pd.DataFrame:
     """Build a metrics DataFrame from columns; those missing get their neutral value.
 
     Needed are ``metric``, ``step`` and ``value``; ``name`` defaults to ``metric``.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import math
 import os
 import re
@@ -32,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 SEED = 20
 CLASSES = 10
 FEATURES = 64
+EXPERIMENT, RUN = "395607685423922673", "ee2a0ce2d22048e482ad4a3f8e3d34b5"
 SAMPLES: dict[str, Callable[[], None]] = {}
 
 
@@ -321,51 +321,73 @@ def healthy_pytorch() -> None:
                 for key, value in held.items():
                     client.log_metric(run, f"eval/{key}", value, step=step)
     client.set_terminated(run)
+    rename_store({experiment: EXPERIMENT, run: RUN})
+
+
+def rename_store(names: dict[str, str]) -> None:
+    """Give MLflow's random identifiers the same values every time."""
+    for old, new in names.items():
+        for meta in Path("mlruns").rglob("meta.yaml"):
+            meta.write_text(meta.read_text("utf-8").replace(old, new), "utf-8")
+        folder = next(Path("mlruns").rglob(old))
+        folder.rename(folder.with_name(new))
+
+
+class Source:
+    """Batches of bytes from the standard library's own source; its last tenth is held out."""
+
+    modules = ("argparse", "ast", "dataclasses", "doctest", "enum", "inspect", "subprocess")
+
+    def __init__(self, length: int) -> None:
+        folder = Path(os.__file__).parent
+        data = b"".join((folder / f"{name}.py").read_bytes() for name in self.modules)
+        text = torch.frombuffer(bytearray(data), dtype=torch.uint8).long()
+        cut = len(text) * 9 // 10
+        self.train, self.held_out, self.length = text[:cut], text[cut:], length
+        self.draw = torch.Generator().manual_seed(SEED)
+
+    def batch(self, text: Tensor) -> Tensor:
+        first = torch.randint(0, len(text) - self.length, (16,), generator=self.draw)
+        return torch.stack([text[i : i + self.length] for i in first.tolist()])
+
+    @torch.no_grad()
+    def mean_loss(self, model: nn.Module, text: Tensor) -> float:
+        model.eval()
+        batches = [self.batch(text) for _ in range(20)]
+        losses = [model(ids, labels=ids).loss.item() for ids in batches]
+        model.train()
+        return float(np.mean(losses))
 
 
 @sample("healthy-stdout")
 def healthy_stdout() -> None:
-    """A small GPT-2 on the bytes of the standard library's own source."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(SEED)
-    folder = Path(os.__file__).parent
-    modules = ("argparse", "ast", "dataclasses", "doctest", "enum", "inspect", "subprocess")
-    data = b"".join((folder / f"{name}.py").read_bytes() for name in modules)
-    text = torch.frombuffer(bytearray(data), dtype=torch.uint8).long()
-    cut, length, steps, warmup, peak = int(len(text) * 0.9), 64, 1_000, 50, 1e-3
-    draw = torch.Generator().manual_seed(SEED)
-    config = GPT2Config(vocab_size=256, n_positions=length, n_embd=96, n_layer=2, n_head=4)
-    model = GPT2LMHeadModel(config)
+    length, steps, warmup, peak = 64, 1_000, 50, 1e-3
+    source = Source(length)
+    model = GPT2LMHeadModel(
+        GPT2Config(vocab_size=256, n_positions=length, n_embd=96, n_layer=2, n_head=4)
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.1)
 
-    def batch(start: int, end: int) -> Tensor:
-        first = torch.randint(start, end - length, (16,), generator=draw)
-        return torch.stack([text[i : i + length] for i in first.tolist()])
-
-    def mean_loss(start: int, end: int) -> float:
-        model.eval()
-        with torch.no_grad():
-            losses = [
-                model(ids, labels=ids).loss.item() for ids in (batch(start, end) for _ in "x" * 20)
-            ]
-        model.train()
-        return float(np.mean(losses))
+    def rate(step: int) -> float:
+        if step < warmup:
+            return peak * (step + 1) / warmup
+        done = (step - warmup) / (steps - warmup)
+        return peak * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
 
     with log_file():
-        print(f"vocab_size = {config.vocab_size}\nlearning_rate = {peak}\nwarmup_iters = {warmup}")
+        print(f"vocab_size = 256\nlearning_rate = {peak}\nwarmup_iters = {warmup}")
         print(f"max_iters = {steps}\ngrad_clip = 1.0")
         for step in range(steps + 1):
             if step % 100 == 0:
-                train, held = mean_loss(0, cut), mean_loss(cut, len(text))
+                train = source.mean_loss(model, source.train)
+                held = source.mean_loss(model, source.held_out)
                 print(f"step {step}: train loss {train:.4f}, val loss {held:.4f}")
-            share = min(1.0, (step + 1) / warmup) if step < warmup else None
-            done = (step - warmup) / (steps - warmup)
-            lr = peak * (
-                share if share is not None else 0.1 + 0.45 * (1 + math.cos(math.pi * done))
-            )
-            optimizer.param_groups[0]["lr"] = lr
-            started, ids = time.perf_counter(), batch(0, cut)
+            started = time.perf_counter()
+            optimizer.param_groups[0]["lr"] = rate(step)
+            ids = source.batch(source.train)
             loss = model(ids, labels=ids).loss
             optimizer.zero_grad()
             loss.backward()
@@ -375,7 +397,7 @@ def healthy_stdout() -> None:
                 took = 1000 * (time.perf_counter() - started)
                 print(
                     f"iter {step}: loss {loss.item():.4f}, time {took:.2f}ms, "
-                    f"lr {lr:.3e}, grad_norm {norm:.4f}"
+                    f"lr {rate(step):.3e}, grad_norm {norm:.4f}"
                 )
 
 

@@ -79,7 +79,7 @@ def fix(case: Case) -> list[str]:
 HYPOTHESIS = Hypothesis(
     id="fp16-overflow",
     title="Half precision overflows",
-    prior=-0.4,
+    prior=-1.0,
     explains=('loss-nonfinite', 'grad-nonfinite', 'loss-zero', 'loss-spike'),
     weigh=weigh,
     fix=fix,

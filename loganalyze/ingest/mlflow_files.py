@@ -1,0 +1,191 @@
+"""One run of MLflow's file store: a folder with ``meta.yaml``, metrics, params and tags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loganalyze.ingest.config_file import load_yaml
+from loganalyze.ingest.ingester import HEAD_BYTES, Facts, Table, relative
+from loganalyze.ingest.mlflow_run import (
+    COUNTED,
+    MAX_TAG,
+    STATUS,
+    count_steps,
+    is_deleted,
+    seconds,
+    segments,
+)
+from loganalyze.ingest.text_config import scalar
+from loganalyze.names import canonical
+from loganalyze.run import ConfigValue, Problem, metrics_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+MAX_TEXT = 1_000_000  # bytes of meta.yaml, a parameter or a tag that are read
+_TEXT = ("metric", "source", "name")
+
+
+def claims_run_folder(path: Path, head: bytes) -> bool:
+    """Tell whether this directory is one run of a file store."""
+    meta = path / "meta.yaml"
+    if head or not any((path / part).is_dir() for part in ("metrics", "params")):
+        return False
+    try:
+        if meta.is_symlink() or not meta.is_file():
+            return False
+        with meta.open("rb") as file:
+            text = file.read(HEAD_BYTES)
+    except OSError:
+        return False
+    return b"artifact_uri" in text and (b"run_id" in text or b"run_uuid" in text)
+
+
+def read_run_folder(path: Path, root: Path) -> list[Table]:
+    """Read one run of a file store into one table; a deleted one only if no other is left."""
+    import pandas as pd
+
+    meta = _meta(path)
+    if is_deleted(meta) and any(not is_deleted(_meta(other)) for other in _siblings(path)):
+        return []
+    run = str(meta.get("run_id") or meta.get("run_uuid") or path.name)
+    problems: list[Problem] = []
+    frames = []
+    for file in _files(path / "metrics"):
+        source = relative(file, root)
+        key = file.relative_to(path / "metrics").as_posix()
+        try:
+            frames.append(_metric_file(file, key, source, problems))
+        except OSError as error:
+            problems.append(Problem(f"{key}: cannot be read: {error.strerror}"))
+    metrics = metrics_frame({})
+    if frames:
+        metrics = pd.concat([frame.astype(dict.fromkeys(_TEXT, str)) for frame in frames])
+        metrics = metrics.reset_index(drop=True).astype(dict.fromkeys(_TEXT, "category"))
+    config, name = _settings_of_folder(path, root)
+    return [
+        Table(
+            source=relative(path, root),
+            format="mlflow",
+            run=f"mlflow:{run}",
+            metrics=metrics,
+            config=config,
+            problems=tuple(problems),
+            facts=Facts(
+                status=STATUS.get(str(meta.get("status"))),
+                started=seconds(meta.get("start_time")),
+                ended=seconds(meta.get("end_time")),
+                name=name or meta.get("run_name") or None,
+            ),
+        )
+    ]
+
+
+def _meta(run: Path) -> dict[str, Any]:
+    try:
+        with (run / "meta.yaml").open("rb") as file:
+            loaded = load_yaml(file.read(MAX_TEXT))
+    except (OSError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _siblings(run: Path) -> list[Path]:
+    return [path for path in run.parent.iterdir() if path != run and claims_run_folder(path, b"")]
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sorted(found)
+
+
+def _settings_of_folder(path: Path, root: Path) -> tuple[dict[str, ConfigValue], str | None]:
+    config: dict[str, ConfigValue] = {}
+    for file in _files(path / "params"):
+        key = file.relative_to(path / "params").as_posix()
+        config[key] = ConfigValue(scalar(_text(file)), relative(file, root))
+    name = None
+    for file in _files(path / "tags"):
+        key, value = file.name, _text(file)
+        if key == "mlflow.runName":
+            name = value
+        elif len(value) <= MAX_TAG and not key.startswith("mlflow.log-model"):
+            config[f"tags.{key}"] = ConfigValue(value, relative(file, root))
+    return config, name
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_TEXT).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _metric_file(path: Path, key: str, source: str, problems: list[Problem]) -> pd.DataFrame:
+    time, value, step, row, bad = parse_metric(path.read_bytes())
+    if bad:
+        problems.append(
+            Problem(f"{key}: {len(bad):,} broken lines, the first at line {bad[0]}", bad[0])
+        )
+    step, counted = count_steps(step, time)
+    if counted:
+        problems.append(Problem(f"{key}: {COUNTED}", lossy=False))
+    return metrics_frame(
+        {
+            "metric": [canonical(key)] * len(step),
+            "step": step,
+            "time": time,
+            "value": value,
+            "segment": segments(step),
+            "source": [source] * len(step),
+            "row": row,
+            "name": [key] * len(step),
+        }
+    )
+
+
+def parse_metric(
+    data: bytes,
+) -> tuple[
+    NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], list[int]
+]:
+    """Parse lines ``milliseconds value step`` (the step is missing in old stores).
+
+    Returns
+    -------
+    time, value, step, row
+        Arrays of equal length; time in UNIX seconds, row 1-based.
+    bad
+        Numbers of the lines that are no point.
+    """
+    import numpy as np
+
+    points, bad = [], []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        parts = line.split()
+        if not parts:
+            continue
+        try:
+            step = int(parts[2]) if len(parts) > 2 else 0
+            point = (float(parts[0]) / 1000.0, float(parts[1]), step, number)
+        except (ValueError, IndexError):
+            bad.append(number)
+            continue
+        if abs(step) < 2**62:
+            points.append(point)
+        else:
+            bad.append(number)
+    columns = list(zip(*points, strict=True)) if points else [(), (), (), ()]
+    return (
+        np.array(columns[0], dtype=np.float64),
+        np.array(columns[1], dtype=np.float64),
+        np.array(columns[2], dtype=np.int64),
+        np.array(columns[3], dtype=np.int64),
+        bad,
+    )
