@@ -313,7 +313,7 @@ def _select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None)
     order = order[np.argsort(step[order], kind="stable")]
     last = np.r_[step[order][1:] != step[order][:-1], True] if len(order) else order.astype(bool)
     order = order[last]
-    origin = rows["source"].cat.codes.to_numpy(np.int64)[order]
+    origin = np.asarray(rows["source"].cat.codes, dtype=np.int64)[order]
     return Series(
         metric=metric,
         sources=tuple(str(name) for name in metrics["source"].cat.categories),
@@ -359,13 +359,11 @@ def metrics_frame(columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> pd.
         "segment": "int64",
         "row": "int64",
     }
-    frame = {}
+    frame: dict[str, pd.Series[Any]] = {}
     for column in METRIC_COLUMNS:
         data = columns.get(column, neutral[column])
-        kind = kinds.get(column, "category")
-        frame[column] = (
-            pd.Series(data, dtype="object").astype(kind)
-            if kind == "category"
-            else (pd.Series(np.asarray(data, dtype=kind)))
-        )
+        if column in kinds:
+            frame[column] = pd.Series(np.asarray(data, dtype=kinds[column]))
+        else:
+            frame[column] = pd.Series(data, dtype="object").astype("category")
     return pd.DataFrame(frame)

@@ -2,7 +2,8 @@
 
 What it is
 ----------
-Memory grows in proportion to the micro-batch; the first full step with optimizer state is the largest.
+Memory grows in proportion to the micro-batch; the first full step with optimizer state is the
+largest.
 
 What speaks for it
 ------------------
@@ -27,7 +28,7 @@ pytorch#16417; transformers#17211.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 
 EARLY = 20  # steps within which a batch that does not fit fails
@@ -65,7 +66,7 @@ HYPOTHESIS = Hypothesis(
     id="batch-too-large",
     title="The batch does not fit into memory",
     prior=0.6,
-    explains=('oom-gpu',),
+    explains=("oom-gpu",),
     weigh=weigh,
     fix=fix,
     probe="batch",

@@ -2,7 +2,8 @@
 
 What it is
 ----------
-The Trainer concatenates the logits of all batches before it computes metrics: vocabulary times tokens times samples.
+The Trainer concatenates the logits of all batches before it computes metrics: vocabulary times
+tokens times samples.
 
 What speaks for it
 ------------------
@@ -27,8 +28,9 @@ transformers#17089; DNABERT_2#78.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Look at where it failed."""
@@ -40,14 +42,17 @@ def weigh(case: Case) -> list[Clue]:
 
 def fix(case: Case) -> list[str]:
     """Name the two settings."""
-    return ["eval_accumulation_steps -> 8", "preprocess_logits_for_metrics -> argmax over the vocabulary"]
+    return [
+        "eval_accumulation_steps -> 8",
+        "preprocess_logits_for_metrics -> argmax over the vocabulary",
+    ]
 
 
 HYPOTHESIS = Hypothesis(
     id="eval-accumulates-logits",
     title="The evaluation keeps all logits",
     prior=-1.5,
-    explains=('oom-gpu', 'oom-host'),
+    explains=("oom-gpu", "oom-host"),
     weigh=weigh,
     fix=fix,
     probe="memory",

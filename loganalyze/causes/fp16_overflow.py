@@ -2,11 +2,13 @@
 
 What it is
 ----------
-Activations or gradients pass the range of fp16; the loss turns NaN from one row to the next, with healthy rows before.
+Activations or gradients pass the range of fp16; the loss turns NaN from one row to the next, with
+healthy rows before.
 
 What speaks for it
 ------------------
-fp16 is on. The loss turns NaN in one row without a rise. The loss scale falls again and again. Only long inputs fail.
+fp16 is on. The loss turns NaN in one row without a rise. The loss scale falls again and again.
+Only long inputs fail.
 
 What speaks against it
 ----------------------
@@ -14,7 +16,8 @@ The run is in fp32 or bf16. The loss rose over several rows before.
 
 How to confirm
 --------------
-Run the same batch in bf16 or fp32: it stays finite, and the first module with a non-finite output is named.
+Run the same batch in bf16 or fp32: it stays finite, and the first module with a non-finite output
+is named.
 
 Fix
 ---
@@ -27,9 +30,10 @@ nanoGPT#215; litgpt#291; LlamaFactory#3474.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the precision and the shape of the fall."""
@@ -38,7 +42,9 @@ def weigh(case: Case) -> list[Clue]:
     if half == "fp16":
         clues.append(Clue(f"The run uses fp16 ({name}).", STRONG))
     elif half is not None:
-        clues.append(Clue(f"The run uses {half} ({name}), whose range does not overflow so.", -DECISIVE))
+        clues.append(
+            Clue(f"The run uses {half} ({name}), whose range does not overflow so.", -DECISIVE)
+        )
     if not case.found("loss-nonfinite", "grad-nonfinite", "loss-zero"):
         clues.append(Clue("No value was NaN or infinite.", -STRONG))
     rise = case.number("loss-nonfinite", "rise_before")
@@ -50,7 +56,9 @@ def weigh(case: Case) -> list[Clue]:
     if len(scaled) >= 3:
         clues.append(Clue(f"The loss scaler reduced its scale {len(scaled)} times.", MODERATE))
     if case.number("loss-nonfinite", "index_of_first") == 0:
-        clues.append(Clue("The very first loss is not finite: before anything could grow.", -MODERATE))
+        clues.append(
+            Clue("The very first loss is not finite: before anything could grow.", -MODERATE)
+        )
     return clues
 
 
@@ -80,7 +88,7 @@ HYPOTHESIS = Hypothesis(
     id="fp16-overflow",
     title="Half precision overflows",
     prior=-1.0,
-    explains=('loss-nonfinite', 'grad-nonfinite', 'loss-zero', 'loss-spike'),
+    explains=("loss-nonfinite", "grad-nonfinite", "loss-zero", "loss-spike"),
     weigh=weigh,
     fix=fix,
     probe="precision",

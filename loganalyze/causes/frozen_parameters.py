@@ -27,8 +27,9 @@ trl#1311; transformers#26221.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the gradient norm."""
@@ -53,7 +54,7 @@ HYPOTHESIS = Hypothesis(
     id="frozen-parameters",
     title="Nothing is trained",
     prior=-0.4,
-    explains=('loss-plateau',),
+    explains=("loss-plateau",),
     weigh=weigh,
     fix=fix,
     probe="gradients",

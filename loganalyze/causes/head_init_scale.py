@@ -1,12 +1,15 @@
-"""The output layer starts with logits so large that confident wrong guesses cost far more than log(C).
+"""The output layer starts with logits so large that confident wrong guesses cost far more than
+log(C).
 
 What it is
 ----------
-With logits of standard deviation s the initial cross-entropy is about log(C) + s^2 / 2: 12 times log(C) needs s of 11.
+With logits of standard deviation s the initial cross-entropy is about log(C) + s^2 / 2: 12 times
+log(C) needs s of 11.
 
 What speaks for it
 ------------------
-Train and evaluation loss are high together. The factor is no integer. The loss falls quickly once the rate is up.
+Train and evaluation loss are high together. The factor is no integer. The loss falls quickly once
+the rate is up.
 
 What speaks against it
 ----------------------
@@ -14,7 +17,8 @@ A normal evaluation loss. A factor equal to the accumulation steps.
 
 How to confirm
 --------------
-Forward one batch through the untouched model: the logits should have mean about 0 and standard deviation about 1.
+Forward one batch through the untouched model: the logits should have mean about 0 and standard
+deviation about 1.
 
 Fix
 ---
@@ -27,8 +31,9 @@ Karpathy, A Recipe for Training Neural Networks (2019).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """A large head shows in every loss, and its factor is no integer."""
@@ -36,7 +41,9 @@ def weigh(case: Case) -> list[Clue]:
     ratio = case.number("initial-loss-high", "ratio_to_log_c") or 0.0
     log_c = case.number("initial-loss-high", "log_c") or 0.0
     spread = (2 * max(ratio - 1, 0) * log_c) ** 0.5
-    clues.append(Clue(f"Logits with a standard deviation of about {spread:.0f} would give this loss.", WEAK))
+    clues.append(
+        Clue(f"Logits with a standard deviation of about {spread:.0f} would give this loss.", WEAK)
+    )
     return clues + evaluation_clues(case) + integer_clues(case)
 
 
@@ -51,7 +58,12 @@ def evaluation_clues(case: Case) -> list[Clue]:
     if first < 1.5 * log_c:
         return [Clue(f"The evaluation loss is normal ({first:.3g}): the model itself is.", -STRONG)]
     if first > 0.7 * ratio * log_c:
-        return [Clue(f"The evaluation loss is as high ({first:.3g}): the model itself is wrong.", MODERATE)]
+        return [
+            Clue(
+                f"The evaluation loss is as high ({first:.3g}): the model itself is wrong.",
+                MODERATE,
+            )
+        ]
     return []
 
 
@@ -73,7 +85,7 @@ HYPOTHESIS = Hypothesis(
     id="head-init-scale",
     title="The head's initial weights are too large",
     prior=-0.5,
-    explains=('initial-loss-high', 'clip-saturated'),
+    explains=("initial-loss-high", "clip-saturated"),
     weigh=weigh,
     fix=fix,
     probe="init",

@@ -27,8 +27,9 @@ pytorch#13246, #62066.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """The message is the evidence; its size tells a leak from one huge request."""
@@ -50,7 +51,7 @@ HYPOTHESIS = Hypothesis(
     id="host-memory-exhausted",
     title="The host's memory is exhausted",
     prior=1.0,
-    explains=('oom-host',),
+    explains=("oom-host",),
     weigh=weigh,
     fix=fix,
     probe="memory",

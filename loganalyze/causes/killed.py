@@ -27,9 +27,10 @@ Slurm documentation, job states.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh how the log ends."""
@@ -55,7 +56,7 @@ HYPOTHESIS = Hypothesis(
     id="killed",
     title="The run was killed from outside",
     prior=0.0,
-    explains=('run-truncated', 'crash'),
+    explains=("run-truncated", "crash"),
     weigh=weigh,
     fix=fix,
     probe="data",

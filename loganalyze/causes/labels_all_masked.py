@@ -2,11 +2,13 @@
 
 What it is
 ----------
-A template that does not match, or truncation that cuts the answer off, masks every label; the mean over nothing is 0 or NaN.
+A template that does not match, or truncation that cuts the answer off, masks every label; the
+mean over nothing is 0 or NaN.
 
 What speaks for it
 ------------------
-The loss is exactly 0.0 from the first step and the gradient norm is 0. The log says "Most labels are -100".
+The loss is exactly 0.0 from the first step and the gradient norm is 0. The log says "Most labels
+are -100".
 
 What speaks against it
 ----------------------
@@ -29,6 +31,7 @@ from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Nothing to learn from leaves a loss of 0 and a gradient of 0 from the start."""
@@ -61,7 +64,7 @@ HYPOTHESIS = Hypothesis(
     id="labels-all-masked",
     title="Every label is masked",
     prior=-1.0,
-    explains=('loss-zero', 'loss-nonfinite', 'insufficient-data'),
+    explains=("loss-zero", "loss-nonfinite", "insufficient-data"),
     weigh=weigh,
     fix=fix,
     probe="data",

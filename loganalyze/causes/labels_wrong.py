@@ -14,7 +14,8 @@ The loss falls below log(C). A gradient of 0.
 
 How to confirm
 --------------
-Overfit one batch: it works even with random labels, so if it does and training does not, the labels are at fault.
+Overfit one batch: it works even with random labels, so if it does and training does not, the
+labels are at fault.
 
 Fix
 ---
@@ -27,15 +28,18 @@ Karpathy, A Recipe for Training Neural Networks (2019).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
     clues = []
     ratio = case.number("loss-plateau", "ratio_to_log_c")
     if ratio is not None and abs(ratio - 1) < 0.05:
-        clues.append(Clue(f"The loss stays at {ratio:.2f} x log(C), the level of a guess.", MODERATE))
+        clues.append(
+            Clue(f"The loss stays at {ratio:.2f} x log(C), the level of a guess.", MODERATE)
+        )
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and float(norm.value.mean()) > 1e-3:
         clues.append(Clue("Gradients flow all the time, and lead nowhere.", MODERATE))
@@ -53,7 +57,7 @@ HYPOTHESIS = Hypothesis(
     id="labels-wrong",
     title="The labels do not belong to the inputs",
     prior=-0.2,
-    explains=('loss-plateau',),
+    explains=("loss-plateau",),
     weigh=weigh,
     fix=fix,
     probe="overfit",

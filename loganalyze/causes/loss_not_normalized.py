@@ -1,14 +1,16 @@
-"""The loss is summed over accumulation steps, micro-batches or tokens: it and its gradient are k times the real ones.
+"""The loss is summed over accumulation steps, micro-batches or tokens: it and its gradient are k
+times the real ones.
 
 What it is
 ----------
-A loss that is divided by the wrong count, or by none, is larger by that factor, and so is its gradient norm. Training may
-still work with Adam, which forgives the scale; clipping and logged numbers do not.
+A loss that is divided by the wrong count, or by none, is larger by that factor, and so is its
+gradient norm. Training may still work with Adam, which forgives the scale; clipping and logged
+numbers do not.
 
 What speaks for it
 ------------------
-Initial loss / log(C) close to an integer k, best the number of accumulation steps. Gradient norm large by the same factor. A
-normal evaluation loss.
+Initial loss / log(C) close to an integer k, best the number of accumulation steps. Gradient norm
+large by the same factor. A normal evaluation loss.
 
 What speaks against it
 ----------------------
@@ -16,7 +18,8 @@ An evaluation loss that is just as high. No accumulation.
 
 How to confirm
 --------------
-Train two steps with gradient_accumulation_steps 1 and k times the batch: the logged loss must not change.
+Train two steps with gradient_accumulation_steps 1 and k times the batch: the logged loss must not
+change.
 
 Fix
 ---
@@ -24,7 +27,8 @@ Divide by the number of accumulation steps, or by the number of tokens over all 
 
 References
 ----------
-transformers#34191, #35207; LLaMA-Factory#7443; axolotl#2262: 10.5 against 83.7 at 8 accumulation steps.
+transformers#34191, #35207; LLaMA-Factory#7443; axolotl#2262: 10.5 against 83.7 at 8 accumulation
+steps.
 """
 
 from __future__ import annotations
@@ -46,14 +50,19 @@ def weigh(case: Case) -> list[Clue]:
     norm = case.number("clip-saturated", "median_norm")
     if norm is not None and norm > 10:
         clues.append(
-            Clue(f"The gradient norm is large as well (median {norm:.3g}), as a k-fold loss makes it.", WEAK)
+            Clue(
+                f"The gradient norm is large as well (median {norm:.3g}), as a k-fold loss makes it.",
+                WEAK,
+            )
         )
     evaluation = case.run.series("eval/loss").finite()
     log_c = case.number("initial-loss-high", "log_c")
     if len(evaluation) and log_c:
         first = float(evaluation.value[0])
         if first < 1.5 * log_c:
-            clues.append(Clue(f"The evaluation loss is normal ({first:.3g}): only training sums.", STRONG))
+            clues.append(
+                Clue(f"The evaluation loss is normal ({first:.3g}): only training sums.", STRONG)
+            )
         elif first > 0.7 * ratio * log_c:
             clues.append(Clue(f"The evaluation loss is as high ({first:.3g}).", -STRONG))
     return clues
@@ -70,7 +79,12 @@ def _factor(ratio: float, accumulation: float | None) -> list[Clue]:
     if accumulation and near and accumulation % k == 0:
         return [Clue(f"The factor is close to {k}, which divides {accumulation:.0f}.", MODERATE)]
     if accumulation:
-        return [Clue(f"The factor {ratio:.1f} is not the {accumulation:.0f} accumulation steps.", -MODERATE)]
+        return [
+            Clue(
+                f"The factor {ratio:.1f} is not the {accumulation:.0f} accumulation steps.",
+                -MODERATE,
+            )
+        ]
     if near and ratio < 8:
         return [Clue(f"The factor {ratio:.2f} is close to the integer {k}.", MODERATE)]
     return []
@@ -79,7 +93,11 @@ def _factor(ratio: float, accumulation: float | None) -> list[Clue]:
 def fix(case: Case) -> list[str]:
     """Name the division that is missing."""
     accumulation = case.run.number("gradient_accumulation_steps")
-    k = f"{accumulation:.0f}" if accumulation and accumulation > 1 else "the number of micro-batches"
+    k = (
+        f"{accumulation:.0f}"
+        if accumulation and accumulation > 1
+        else "the number of micro-batches"
+    )
     return [f"Divide the loss by {k} before backward(); initial loss should be about log(C)"]
 
 
@@ -87,7 +105,7 @@ HYPOTHESIS = Hypothesis(
     id="loss-not-normalized",
     title="The loss is summed where it should be averaged",
     prior=0.0,
-    explains=('initial-loss-high', 'clip-saturated'),
+    explains=("initial-loss-high", "clip-saturated"),
     weigh=weigh,
     fix=fix,
     probe="init",

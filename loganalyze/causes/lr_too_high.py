@@ -2,17 +2,18 @@
 
 What it is
 ----------
-A step longer than the curvature allows makes the loss rise instead of fall; the next gradient is larger still.
+A step longer than the curvature allows makes the loss rise instead of fall; the next gradient is
+larger still.
 
 What speaks for it
 ------------------
-The loss rises over several log points *before* the first NaN. It happens at the top of the warmup or just after it. The rate
-is high for the optimizer. The gradient norm grows with it.
+The loss rises over several log points *before* the first NaN. It happens at the top of the warmup
+or just after it. The rate is high for the optimizer. The gradient norm grows with it.
 
 What speaks against it
 ----------------------
-A NaN in one row without a rise. A fault while the rate is still a small share of its target. A loss that was wrong
-before the first update.
+A NaN in one row without a rise. A fault while the rate is still a small share of its target. A
+loss that was wrong before the first update.
 
 How to confirm
 --------------
@@ -42,13 +43,17 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     rise = case.number("loss-nonfinite", "rise_before")
     if rise is not None and rise >= RISE:
-        clues.append(Clue(f"The loss rose {rise:.1f} x over the points before the first NaN.", STRONG))
+        clues.append(
+            Clue(f"The loss rose {rise:.1f} x over the points before the first NaN.", STRONG)
+        )
     elif rise is not None:
         clues.append(Clue("The loss did not rise before the first NaN.", -STRONG))
     if case.found("loss-divergence"):
         ratio = case.number("loss-divergence", "ratio") or 0.0
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
-    if case.found("grad-explosion") and case.found("loss-divergence", "loss-nonfinite", "loss-spike"):
+    if case.found("grad-explosion") and case.found(
+        "loss-divergence", "loss-nonfinite", "loss-spike"
+    ):
         clues.append(Clue("The gradient norm left its past together with the loss.", WEAK))
     count = case.number("loss-spike", "count")
     if count is not None and count >= 3:
@@ -71,11 +76,14 @@ def _rate(case: Case) -> list[Clue]:
     if len(rate) and float(rate.value[-1]) < TINY * goal and float(rate.value.max()) < TINY * goal:
         share = float(rate.value.max()) / goal
         clues.append(
-            Clue(f"The rate never passed {share:.1%} of its target: it cannot have been too high.", -DECISIVE)
+            Clue(
+                f"The rate never passed {share:.1%} of its target: it cannot have been too high.",
+                -DECISIVE,
+            )
         )
-    share = case.number("loss-nonfinite", "lr_share_of_peak")
-    if share is not None and share < TINY and len(rate) and rate.value[0] < rate.value.max():
-        clues.append(Clue(f"The first NaN came at {share:.1%} of the peak rate.", -STRONG))
+    at_first = case.number("loss-nonfinite", "lr_share_of_peak")
+    if at_first is not None and at_first < TINY and len(rate) and rate.value[0] < rate.value.max():
+        clues.append(Clue(f"The first NaN came at {at_first:.1%} of the peak rate.", -STRONG))
     return clues
 
 
@@ -84,7 +92,10 @@ def _before_training(case: Case) -> list[Clue]:
     if ratio is None:
         return []
     return [
-        Clue(f"The loss was {ratio:.1f} x log(C) before any update: no learning rate does that.", -DECISIVE)
+        Clue(
+            f"The loss was {ratio:.1f} x log(C) before any update: no learning rate does that.",
+            -DECISIVE,
+        )
     ]
 
 
@@ -103,7 +114,15 @@ HYPOTHESIS = Hypothesis(
     id="lr-too-high",
     title="The learning rate is too high",
     prior=-0.3,
-    explains=('loss-divergence', 'loss-nonfinite', 'grad-nonfinite', 'loss-spike', 'grad-explosion', 'clip-saturated', 'loss-zero'),
+    explains=(
+        "loss-divergence",
+        "loss-nonfinite",
+        "grad-nonfinite",
+        "loss-spike",
+        "grad-explosion",
+        "clip-saturated",
+        "loss-zero",
+    ),
     weigh=weigh,
     fix=fix,
     probe="lr",

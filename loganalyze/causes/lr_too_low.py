@@ -27,7 +27,7 @@ Smith, Cyclical Learning Rates (2017).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 
 LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
@@ -58,7 +58,7 @@ HYPOTHESIS = Hypothesis(
     id="lr-too-low",
     title="The learning rate is too low",
     prior=-0.8,
-    explains=('loss-plateau',),
+    explains=("loss-plateau",),
     weigh=weigh,
     fix=fix,
     probe="lr",

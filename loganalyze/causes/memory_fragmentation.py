@@ -27,8 +27,9 @@ pytorch#35901.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Compare reserved with allocated."""
@@ -36,7 +37,9 @@ def weigh(case: Case) -> list[Clue]:
     told = finding.evidence.get("fragmentation") if finding else None
     allocated, reserved = (case.number("oom-gpu", f"{n}_gib") for n in ("allocated", "reserved"))
     if told == "likely":
-        return [Clue(f"{reserved:.1f} GiB were reserved and only {allocated:.1f} allocated.", DECISIVE)]
+        return [
+            Clue(f"{reserved:.1f} GiB were reserved and only {allocated:.1f} allocated.", DECISIVE)
+        ]
     if told == "no":
         return [Clue("Reserved and allocated are about equal.", -STRONG)]
     return []
@@ -51,7 +54,7 @@ HYPOTHESIS = Hypothesis(
     id="memory-fragmentation",
     title="The memory is fragmented",
     prior=-1.2,
-    explains=('oom-gpu',),
+    explains=("oom-gpu",),
     weigh=weigh,
     fix=fix,
     probe="memory",

@@ -6,7 +6,8 @@ One bad sample makes the loss NaN, and with it every weight after the next updat
 
 What speaks for it
 ------------------
-The loss is NaN in one row without a rise, at any learning rate, even at the first steps. It comes back at the same step of each epoch.
+The loss is NaN in one row without a rise, at any learning rate, even at the first steps. It comes
+back at the same step of each epoch.
 
 What speaks against it
 ----------------------
@@ -14,7 +15,8 @@ A rise of the loss before it. All loss components fall together after a rise.
 
 How to confirm
 --------------
-Walk over the data with learning rate 0 and look for the first input, label or loss that is not finite.
+Walk over the data with learning rate 0 and look for the first input, label or loss that is not
+finite.
 
 Fix
 ---
@@ -31,6 +33,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypo
 from loganalyze.causes.fp16_overflow import precision
 from loganalyze.finding import Clue
 
+
 def weigh(case: Case) -> list[Clue]:
     """A bad sample gives no warning and does not care for the learning rate."""
     clues = []
@@ -42,8 +45,14 @@ def weigh(case: Case) -> list[Clue]:
     if case.number("loss-nonfinite", "index_of_first") == 0:
         clues.append(Clue("The very first loss is not finite.", MODERATE))
     share = case.number("loss-nonfinite", "lr_share_of_peak")
-    if share is not None and share < 0.1 and (case.number("loss-nonfinite", "first_step") or 0) < 100:
-        clues.append(Clue(f"The rate was at {share:.1%} of its peak: too small to do it.", MODERATE))
+    if (
+        share is not None
+        and share < 0.1
+        and (case.number("loss-nonfinite", "first_step") or 0) < 100
+    ):
+        clues.append(
+            Clue(f"The rate was at {share:.1%} of its peak: too small to do it.", MODERATE)
+        )
     finding = case.found("loss-nonfinite")
     if finding and finding.evidence.get("recovered") == "yes":
         clues.append(Clue("Finite losses follow: the weights survived, one batch was bad.", STRONG))
@@ -69,7 +78,7 @@ HYPOTHESIS = Hypothesis(
     id="nan-in-data",
     title="The data hold NaN or infinite values",
     prior=-0.5,
-    explains=('loss-nonfinite', 'grad-nonfinite', 'loss-zero'),
+    explains=("loss-nonfinite", "grad-nonfinite", "loss-zero"),
     weigh=weigh,
     fix=fix,
     probe="nan",

@@ -2,7 +2,8 @@
 
 What it is
 ----------
-Without clipping, a gradient a thousand times the usual one moves the weights a thousand times as far.
+Without clipping, a gradient a thousand times the usual one moves the weights a thousand times as
+far.
 
 What speaks for it
 ------------------
@@ -27,8 +28,9 @@ Pascanu et al. (2013); bittensor#229.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh whether clipping is on, and whether it would have caught the jump."""
@@ -56,7 +58,7 @@ HYPOTHESIS = Hypothesis(
     id="no-grad-clipping",
     title="The gradient is not clipped",
     prior=-1.0,
-    explains=('loss-spike', 'grad-explosion', 'loss-nonfinite', 'loss-divergence'),
+    explains=("loss-spike", "grad-explosion", "loss-nonfinite", "loss-divergence"),
     weigh=weigh,
     fix=fix,
     probe="gradients",

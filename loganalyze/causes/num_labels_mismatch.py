@@ -1,16 +1,20 @@
-"""The head has another number of outputs than the data has classes, or the labels are encoded otherwise.
+"""The head has another number of outputs than the data has classes, or the labels are encoded
+otherwise.
 
 What it is
 ----------
-A head that was made for another label set, or labels that are shifted or not contiguous, turn right answers into wrong ones.
+A head that was made for another label set, or labels that are shifted or not contiguous, turn
+right answers into wrong ones.
 
 What speaks for it
 ------------------
-The number of classes stands in the settings with other values elsewhere. The loss starts above log(C).
+The number of classes stands in the settings with other values elsewhere. The loss starts above
+log(C).
 
 What speaks against it
 ----------------------
-A small excess (more outputs than classes costs at most log(outputs / classes)). A normal evaluation loss.
+A small excess (more outputs than classes costs at most log(outputs / classes)). A normal
+evaluation loss.
 
 How to confirm
 --------------
@@ -27,9 +31,10 @@ Hugging Face documentation, sequence classification: num_labels.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.head_init_scale import evaluation_clues, integer_clues
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Look for contradicting numbers of classes, and for what a mismatch cannot do."""
@@ -66,7 +71,7 @@ HYPOTHESIS = Hypothesis(
     id="num-labels-mismatch",
     title="The number of labels does not fit the data",
     prior=-0.8,
-    explains=('initial-loss-high',),
+    explains=("initial-loss-high",),
     weigh=weigh,
     fix=fix,
     probe="init",

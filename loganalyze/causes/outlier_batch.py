@@ -2,7 +2,8 @@
 
 What it is
 ----------
-The loss of that batch is high; the next ones are ordinary again, at most with a short echo in the optimizer's state.
+The loss of that batch is high; the next ones are ordinary again, at most with a short echo in the
+optimizer's state.
 
 What speaks for it
 ------------------
@@ -27,8 +28,9 @@ LLaVA#918; PaLM (2022), section 5.1.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """A single spike that recovers is a batch; many are not."""
@@ -52,14 +54,16 @@ def fix(case: Case) -> list[str]:
     """Name the step."""
     step = case.number("loss-spike", "step")
     near = f" of step {step:,.0f}" if step is not None else ""
-    return [f"Look at the samples in the batch{near}; drop what is broken, clip the gradient at 1.0"]
+    return [
+        f"Look at the samples in the batch{near}; drop what is broken, clip the gradient at 1.0"
+    ]
 
 
 HYPOTHESIS = Hypothesis(
     id="outlier-batch",
     title="One odd batch",
     prior=0.2,
-    explains=('loss-spike', 'grad-explosion'),
+    explains=("loss-spike", "grad-explosion"),
     weigh=weigh,
     fix=fix,
     probe="data",

@@ -6,7 +6,8 @@ With many passes over few samples the train loss falls on while the evaluation t
 
 What speaks for it
 ------------------
-The evaluation loss turns up while the train loss falls. Several epochs were run. The train loss is near 0.
+The evaluation loss turns up while the train loss falls. Several epochs were run. The train loss
+is near 0.
 
 What speaks against it
 ----------------------
@@ -14,7 +15,8 @@ The turn comes inside the first epoch: then the evaluation data are another dist
 
 How to confirm
 --------------
-Train again with half of the data: the turn comes earlier. The train loss on the evaluation's preprocessing tells a shift apart.
+Train again with half of the data: the turn comes earlier. The train loss on the evaluation's
+preprocessing tells a shift apart.
 
 Fix
 ---
@@ -27,8 +29,9 @@ Prechelt, "Early Stopping, But When?" (1998).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh how the two losses part, and how often the data were seen."""
@@ -46,7 +49,9 @@ def weigh(case: Case) -> list[Clue]:
             if at[0] >= 1:
                 clues.append(Clue(f"The turn came after {at[0]:.1f} passes over the data.", WEAK))
             else:
-                clues.append(Clue(f"The turn came inside the first epoch ({at[0]:.2f}).", -MODERATE))
+                clues.append(
+                    Clue(f"The turn came inside the first epoch ({at[0]:.2f}).", -MODERATE)
+                )
     return clues
 
 
@@ -61,7 +66,7 @@ HYPOTHESIS = Hypothesis(
     id="overfit-small-data",
     title="The training set is learned by heart",
     prior=0.8,
-    explains=('overfit-gap',),
+    explains=("overfit-gap",),
     weigh=weigh,
     fix=fix,
     probe="overfit",

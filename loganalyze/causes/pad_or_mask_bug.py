@@ -1,12 +1,15 @@
-"""The pad token, the attention mask or the position that is pooled is wrong, so that the model reads padding.
+"""The pad token, the attention mask or the position that is pooled is wrong, so that the model
+reads padding.
 
 What it is
 ----------
-A decoder that classifies by its last token reads the padding if it does not know the pad token; a loss over padded positions counts them as text.
+A decoder that classifies by its last token reads the padding if it does not know the pad token; a
+loss over padded positions counts them as text.
 
 What speaks for it
 ------------------
-A single sample has a normal loss and a batch has not. The pad token equals the end-of-text token. The loss starts far above log(C).
+A single sample has a normal loss and a batch has not. The pad token equals the end-of-text token.
+The loss starts far above log(C).
 
 What speaks against it
 ----------------------
@@ -18,7 +21,8 @@ Compare the loss of a padded batch with the mean loss of its samples one by one:
 
 Fix
 ---
-Set pad_token_id in the model's configuration, pass the attention mask, and mask padded labels with -100.
+Set pad_token_id in the model's configuration, pass the attention mask, and mask padded labels
+with -100.
 
 References
 ----------
@@ -27,9 +31,10 @@ trl#976: pad = eos; Hugging Face documentation, decoder models for sequence clas
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
 from loganalyze.causes.head_init_scale import evaluation_clues, integer_clues
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Look for a missing or doubled pad token; a large excess needs wrong inputs, not only a wrong scale."""
@@ -56,7 +61,7 @@ HYPOTHESIS = Hypothesis(
     id="pad-or-mask-bug",
     title="Padding takes part in the loss or in the pooling",
     prior=-0.5,
-    explains=('initial-loss-high',),
+    explains=("initial-loss-high",),
     weigh=weigh,
     fix=fix,
     probe="init",

@@ -1,9 +1,9 @@
 """From findings to ranked causes.
 
 For every finding the hypotheses that can explain it compete, together with "something else" at
-odds 1. With the odds of a hypothesis ``o_i = exp(prior_i + sum of its clues' weights)`` its probability
-as the explanation of finding f is ``o_i / (1 + sum over all j that explain f of o_j)``. The probability of a
-cause is the highest it reaches over the findings it explains.
+odds 1. With the odds of a hypothesis ``o_i = exp(prior_i + sum of its clues' weights)`` its
+probability as the explanation of finding f is ``o_i / (1 + sum over all j that explain f of
+o_j)``. The probability of a cause is the highest it reaches over the findings it explains.
 
 Causes of the most severe finding come first, then by probability: what broke the run comes before
 what slowed it down.

@@ -27,7 +27,7 @@ Python documentation, errors and exceptions.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 
 WAKE = ("ChildFailedError", "nccl-timeout", "signal")  # ends that follow another error
@@ -64,7 +64,7 @@ HYPOTHESIS = Hypothesis(
     id="software-bug",
     title="An error in the code or its environment",
     prior=1.2,
-    explains=('crash',),
+    explains=("crash",),
     weigh=weigh,
     fix=fix,
     probe="data",

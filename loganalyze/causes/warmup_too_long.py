@@ -2,7 +2,8 @@
 
 What it is
 ----------
-During a linear warmup the average rate is half the target. A run that is judged inside it has hardly been trained.
+During a linear warmup the average rate is half the target. A run that is judged inside it has
+hardly been trained.
 
 What speaks for it
 ------------------
@@ -27,8 +28,9 @@ Goyal et al., "Accurate, Large Minibatch SGD" (2017).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh how much of the target was reached, and what warmup cannot explain."""
@@ -38,7 +40,10 @@ def weigh(case: Case) -> list[Clue]:
     if reached is not None and reached < 1:
         last = case.number("warmup-too-long", "last_step") or 0
         clues.append(
-            Clue(f"At step {last:,.0f} the rate had reached {100 * reached:.3g} % of its target.", STRONG)
+            Clue(
+                f"At step {last:,.0f} the rate had reached {100 * reached:.3g} % of its target.",
+                STRONG,
+            )
         )
     if share is not None and share > 0.05:
         clues.append(Clue(f"The warmup takes {share:.0%} of the planned steps.", MODERATE))
@@ -65,7 +70,7 @@ HYPOTHESIS = Hypothesis(
     id="warmup-too-long",
     title="The warmup is too long",
     prior=1.2,
-    explains=('warmup-too-long',),
+    explains=("warmup-too-long",),
     weigh=weigh,
     fix=fix,
     probe="lr",

@@ -40,7 +40,7 @@ def explanation(identifier: str) -> str:
         if hypothesis.id == identifier:
             explains = ", ".join(hypothesis.explains)
             return f"{identifier} (cause)\n\n{hypothesis.explanation}\n\nCan explain: {explains}"
-    known = [item.id for item in (*detectors(), *hypotheses())]
+    known = [*(item.id for item in detectors()), *(item.id for item in hypotheses())]
     near = get_close_matches(identifier, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise UsageError(f"no finding or cause is called {identifier!r}{hint}")

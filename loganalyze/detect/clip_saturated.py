@@ -2,20 +2,21 @@
 
 What it does
 ------------
-With ``max_grad_norm = c`` a gradient of norm g > c is scaled by c / g. Measured are the share of logged
-steps with g > c, and the median share of the gradient that survives, ``min(1, c / g)``. It holds when the
-share exceeds `share` and less than `surviving` survives.
+With ``max_grad_norm = c`` a gradient of norm g > c is scaled by c / g. Measured are the share of
+logged steps with g > c, and the median share of the gradient that survives, ``min(1, c / g)``. It
+holds when the share exceeds `share` and less than `surviving` survives.
 
 Why it matters
 --------------
-If every step is clipped to a percent, the size of the gradient no longer says anything and the norm itself
-points to a scaling fault: a summed loss, a wrong head, a missing normalisation. With plain SGD the learning
-rate is cut by the same factor; Adam forgives the scale and keeps the fault hidden.
+If every step is clipped to a percent, the size of the gradient no longer says anything and the
+norm itself points to a scaling fault: a summed loss, a wrong head, a missing normalisation. With
+plain SGD the learning rate is cut by the same factor; Adam forgives the scale and keeps the fault
+hidden.
 
 Not to be confused with
 -----------------------
-Mild clipping (norm 1 to 10 at a limit of 1), usual in language-model pretraining and fine-tuning. A norm
-that was logged *after* clipping and so stands at the limit.
+Mild clipping (norm 1 to 10 at a limit of 1), usual in language-model pretraining and fine-tuning.
+A norm that was logged *after* clipping and so stands at the limit.
 
 Settings
 --------
@@ -23,7 +24,8 @@ Settings
 
 Fix
 ---
-Look for the factor in the loss first. Only a norm that is high for a good reason calls for a higher limit.
+Look for the factor in the loss first. Only a norm that is high for a good reason calls for a
+higher limit.
 
 References
 ----------
@@ -52,7 +54,9 @@ class ClipSettings:
     surviving: float = setting(
         0.05, unit="share of the gradient", source="healthy fine-tunings keep 10 % and more"
     )
-    share_critical: float = setting(0.95, unit="share of the steps", source="practically every step")
+    share_critical: float = setting(
+        0.95, unit="share of the steps", source="practically every step"
+    )
     surviving_critical: float = setting(
         0.02, unit="share of the gradient", source="196 clipped to 1.0 keeps 0.5 %"
     )

@@ -2,8 +2,8 @@
 
 What it does
 ------------
-Lists every source with data lost: damaged or cut-off files, broken lines, files that are only pointers. Each says where, why and
-how much was kept.
+Lists every source with data lost: damaged or cut-off files, broken lines, files that are only
+pointers. Each says where, why and how much was kept.
 
 Why it matters
 --------------
@@ -50,9 +50,7 @@ def detect(run: Run, settings: NoSettings) -> Detected:
         return ()
     lost = [source for source, problem in lossy if problem.lossy and source.format != "config"]
     files = list(dict.fromkeys(source.path for source, _ in lossy))
-    source, problem = next(
-        ((s, p) for s, p in lossy if p.lossy), lossy[0]
-    )
+    source, problem = next(((s, p) for s, p in lossy if p.lossy), lossy[0])
     more = f", and {len(lossy) - 1} more problems" if len(lossy) > 1 else ""
     return (
         Finding(
@@ -64,7 +62,10 @@ def detect(run: Run, settings: NoSettings) -> Detected:
             evidence={
                 "files": len(files),
                 "problems": len(lossy),
-                **{f"problem_{i}": f"{s.path}: {p.text}" for i, (s, p) in enumerate(lossy[:SHOWN], 1)},
+                **{
+                    f"problem_{i}": f"{s.path}: {p.text}"
+                    for i, (s, p) in enumerate(lossy[:SHOWN], 1)
+                },
             },
             where=tuple(Where(s.path, p.row) for s, p in lossy[:SHOWN]),
             fix=("Copy the file again from where the run was written",),

@@ -2,8 +2,9 @@
 
 What it does
 ------------
-Takes the last traceback, time-out or signal after which no training step was logged, and states exception, message and the
-innermost frame of the user's own code. A run that its tracker marks as failed counts too.
+Takes the last traceback, time-out or signal after which no training step was logged, and states
+exception, message and the innermost frame of the user's own code. A run that its tracker marks as
+failed counts too.
 
 Why it matters
 --------------
@@ -11,8 +12,8 @@ It says where the run ended, and often why.
 
 Not to be confused with
 -----------------------
-An out-of-memory error (oom-gpu, oom-host), which is said there. An interrupt by hand (info). An exception that was caught: training
-went on.
+An out-of-memory error (oom-gpu, oom-host), which is said there. An interrupt by hand (info). An
+exception that was caught: training went on.
 
 Settings
 --------
@@ -67,7 +68,9 @@ def _finding(run: Run, event: Event) -> Finding:
     exception = str(event.data.get("exception", event.kind.value))
     message = str(event.data.get("message", "")) or event.text.strip().splitlines()[0][:160]
     frame = str(event.data.get("frame", ""))
-    step = f"after step {event.step:,}" if event.step is not None else "before the first logged step"
+    step = (
+        f"after step {event.step:,}" if event.step is not None else "before the first logged step"
+    )
     at = f" at {frame}" if frame else ""
     by_hand = exception in BY_HAND
     what = "was stopped by hand" if by_hand else f"ended with {exception}"

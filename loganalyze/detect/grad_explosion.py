@@ -2,17 +2,19 @@
 
 What it does
 ------------
-Each log norm is compared with the median of the `window` points before it. Points more than `factor` times above it, and
-above `absolute`, count. It holds if at least `points` of them come in a row, or if they last to the end of the log.
+Each log norm is compared with the median of the `window` points before it. Points more than
+`factor` times above it, and above `absolute`, count. It holds if at least `points` of them come
+in a row, or if they last to the end of the log.
 
 Why it matters
 --------------
-Updates grow with the norm; a clipped run goes on with directions that mean little, an unclipped one is lost.
+Updates grow with the norm; a clipped run goes on with directions that mean little, an unclipped
+one is lost.
 
 Not to be confused with
 -----------------------
-The first steps of a warmup. A norm that is high but steady from the start (a scaling fault: see clip-saturated). Single
-outliers that recover (info). Reinforcement losses.
+The first steps of a warmup. A norm that is high but steady from the start (a scaling fault: see
+clip-saturated). Single outliers that recover (info). Reinforcement losses.
 
 Settings
 --------
@@ -24,7 +26,8 @@ Clip the gradient norm, lower the learning rate, look at the batch of the first 
 
 References
 ----------
-``g_t > alpha * EMA(g)`` with alpha 5 to 10; norms of 0.1 to 10 are ordinary, above 100 they are not.
+``g_t > alpha * EMA(g)`` with alpha 5 to 10; norms of 0.1 to 10 are ordinary, above 100 they are
+not.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Counts norms that are NaN or infinite, how many in a row, whether finite ones follow, and what the loss was there.
+Counts norms that are NaN or infinite, how many in a row, whether finite ones follow, and what the
+loss was there.
 
 Why it matters
 --------------
@@ -22,7 +23,8 @@ Find the first step with a norm that is not finite and look at its batch and its
 
 References
 ----------
-PyTorch documentation, automatic mixed precision: the scaler starts at 65,536 and halves at each overflow.
+PyTorch documentation, automatic mixed precision: the scaler starts at 65,536 and halves at each
+overflow.
 """
 
 from __future__ import annotations
@@ -79,7 +81,9 @@ def detect(run: Run, settings: GradNonfiniteSettings) -> Detected:
                 **({"loss_at": loss} if loss is not None else {}),
             },
             where=(series.where(first),),
-            fix=(f"Replay the batch of step {series.step[first]:,} in fp32: finite there means overflow",),
+            fix=(
+                f"Replay the batch of step {series.step[first]:,} in fp32: finite there means overflow",
+            ),
         ),
     )
 

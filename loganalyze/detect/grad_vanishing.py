@@ -2,8 +2,9 @@
 
 What it does
 ------------
-The norm at the end (median of the last tenth) is below `absolute`, or below `decay` of its level over the
-first tenth, while the loss has fallen by less than `learned` since the start and the learning rate is alive.
+The norm at the end (median of the last tenth) is below `absolute`, or below `decay` of its level
+over the first tenth, while the loss has fallen by less than `learned` since the start and the
+learning rate is alive.
 
 Why it matters
 --------------
@@ -11,8 +12,8 @@ Without a gradient nothing is learned any more, however long the run goes on.
 
 Not to be confused with
 -----------------------
-A converged or interpolating run: small loss, small gradient. A norm of exactly zero throughout, which is another
-matter (nothing is connected, or it is not recorded).
+A converged or interpolating run: small loss, small gradient. A norm of exactly zero throughout,
+which is another matter (nothing is connected, or it is not recorded).
 
 Settings
 --------
@@ -20,8 +21,8 @@ Settings
 
 Fix
 ---
-Look at the norms per layer; use residual connections, other activations or another initialisation; check
-for saturated outputs.
+Look at the norms per layer; use residual connections, other activations or another
+initialisation; check for saturated outputs.
 
 References
 ----------
@@ -94,7 +95,9 @@ def detect(run: Run, settings: VanishingSettings) -> Detected:
                 "loss_fallen": fallen,
             },
             where=(series.where(begin), series.where(len(series) - 1)),
-            fix=("Look at the gradient norm of each layer: the first one that is ~0 is where it is lost",),
+            fix=(
+                "Look at the gradient norm of each layer: the first one that is ~0 is where it is lost",
+            ),
         ),
     )
 

@@ -9,16 +9,16 @@ critical.
 
 Why it matters
 --------------
-Being *worse* than a blind guess before the first update is no matter of training. The loss is summed
-where it should be averaged, the head or the labels are wrong, or padding takes part in it. No
-learning rate mends that.
+Being *worse* than a blind guess before the first update is no matter of training. The loss is
+summed where it should be averaged, the head or the labels are wrong, or padding takes part in it.
+No learning rate mends that.
 
 Not to be confused with
 -----------------------
 Regression, contrastive, ELBO, preference and reinforcement losses, for which log(C) means nothing
-(not applicable). A log that begins late in the run (not applicable). A pretrained model with a new
-head may start up to about 1.3 times log(C). Label smoothing leaves log(C) as it is. A loss below
-log(C) says nothing here.
+(not applicable). A log that begins late in the run (not applicable). A pretrained model with a
+new head may start up to about 1.3 times log(C). Label smoothing leaves log(C) as it is. A loss
+below log(C) says nothing here.
 
 Settings
 --------
@@ -26,8 +26,8 @@ Settings
 
 Fix
 ---
-Compute the loss of one batch by hand and compare it with the mean over its samples one by one; check
-the reduction over accumulation steps, `num_labels`, the pad token and the attention mask.
+Compute the loss of one batch by hand and compare it with the mean over its samples one by one;
+check the reduction over accumulation steps, `num_labels`, the pad token and the attention mask.
 
 References
 ----------

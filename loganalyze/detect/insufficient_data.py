@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Counts the finite train losses. Fewer than `points` are not enough for a judgement, and it says what to log.
+Counts the finite train losses. Fewer than `points` are not enough for a judgement, and it says
+what to log.
 
 Why it matters
 --------------

@@ -2,9 +2,9 @@
 
 What it does
 ------------
-The loss is smoothed with a running median. It diverges if the end lies `ratio` times above the best, beyond `noise`
-robust standard deviations, has lost more than `lost` of all progress made (or lies above the start),
-and the rise is still there at the end.
+The loss is smoothed with a running median. It diverges if the end lies `ratio` times above the
+best, beyond `noise` robust standard deviations, has lost more than `lost` of all progress made
+(or lies above the start), and the rise is still there at the end.
 
 Why it matters
 --------------
@@ -12,8 +12,8 @@ The run is getting worse; every further step is wasted.
 
 Not to be confused with
 -----------------------
-A transient spike that recovers. Adversarial, reinforcement and unbounded losses. A new phase of a curriculum after an intended
-restart of the learning rate.
+A transient spike that recovers. Adversarial, reinforcement and unbounded losses. A new phase of a
+curriculum after an intended restart of the learning rate.
 
 Settings
 --------

@@ -2,8 +2,9 @@
 
 What it does
 ------------
-Counts NaN and infinities of the train loss and looks at what came before: whether the loss rose over the `before`
-finite points ahead of the first one, the learning rate there, and whether finite losses follow.
+Counts NaN and infinities of the train loss and looks at what came before: whether the loss rose
+over the `before` finite points ahead of the first one, the learning rate there, and whether
+finite losses follow.
 
 Why it matters
 --------------
@@ -23,7 +24,8 @@ Restart from the last checkpoint before the first NaN with the cause removed.
 
 References
 ----------
-PyTorch documentation, automatic mixed precision: gradient scaling skips steps with infinite gradients.
+PyTorch documentation, automatic mixed precision: gradient scaling skips steps with infinite
+gradients.
 """
 
 from __future__ import annotations
@@ -122,7 +124,9 @@ def _before(
 
 def _fix(series: Series, first: int) -> tuple[str, ...]:
     if first == 0:
-        return ("The very first loss is not finite: look at the first batch and the untouched model",)
+        return (
+            "The very first loss is not finite: look at the first batch and the untouched model",
+        )
     return (f"Go back to a checkpoint before step {series.step[first]:,} with the cause removed",)
 
 

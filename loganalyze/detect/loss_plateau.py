@@ -2,20 +2,22 @@
 
 What it does
 ------------
-Over the last `tail` of the run the change of the loss along a robust line is estimated with its error. It is flat if
-even the optimistic end (two standard errors) improves by less than `change`. A flat tail holds as a finding when the
-loss stands within `chance` of log(C), or has fallen by less than `learned` since the start, over
-at least `steps` steps or `points` points.
+Over the last `tail` of the run the change of the loss along a robust line is estimated with its
+error. It is flat if even the optimistic end (two standard errors) improves by less than `change`.
+A flat tail holds as a finding when the loss stands within `chance` of log(C), or has fallen by
+less than `learned` since the start, over at least `steps` steps or `points` points.
 
 Why it matters
 --------------
-A model that stays at the level of a guess has labels, gradients or a learning rate that do not reach it.
+A model that stays at the level of a guess has labels, gradients or a learning rate that do not
+reach it.
 
 Not to be confused with
 -----------------------
-A converged run: it has learned and is flat (passed). A run so noisy that the slope is not resolved (not applicable). A
-learning rate already annealed to nothing. A loss at its floor. Pretrained models that start near their
-optimum (they are noted only). Preference losses start at log(2) by construction.
+A converged run: it has learned and is flat (passed). A run so noisy that the slope is not
+resolved (not applicable). A learning rate already annealed to nothing. A loss at its floor.
+Pretrained models that start near their optimum (they are noted only). Preference losses start at
+log(2) by construction.
 
 Settings
 --------
@@ -23,7 +25,8 @@ Settings
 
 Fix
 ---
-Overfit a single batch: if that fails, the labels, the graph or the optimizer are at fault, not the data.
+Overfit a single batch: if that fails, the labels, the graph or the optimizer are at fault, not
+the data.
 
 References
 ----------
@@ -54,7 +57,9 @@ class PlateauSettings:
         0.01, unit="share of the loss", source="0.1 % per window of 200 steps, over several windows"
     )
     chance: float = setting(
-        0.03, unit="relative distance to log(C)", source="label noise and smoothing move it by 1 to 2 %"
+        0.03,
+        unit="relative distance to log(C)",
+        source="label noise and smoothing move it by 1 to 2 %",
     )
     learned: float = setting(0.02, unit="share of the first losses", source="less is no learning")
     points: int = setting(20, unit="log points", source="a slope over fewer is not resolved")
@@ -113,7 +118,8 @@ def _finding(
         id="loss-plateau",
         severity=Severity.WARNING if at_chance else Severity.INFO,
         confidence=0.9 if at_chance else 0.6,
-        title="The loss does not fall" + (": it stays at the level of a guess" if at_chance else ""),
+        title="The loss does not fall"
+        + (": it stays at the level of a guess" if at_chance else ""),
         summary=(
             f"From step {tail.step[0]:,} to {tail.step[-1]:,} the train loss stays at {level:.4g}"
             f"{chance_text}; since the start it fell by {max(drop, 0):.1%}."

@@ -2,21 +2,22 @@
 
 What it does
 ------------
-Each log loss is compared with the `window` points before it: ``z = (log x - median) / sigma`` with a robust
-sigma of the point-to-point noise. A spike has z above `z`, stands `ratio` times above the median, rises by
-more than `floor` of the whole range of the loss, and is at least twice as large as what this run
-does in its ordinary 2 % of wildest points. Neighbouring points are one spike.
+Each log loss is compared with the `window` points before it: ``z = (log x - median) / sigma``
+with a robust sigma of the point-to-point noise. A spike has z above `z`, stands `ratio` times
+above the median, rises by more than `floor` of the whole range of the loss, and is at least twice
+as large as what this run does in its ordinary 2 % of wildest points. Neighbouring points are one
+spike.
 
 Why it matters
 --------------
-A spike is a batch, a learning rate or a precision that the model could not take. One that recovers costs
-some steps; one that does not costs the run.
+A spike is a batch, a learning rate or a precision that the model could not take. One that
+recovers costs some steps; one that does not costs the run.
 
 Not to be confused with
 -----------------------
-Heavy-tailed noise of small batches (its jumps are this run's habit). Relative noise of a loss near zero. The first
-points. An intended restart of the learning rate. Losses that may be negative, adversarial and
-reinforcement losses.
+Heavy-tailed noise of small batches (its jumps are this run's habit). Relative noise of a loss
+near zero. The first points. An intended restart of the learning rate. Losses that may be
+negative, adversarial and reinforcement losses.
 
 Settings
 --------
@@ -28,8 +29,8 @@ Look at the batch of that step; clip the gradient; lower the learning rate if sp
 
 References
 ----------
-Chowdhery et al., "PaLM" (2022), section 5.1: restart 100 steps before the spike, skip its batches.
-Healthy language-model runs stay below z = 4.5 on the log loss over 100 points.
+Chowdhery et al., "PaLM" (2022), section 5.1: restart 100 steps before the spike, skip its
+batches. Healthy language-model runs stay below z = 4.5 on the log loss over 100 points.
 """
 
 from __future__ import annotations
@@ -152,7 +153,9 @@ def _finding(
             "count": len(spikes),
         },
         where=tuple(series.where(first) for first, _ in spikes[:5]),
-        fix=(f"Look at the batches of the steps up to {series.step[peak]:,}; clip the gradient norm at 1.0",),
+        fix=(
+            f"Look at the batches of the steps up to {series.step[peak]:,}; clip the gradient norm at 1.0",
+        ),
     )
 
 

@@ -2,8 +2,9 @@
 
 What it does
 ------------
-Looks for at least `points` zeros in a row, and at the gradient norm there: NaN means that the loss *is* NaN and the Hugging
-Face Trainer prints it as 0.0 (`logging_nan_inf_filter`); 0 means that nothing is learned from.
+Looks for at least `points` zeros in a row, and at the gradient norm there: NaN means that the
+loss *is* NaN and the Hugging Face Trainer prints it as 0.0 (`logging_nan_inf_filter`); 0 means
+that nothing is learned from.
 
 Why it matters
 --------------
@@ -11,8 +12,8 @@ A loss of exactly zero is almost never a loss: the NaN is hidden, or every label
 
 Not to be confused with
 -----------------------
-A loss that fell to zero through small values (a finished overfit test, rounding to few digits). Reinforcement and
-preference losses, which may be zero.
+A loss that fell to zero through small values (a finished overfit test, rounding to few digits).
+Reinforcement and preference losses, which may be zero.
 
 Settings
 --------
@@ -20,7 +21,8 @@ Settings
 
 Fix
 ---
-Set ``logging_nan_inf_filter=False`` and look at the gradient norm; count the labels that are not -100.
+Set ``logging_nan_inf_filter=False`` and look at the gradient norm; count the labels that are not
+-100.
 
 References
 ----------

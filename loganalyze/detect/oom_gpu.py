@@ -2,16 +2,19 @@
 
 What it does
 ------------
-Reads the out-of-memory errors in the text, with their sizes: tried, allocated, reserved, free, capacity. Reserved far above
-allocated (more than `fragmented` of the capacity) means fragmentation. It is critical if the run ended there.
+Reads the out-of-memory errors in the text, with their sizes: tried, allocated, reserved, free,
+capacity. Reserved far above allocated (more than `fragmented` of the capacity) means
+fragmentation. It is critical if the run ended there.
 
 Why it matters
 --------------
-The run is over, and which of batch, sequence, fragmentation or evaluation was too much decides what to change.
+The run is over, and which of batch, sequence, fragmentation or evaluation was too much decides
+what to change.
 
 Not to be confused with
 -----------------------
-An error that was caught and after which the training went on (warning). The host's memory (oom-host).
+An error that was caught and after which the training went on (warning). The host's memory
+(oom-host).
 
 Settings
 --------

@@ -2,8 +2,8 @@
 
 What it does
 ------------
-Reads the host's out-of-memory errors in the text: a failed CPU allocation, a killed process or data-loader worker, the
-kernel's or the scheduler's oom-kill.
+Reads the host's out-of-memory errors in the text: a failed CPU allocation, a killed process or
+data-loader worker, the kernel's or the scheduler's oom-kill.
 
 Why it matters
 --------------
@@ -63,7 +63,9 @@ def detect(run: Run, settings: NoSettings) -> Detected:
                 **({"tried_gib": float(tried) / GIB} if tried is not None else {}),
             },
             where=tuple(event.where for event in events[:5]),
-            fix=("dataloader_num_workers -> 0 for one epoch: tells whether the workers hold the memory",),
+            fix=(
+                "dataloader_num_workers -> 0 for one epoch: tells whether the workers hold the memory",
+            ),
         ),
     )
 

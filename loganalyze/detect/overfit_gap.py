@@ -2,19 +2,19 @@
 
 What it does
 ------------
-After its best value the evaluation loss stays above it for at least `patience` evaluations to the end, by more than
-its own noise and by at least `rise`, while the train loss falls by at least `train_falls`. The
-gap ratio is ``(eval - train) / train`` at the end.
+After its best value the evaluation loss stays above it for at least `patience` evaluations to the
+end, by more than its own noise and by at least `rise`, while the train loss falls by at least
+`train_falls`. The gap ratio is ``(eval - train) / train`` at the end.
 
 Why it matters
 --------------
-From the best evaluation on, the model learns the training set instead of the task: the checkpoint to keep is
-the best, and the compute after it is lost.
+From the best evaluation on, the model learns the training set instead of the task: the checkpoint
+to keep is the best, and the compute after it is lost.
 
 Not to be confused with
 -----------------------
-Noise in the evaluation. An evaluation loss above the train loss from the start but still falling. Train and
-evaluation loss rising together, which is divergence.
+Noise in the evaluation. An evaluation loss above the train loss from the start but still falling.
+Train and evaluation loss rising together, which is divergence.
 
 Settings
 --------
@@ -26,8 +26,8 @@ Keep the best checkpoint, stop early, train fewer epochs, regularise, or get mor
 
 References
 ----------
-Prechelt, "Early Stopping, But When?" (1998). Evaluation above its best three times in a row is the
-plain form of the rule.
+Prechelt, "Early Stopping, But When?" (1998). Evaluation above its best three times in a row is
+the plain form of the rule.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def _finding(
             "evaluations_after_best": len(evals) - best - 1,
         },
         where=(evals.where(best), evals.where(len(evals) - 1)),
-        fix=(f"Keep the checkpoint of step {step:,}; stop there: {end - step:,} of {end:,} steps were lost",),
+        fix=(
+            f"Keep the checkpoint of step {step:,}; stop there: {end - step:,} of {end:,} steps were lost",
+        ),
         levels={f"best {low:.4g}": low},
     )
 

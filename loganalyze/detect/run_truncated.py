@@ -2,8 +2,9 @@
 
 What it does
 ------------
-Compares the last logged step with the planned one. It holds if more than `missing` of the steps are missing, which is also more than
-the logging interval explains, and neither an error nor an end of training is in the log.
+Compares the last logged step with the planned one. It holds if more than `missing` of the steps
+are missing, which is also more than the logging interval explains, and neither an error nor an
+end of training is in the log.
 
 Why it matters
 --------------
@@ -11,8 +12,9 @@ Whatever is concluded from such a run is concluded from an unfinished one.
 
 Not to be confused with
 -----------------------
-Early stopping and other ends that the log states. A crash. A run that is still going. A log with a coarse
-interval. A trainer state that was saved with a checkpoint ends at that checkpoint by nature (info).
+Early stopping and other ends that the log states. A crash. A run that is still going. A log with
+a coarse interval. A trainer state that was saved with a checkpoint ends at that checkpoint by
+nature (info).
 
 Settings
 --------
@@ -20,7 +22,8 @@ Settings
 
 Fix
 ---
-Look at the scheduler's and the kernel's log for the time of the last line: time limit, preemption, oom-kill.
+Look at the scheduler's and the kernel's log for the time of the last line: time limit,
+preemption, oom-kill.
 
 References
 ----------
@@ -80,7 +83,9 @@ def detect(run: Run, settings: TruncatedSettings) -> Detected:
             metrics=("train/loss",),
             evidence={"last_step": last, "planned_steps": planned, "share_done": last / planned},
             where=(series.where(len(series) - 1),) if len(series) else (),
-            fix=("Resume from the last checkpoint; look at the scheduler's log for the last time stamp",),
+            fix=(
+                "Resume from the last checkpoint; look at the scheduler's log for the last time stamp",
+            ),
         ),
     )
 

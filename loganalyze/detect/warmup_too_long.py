@@ -2,16 +2,16 @@
 
 What it does
 ------------
-The length of the warmup is read from the settings (`warmup_steps`, or `warmup_ratio` times the planned
-steps), else seen in the recorded learning rate, else extrapolated from its linear rise to the target.
-It holds when (a) the warmup takes more than `share` of the steps, or (b) the log ends inside it,
-with the rate below `reached` of its target, and the warmup is at least `share_inside` of the plan.
-It states learning rate reached / learning rate intended.
+The length of the warmup is read from the settings (`warmup_steps`, or `warmup_ratio` times the
+planned steps), else seen in the recorded learning rate, else extrapolated from its linear rise to
+the target. It holds when (a) the warmup takes more than `share` of the steps, or (b) the log ends
+inside it, with the rate below `reached` of its target, and the warmup is at least `share_inside`
+of the plan. It states learning rate reached / learning rate intended.
 
 Why it matters
 --------------
-During warmup most of the budget is spent at a fraction of the intended rate: the loss falls slowly for
-no other reason, and conclusions about the model are premature.
+During warmup most of the budget is spent at a fraction of the intended rate: the loss falls
+slowly for no other reason, and conclusions about the model are premature.
 
 Not to be confused with
 -----------------------
@@ -28,8 +28,8 @@ A warmup of 3 % of the steps is enough for most fine-tunings: ``warmup_ratio 0.1
 
 References
 ----------
-Goyal et al., "Accurate, Large Minibatch SGD" (2017): warmup over about 5 of 90 epochs.
-Smith and Topin, "Super-Convergence" (2018): OneCycle.
+Goyal et al., "Accurate, Large Minibatch SGD" (2017): warmup over about 5 of 90 epochs. Smith and
+Topin, "Super-Convergence" (2018): OneCycle.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings
     if share <= settings.share:
         return ()
     decayed = series.value[-1] < ALIVE * series.value.max()
-    by_design = _is_one_cycle(run) or (found.source == "log" and share <= ONE_CYCLE_SHARE and decayed)
+    by_design = _is_one_cycle(run) or (
+        found.source == "log" and share <= ONE_CYCLE_SHARE and decayed
+    )
     if by_design:
         severity = Severity.INFO
     else:

@@ -1,7 +1,7 @@
 """Reading: a path becomes a `Run`.
 
-`load` finds what a directory holds (`discover`), lets each ingester read what it claims, sorts the
-resulting tables into runs and merges each run's tables into one (`merge`).
+`load` finds what a directory holds (`discover`), lets each ingester read what it claims, sorts
+the resulting tables into runs and merges each run's tables into one (`merge`).
 """
 
 from __future__ import annotations

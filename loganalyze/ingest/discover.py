@@ -52,9 +52,7 @@ def discover(root: Path, ingesters: Sequence[Ingester]) -> Found:
     return found
 
 
-def _walk(
-    folder: Path, root: Path, ingesters: Sequence[Ingester], found: Found
-) -> Iterator[Path]:
+def _walk(folder: Path, root: Path, ingesters: Sequence[Ingester], found: Found) -> Iterator[Path]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:

@@ -1,8 +1,9 @@
 """Hugging Face ``trainer_state.json``: the log history that the Trainer keeps with each checkpoint.
 
-One row per number in ``log_history``; ``row`` is the 1-based index of the entry. The last entry of a
-finished run is a summary (``train_runtime``, an *average* ``train_loss``): it is no training step and
-becomes an event. A list of entries alone (a dump of ``trainer.state.log_history``) is read too.
+One row per number in ``log_history``; ``row`` is the 1-based index of the entry. The last entry
+of a finished run is a summary (``train_runtime``, an *average* ``train_loss``): it is no training
+step and becomes an event. A list of entries alone (a dump of ``trainer.state.log_history``) is
+read too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From tables to runs: which tables belong together, and how their numbers become one frame.
 
-Every row is kept. Files of one format that continue each other are one *family*; a restart inside a
-family becomes a new segment. For each metric the finest family is preferred for analysis.
+Every row is kept. Files of one format that continue each other are one *family*; a restart inside
+a family becomes a new segment. For each metric the finest family is preferred for analysis.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ def _conflict(one: Table, two: Table) -> bool:
 
 def _fold_folders(groups: dict[str, list[Table]]) -> None:
     """A folder joins the one above it if it adds a format that the upper one lacks."""
-    folders = sorted((key for key in groups if not key.startswith(MLFLOW)), key=_depth, reverse=True)
+    folders = sorted(
+        (key for key in groups if not key.startswith(MLFLOW)), key=_depth, reverse=True
+    )
     for key in folders:
         above = _nearest_above(key, groups)
         if above is None or not _formats(groups[key]).isdisjoint(_formats(groups[above])):
@@ -286,7 +288,7 @@ def _concat(families: Sequence[Sequence[Table]]) -> pd.DataFrame:
     frames = [frame for family in families for frame in _number_segments(family)]
     if not frames:
         return empty_metrics()
-    merged = pd.DataFrame(
+    return pd.DataFrame(
         {
             column: (
                 union_categoricals([frame[column] for frame in frames])
@@ -296,7 +298,6 @@ def _concat(families: Sequence[Sequence[Table]]) -> pd.DataFrame:
             for column in frames[0].columns
         }
     )
-    return merged
 
 
 def _number_segments(family: Sequence[Table]) -> list[pd.DataFrame]:
@@ -323,7 +324,7 @@ def _number_segments(family: Sequence[Table]) -> list[pd.DataFrame]:
 def _checkpoints(family: Sequence[Table]) -> list[pd.DataFrame]:
     """Keep the latest state whole, and of the older ones only what it does not repeat."""
     kept: list[pd.DataFrame] = []
-    seen: set[tuple[str, int, float]] = set()
+    seen: set[tuple[str, int, str]] = set()
     for table in reversed(family):
         frame = _frame(table)
         keys = list(
@@ -352,9 +353,7 @@ def _preferred(
     best: dict[str, tuple[int, tuple[str, ...]]] = {}
     with_step = metrics[metrics["step"] >= 0]
     for family in families:
-        names = {
-            str(name) for table in family for name in _frame(table)["source"].unique()
-        }
+        names = {str(name) for table in family for name in _frame(table)["source"].unique()}
         rows = with_step[with_step["source"].isin(names)]
         counts = rows.groupby("metric", observed=True)["step"].nunique()
         for metric, count in counts.items():

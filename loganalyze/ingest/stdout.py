@@ -1,7 +1,7 @@
 """Raw text: whatever a training printed. Numbers become rows, known lines become events.
 
-The step of a record is, in this order: what the line says; its place in the epoch
-(``Epoch: [3][100/5005]`` is step 3 * 5005 + 100); the training's progress bar; the epoch; a count.
+The step of a record is, in this order: what the line says; its place in the epoch (``Epoch:
+[3][100/5005]`` is step 3 * 5005 + 100); the training's progress bar; the epoch; a count.
 """
 
 from __future__ import annotations
@@ -141,9 +141,9 @@ class Reader:
             return
         if record.epoch is None and self._epoch is not None and not record.is_dict:
             record.epoch, record.epochs = self._epoch
-        if record.step is None and record.epoch is None and not record.is_dict:
-            if self._bar is None:
-                return  # a number without any place in the run is prose
+        placed = record.step is not None or record.epoch is not None or record.is_dict
+        if not placed and self._bar is None:
+            return  # a number without any place in the run is prose
         self.seen.append(_Seen(record, line.row, line.time, self._bar))
 
     def facts(self) -> Facts:

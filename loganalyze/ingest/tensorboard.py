@@ -1,7 +1,7 @@
 """TensorBoard event files: every scalar point, the arguments in the text plugin, the hparams.
 
-Scalars come as ``simple_value`` (PyTorch, tensorboardX, TensorFlow 1) or as tensors of one element
-(TensorFlow 2, Keras). Nothing is sampled. ``row`` is the 1-based number of the record.
+Scalars come as ``simple_value`` (PyTorch, tensorboardX, TensorFlow 1) or as tensors of one
+element (TensorFlow 2, Keras). Nothing is sampled. ``row`` is the 1-based number of the record.
 """
 
 from __future__ import annotations
@@ -169,8 +169,9 @@ class Points:
         segment = np.zeros(len(steps), dtype=np.int64)
         last = -1
         for index in starts.tolist():
-            if last < 0 or steps[index] < steps[last:index].max(initial=-1) and not (
-                codes[index] not in codes[last:index]
+            if last < 0 or (
+                steps[index] < steps[last:index].max(initial=-1)
+                and not (codes[index] not in codes[last:index])
             ):
                 segment[index:] += 1
                 last = index
@@ -201,7 +202,7 @@ def _value(data: memoryview, row: int, step: int, time: float, points: Points) -
     tag, number_found = "", None
     for number, kind, value in fields(data):
         if number == 1 and kind == BYTES:
-            tag = bytes(value).decode("utf-8", "replace")  # type: ignore[arg-type]
+            tag = bytes(value).decode("utf-8", "replace")
         elif number == 2 and kind == FIXED32:
             number_found = _FLOAT.unpack(value)[0]  # type: ignore[arg-type]
         elif number == 8 and kind == BYTES:
@@ -222,10 +223,13 @@ def _value(data: memoryview, row: int, step: int, time: float, points: Points) -
 
 def _tensor(data: memoryview) -> float | str | None:
     """Return the one number of a scalar tensor, or the text of a text tensor; else None."""
-    kind, content, typed, text, size = 0, None, None, None, 1
+    kind, size = 0, 1
+    content: memoryview | None = None
+    text: memoryview | None = None
+    typed: float | None = None
     for number, wire, value in fields(data):
         if number == 1 and wire == VARINT:
-            kind = int(value)  # type: ignore[arg-type]
+            kind = int(value)
         elif number == 2 and wire == BYTES:
             size = _elements(value)  # type: ignore[arg-type]
         elif number == 4 and wire == BYTES:
@@ -237,13 +241,13 @@ def _tensor(data: memoryview) -> float | str | None:
         elif number == 8 and wire == BYTES and text is None:
             text = value
     if kind == _TEXT_TYPE:
-        return bytes(text).decode("utf-8", "replace") if text is not None else None  # type: ignore[arg-type]
+        return bytes(text).decode("utf-8", "replace") if text is not None else None
     if size != 1 or kind not in _TENSOR_TYPES:
         return None
     if content is not None:
         import numpy as np
 
-        return float(np.frombuffer(content, _TENSOR_TYPES[kind], count=1)[0])  # type: ignore[call-overload]
+        return float(np.frombuffer(bytes(content), _TENSOR_TYPES[kind], count=1)[0])
     return float(typed) if typed is not None else None
 
 
@@ -290,7 +294,9 @@ def _hparams(path: Path, source: str, problems: list[Problem]) -> dict[str, Conf
         problems.append(Problem(f"hparams not read: {type(error).__name__}", lossy=False))
         return {}
     return {
-        str(tag): ConfigValue(value.item() if hasattr(value, "item") else value, f"{source}: hparams")
+        str(tag): ConfigValue(
+            value.item() if hasattr(value, "item") else value, f"{source}: hparams"
+        )
         for tag, value in zip(frame["tag"], frame["value"], strict=True)
         if not str(tag).startswith("Metrics/")
     }

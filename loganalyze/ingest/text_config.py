@@ -8,7 +8,9 @@ from loganalyze.names import CONFIG_ALIASES, fold
 from loganalyze.run import ConfigValue, Scalar
 
 _NAMESPACE = re.compile(r"\b(?:Namespace|\w*Arguments|\w*Config)\((.{3,20000})")
-_ASSIGNED = re.compile(r"\b([a-z_][\w.]{1,60})=('[^']{0,200}'|\"[^\"]{0,200}\"|[^,()\[\]{}\s]{1,100})")
+_ASSIGNED = re.compile(
+    r"\b([a-z_][\w.]{1,60})=('[^']{0,200}'|\"[^\"]{0,200}\"|[^,()\[\]{}\s]{1,100})"
+)
 _LINE = re.compile(
     r"^\s{0,8}(?:--)?['\"]?([A-Za-z][\w. -]{1,50}?)['\"]?\s*(?:=|:|\.{3,})\s*['\"]?([^'\",{}\[\]]{1,100}?)['\"]?,?\s*$"
 )

@@ -12,10 +12,21 @@ from loganalyze.run import Event, EventKind, Problem, Where
 MAX_PER_KIND = 50  # events of one kind that are kept; a thousand ranks say the same thing
 MAX_BLOCK = 400  # lines of one traceback that are kept
 
-UNITS = {"B": 1, "BYTES": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+UNITS = {
+    "B": 1,
+    "BYTES": 1,
+    "KB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+}
 _SIZE = r"([\d.]+)\s*(bytes|[KMG]i?B|B)\b"
 _SIZES = {
-    "tried": re.compile(rf"(?:Tried|tried|trying) to allocate {_SIZE}|Attempting to allocate {_SIZE}"),
+    "tried": re.compile(
+        rf"(?:Tried|tried|trying) to allocate {_SIZE}|Attempting to allocate {_SIZE}"
+    ),
     "capacity": re.compile(rf"total capacity of {_SIZE}|{_SIZE} total capacity"),
     "allocated": re.compile(rf"{_SIZE} (?:is )?(?:already )?allocated(?: by PyTorch|;|\))"),
     "free": re.compile(rf"of which {_SIZE} is free|{_SIZE} free"),
@@ -100,7 +111,9 @@ class Collector:
             if count > MAX_PER_KIND
         ]
 
-    def add(self, kind: EventKind, text: str, row: int, step: int | None, **data: float | str) -> None:
+    def add(
+        self, kind: EventKind, text: str, row: int, step: int | None, **data: float | str
+    ) -> None:
         """Add one event, unless there are enough of its kind."""
         self.counts[kind] += 1
         if self.counts[kind] <= MAX_PER_KIND:

@@ -1,4 +1,6 @@
-"""From the bytes of a log to clean lines: encoding, carriage returns, colours, prefixes, time stamps."""
+"""From the bytes of a log to clean lines: encoding, carriage returns, colours, prefixes, time
+stamps.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,17 @@ from loganalyze.run import Problem
 MAX_LINE = 1_000_000  # characters; longer lines are data that somebody printed, not a log
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
-_RANK = re.compile(r"^\s*\[?(?:default|rank|gpu)[ _]?(\d+)\]?\s*[:|]\s*|^\s*(\d{1,4}):\s(?=\S)", re.I)
+_RANK = re.compile(
+    r"^\s*\[?(?:default|rank|gpu)[ _]?(\d+)\]?\s*[:|]\s*|^\s*(\d{1,4}):\s(?=\S)", re.I
+)
 _STAMP = re.compile(
     r"^\W{0,2}(?:\w+\W{1,3})?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\S*"
 )
 _LOGGER = re.compile(
     r"^[\s\]|:-]*(?:(?:\[(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL)\b[^\]]{0,60}\]"
     r"|(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL)\b\]?)[\s:|>-]*)?"
-    r"(?:\[?[\w.]+\.py:\d+(?::\w+)?\]?[\s:|>-]*(?:\d{4}-\d\d-\d\d [\d:,]+ >>\s*)?)?", re.I
+    r"(?:\[?[\w.]+\.py:\d+(?::\w+)?\]?[\s:|>-]*(?:\d{4}-\d\d-\d\d [\d:,]+ >>\s*)?)?",
+    re.I,
 )
 
 
@@ -80,7 +85,8 @@ def _line(row: int, text: str) -> Line:
 
 def _seconds(stamp: re.Match[str]) -> float:
     try:
-        when = datetime(*(int(stamp[index]) for index in range(1, 7)), tzinfo=UTC)
+        year, month, day, hour, minute, second = (int(stamp[index]) for index in range(1, 7))
+        when = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return float("nan")
     return when.timestamp() + float(f"0.{stamp[7] or 0}")

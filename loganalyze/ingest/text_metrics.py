@@ -200,7 +200,10 @@ def _is_metric(folded: str) -> bool:
 
 
 def _names_a_split(folded: str) -> bool:
-    return folded.startswith(("train", "val", "eval", "test", "dev")) or folded in {"lr", "learning_rate"}
+    return folded.startswith(("train", "val", "eval", "test", "dev")) or folded in {
+        "lr",
+        "learning_rate",
+    }
 
 
 def _scaled(folded: str, value: float, unit: str | None) -> float:

@@ -1,7 +1,7 @@
 """The framing of TensorBoard event files, and the protocol-buffer wire format inside.
 
-A record is: length (8 bytes, little endian), masked CRC-32C of the length, data, masked CRC-32C of
-the data. Only what is needed is decoded; payloads of images and histograms are stepped over.
+A record is: length (8 bytes, little endian), masked CRC-32C of the length, data, masked CRC-32C
+of the data. Only what is needed is decoded; payloads of images and histograms are stepped over.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def draw(
     from matplotlib.figure import Figure
 
     notes: list[str] = []
-    style = {
+    style: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": key,
         "font.family": "sans-serif",
@@ -255,7 +255,9 @@ def _rail(axes: Axes, series: Series, colour: str, notes: list[str]) -> None:
         series.step[shown], np.full(len(shown), 0.97), linestyle="none", marker="v", markersize=5,
         color=theme.CRIT, transform=axes.get_xaxis_transform(), label="NaN or infinite",
     )  # fmt: skip
-    notes.append(f"{series.metric}: {len(bad):,} values are NaN or infinite (triangles at the top).")
+    notes.append(
+        f"{series.metric}: {len(bad):,} values are NaN or infinite (triangles at the top)."
+    )
 
 
 def _bands(axes: Axes, findings: Sequence[Finding], limits: tuple[float, float]) -> None:
@@ -285,7 +287,15 @@ def _levels(axes: Axes, findings: Sequence[Finding], limits: tuple[float, float]
     for finding in findings:
         for label, level in finding.levels.items():
             axes.axhline(level, color=theme.FG, linewidth=0.9, linestyle=(0, (4, 3)))
-            axes.text(limits[1], level, visible(label), fontsize=8, color=theme.FG, ha="right", va="bottom")
+            axes.text(
+                limits[1],
+                level,
+                visible(label),
+                fontsize=8,
+                color=theme.FG,
+                ha="right",
+                va="bottom",
+            )
 
 
 def _describe(series: Sequence[Series], findings: Sequence[Finding]) -> str:

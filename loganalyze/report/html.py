@@ -58,7 +58,9 @@ def render(diagnosis: Diagnosis) -> str:
 
 def render_fragment(diagnosis: Diagnosis) -> str:
     """Return verdict, causes and findings for a notebook cell."""
-    return environment().get_template("fragment.html.j2").render(**_context(diagnosis, figures=False))
+    return (
+        environment().get_template("fragment.html.j2").render(**_context(diagnosis, figures=False))
+    )
 
 
 def script_safe(document: dict[str, Any]) -> str:

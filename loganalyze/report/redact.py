@@ -1,11 +1,13 @@
 """What a log may hold and a report must not show: secrets, and characters that act on the reader.
 
-Every output passes text from the log through `redact`; terminals and pages also through `visible`.
+Every output passes text from the log through `redact`; terminals and pages also through
+`visible`.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,7 +21,9 @@ _SECRET_KEY = re.compile(rf"(?i)(?:^|[._/-]){_SECRET_WORD}s?$|_{_SECRET_WORD}(?:
 _PATTERNS = (
     # name = value, name: value, "name": "value"; the name may have a prefix (WANDB_API_KEY).
     (
-        re.compile(rf"""(?ix)\b([\w.-]*{_SECRET_WORD}s?["']?\s*[=:]\s*["']?)([^\s"',;&)}}]{{4,}})"""),
+        re.compile(
+            rf"""(?ix)\b([\w.-]*{_SECRET_WORD}s?["']?\s*[=:]\s*["']?)([^\s"',;&)}}]{{4,}})"""
+        ),
         rf"\g<1>{MASK}",
     ),
     (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}"), rf"\g<1>{MASK}"),
@@ -49,13 +53,12 @@ _ACTIVE = re.compile(
 def redact(text: str) -> str:
     """Return `text` with keys, tokens, passwords and credentials in URLs masked."""
     for pattern, replacement in _PATTERNS:
-        text = pattern.sub(
-            lambda found, replacement=replacement: (
-                found[0] if _NOT_SECRET.search(found[0]) else found.expand(replacement)
-            ),
-            text,
-        )
+        text = pattern.sub(partial(_mask, replacement), text)
     return text
+
+
+def _mask(replacement: str, found: re.Match[str]) -> str:
+    return found[0] if _NOT_SECRET.search(found[0]) else found.expand(replacement)
 
 
 def redact_value(key: str, value: T) -> T | str:

@@ -1,4 +1,6 @@
-"""From a matplotlib SVG to one that stands in a page: own ids, page colours, a name and a description."""
+"""From a matplotlib SVG to one that stands in a page: own ids, page colours, a name and a
+description.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ FG, MUTED, GRID, LINE_1, LINE_2, LINE_3, CRIT, WARN, INFO, LINE_4 = SENTINELS
 
 _REFERENCE = re.compile(r'(?:url\(#|href="#)([^)"]+)')
 _DECIMALS = re.compile(r"(\d+\.\d{2})\d+")
-_GEOMETRY = frozenset({"d", "x", "y", "transform", "width", "height", "viewBox", "points", "cx", "cy"})
+_GEOMETRY = frozenset(
+    {"d", "x", "y", "transform", "width", "height", "viewBox", "points", "cx", "cy"}
+)
 
 
 def inline(svg: str, key: str, title: str, description: str) -> str:
@@ -54,9 +58,7 @@ def inline(svg: str, key: str, title: str, description: str) -> str:
         _rewrite(node, key, used)
     for attribute in ("width", "height"):
         root.attrib.pop(attribute, None)
-    root.attrib.update(
-        {"role": "img", "aria-labelledby": f"{key}-t {key}-d", "class": "chart"}
-    )
+    root.attrib.update({"role": "img", "aria-labelledby": f"{key}-t {key}-d", "class": "chart"})
     for position, (tag, text) in enumerate((("title", title), ("desc", description))):
         element = ET.Element(f"{{{SVG}}}{tag}", {"id": f"{key}-{tag[0]}"})
         element.text = text

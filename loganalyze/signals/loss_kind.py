@@ -37,7 +37,9 @@ _NOT_UNIFORM = re.compile(
     r"regress|contrast|info_?nce|triplet|elbo|vae|diffus|mse|l1_?loss|huber|mae\b|ctc|hinge|dpo|ppo|grpo|"
     r"reconstruction|bce|binary", re.I
 )  # fmt: skip
-_PARTS = re.compile(r"(?:^|[/_])(?:kl|recon\w*|elbo|box|obj|dfl|mse|l1|bbox|mask|ctc)[\w]*loss|loss[/_]kl", re.I)
+_PARTS = re.compile(
+    r"(?:^|[/_])(?:kl|recon\w*|elbo|box|obj|dfl|mse|l1|bbox|mask|ctc)[\w]*loss|loss[/_]kl", re.I
+)
 SETTINGS_THAT_TELL = ("loss", "problem_type", "task", "model_type", "trainer")
 
 

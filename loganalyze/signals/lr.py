@@ -64,7 +64,11 @@ def warmup(run: Run) -> Warmup | None:
     if target is None:
         return Warmup(None, None, None, False, "log")
     return Warmup(
-        _extrapolated(series.step, series.value, target), target, last_value / target, False, "slope"
+        _extrapolated(series.step, series.value, target),
+        target,
+        last_value / target,
+        False,
+        "slope",
     )
 
 
@@ -93,7 +97,7 @@ def _extrapolated(step: np.ndarray, value: np.ndarray, target: float) -> int | N
     error = np.abs(slope * step[rising] + offset - value[rising]).max() / value[rising].max()
     if slope <= 0 or error > LINEAR_ERROR:
         return None
-    return round((target - offset) / slope)
+    return int((target - offset) / slope + 0.5)
 
 
 def is_alive(run: Run, step: int) -> bool | None:
@@ -112,4 +116,4 @@ def restarts(run: Run) -> np.ndarray:
     if len(series) < 2:
         return np.zeros(0, dtype=np.int64)
     jump = np.diff(series.value) > 0.5 * series.value.max()
-    return series.step[1:][jump]
+    return np.asarray(series.step[1:][jump], dtype=np.int64)

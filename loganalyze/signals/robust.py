@@ -24,7 +24,7 @@ def noise_sigma(values: FloatArray) -> float:
     """
     if len(values) < 3:
         return 0.0
-    return mad_sigma(np.diff(values)) / np.sqrt(2.0)
+    return float(mad_sigma(np.diff(values)) / np.sqrt(2.0))
 
 
 def trailing_median(values: FloatArray, window: int) -> FloatArray:
