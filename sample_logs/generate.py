@@ -539,10 +539,15 @@ def report_224_classes() -> None:
     Path("train.log").write_text(
         "".join(f"Step {step}: loss={loss:.2f}, lr={lr:.2e}\n" for step, loss, lr in rows), "utf-8"
     )
-    write_settings({"num_labels": 224, **_REPORTED, "max_steps": 7002})
+    write_settings({"num_labels": 224, **_REPORTED})
 
 
-_REPORTED = {"learning_rate": 1.0e-5, "warmup_ratio": 0.1, "gradient_clipping": 1.0}
+_REPORTED = {
+    "learning_rate": 1.0e-5,
+    "warmup_ratio": 0.1,
+    "gradient_clipping": 1.0,
+    "max_steps": 7002,
+}
 
 
 # From a training's leavings to a sample: small, and without this machine's names.

@@ -34,6 +34,18 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
 
+# As settings spell a precision; the longer spelling first.
+WORDS = (
+    ("bf16", "bf16"),
+    ("bfloat16", "bf16"),
+    ("fp16", "fp16"),
+    ("float16", "fp16"),
+    ("16-mixed", "fp16"),
+    ("fp32", "fp32"),
+    ("float32", "fp32"),
+    ("32", "fp32"),
+)
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the precision and the shape of the fall."""
@@ -70,8 +82,7 @@ def precision(case: Case) -> tuple[str | None, str]:
         return "bf16", "bf16 = true"
     found = case.run.setting("mixed_precision")
     text = str(found.value).lower() if found is not None else ""
-    for word, kind in (("bf16", "bf16"), ("bfloat16", "bf16"), ("fp16", "fp16"), ("float16", "fp16"),
-                       ("16-mixed", "fp16"), ("fp32", "fp32"), ("float32", "fp32"), ("32", "fp32")):  # fmt: skip
+    for word, kind in WORDS:
         if word in text:
             return kind, f"mixed_precision = {text}"
     if case.run.flag("fp16") is False and case.run.flag("bf16") is False:

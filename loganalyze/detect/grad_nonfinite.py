@@ -67,8 +67,8 @@ def detect(run: Run, settings: GradNonfiniteSettings) -> Detected:
             confidence=1.0,
             title=f"The gradient norm is {what} from step {series.step[first]:,}",
             summary=(
-                f"The gradient norm is {what} at step {series.step[first]:,}; {count:,} of {len(series):,} logged "
-                f"norms are not finite, at most {in_a_row:,} in a row"
+                f"The gradient norm is {what} at step {series.step[first]:,}; {count:,} of "
+                f"{len(series):,} logged norms are not finite, at most {in_a_row:,} in a row"
                 + (", to the end of the log." if bad[-1] else ", and finite ones follow.")
             ),
             steps=(int(series.step[first]), int(series.step[np.flatnonzero(bad)[-1]])),

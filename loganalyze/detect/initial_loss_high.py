@@ -65,6 +65,9 @@ class InitialSettings:
     early_steps: int = setting(10, unit="steps", source="the usual first logging interval")
 
 
+NEAR = 0.005  # share of the run within which points count as the start
+
+
 def detect(run: Run, settings: InitialSettings) -> Detected:
     """Compare the first losses with log(C)."""
     kind = loss_kind(run)
@@ -82,7 +85,9 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     limit = max(settings.early_steps, settings.early_share * horizon)
     if series.step[0] > limit:
         return NotApplicable(f"the log begins at step {series.step[0]:,}, after the start")
-    early = series.take(series.step <= max(limit, series.step[0])).take(slice(settings.points))
+    # A steep fall must not be averaged in: only what lies right beside the first point.
+    near = series.step[0] + max(settings.early_steps, NEAR * horizon)
+    early = series.take(series.step <= near).take(slice(settings.points))
     initial = float(np.median(early.value))
     ratio = initial / guess.log_c
     if ratio < settings.ratio_warning:

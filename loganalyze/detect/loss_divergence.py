@@ -53,6 +53,7 @@ class DivergenceSettings:
     points: int = setting(6, unit="log points", source="a rise over fewer may be noise")
 
 
+MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finished run
 
 
@@ -70,8 +71,13 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     start, low = float(np.median(series.value[:width])), float(smooth[best])
     end = float(np.median(series.value[-width:]))
     rise, progress = end - low, start - low
-    noise = noise_sigma(smooth if len(series) > 40 else series.value)
-    if low <= 0 or end < settings.ratio * low or rise < settings.noise * noise:
+    if low <= 0 or end < settings.ratio * low:
+        return ()
+    # The best of many medians lies low by chance: the rise must exceed the noise of such a median.
+    noise = (
+        noise_sigma(np.log(np.maximum(series.value, low * 1e-6))) * MEDIAN_ERROR / np.sqrt(width)
+    )
+    if np.log(end / low) < settings.noise * noise:
         return ()
     if rise <= settings.lost * progress or rise < FLOOR * start or best >= len(series) - 2:
         return ()

@@ -74,8 +74,8 @@ def detect(run: Run, settings: NonfiniteSettings) -> Detected:
             confidence=1.0,
             title=f"The loss is {_name(series.value[first])} from step {series.step[first]:,}",
             summary=(
-                f"The train loss is {_name(series.value[first])} at step {series.step[first]:,}, {count:,} of "
-                f"{len(series):,} logged losses are not finite, {ends}{how}."
+                f"The train loss is {_name(series.value[first])} at step {series.step[first]:,}, {count:,} "
+                f"of {len(series):,} logged losses are not finite, {ends}{how}."
             ),
             steps=(int(series.step[first]), int(series.step[np.flatnonzero(bad)[-1]])),
             metrics=("train/loss",),

@@ -80,6 +80,12 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     level = float(np.median(tail.value))
     if abs(level) < FLOOR:
         return ()
+    start = float(np.median(series.value[: max(3, len(series) // 20)]))
+    drop = (start - level) / abs(start)
+    guess = chance(run)
+    at_chance = guess is not None and abs(level / guess.log_c - 1) < settings.chance
+    if not at_chance and drop >= settings.learned:
+        return ()
     moved, error = change(tail.value)
     if moved - 2 * error < -settings.change * level:
         if moved + 2 * error > 0:
@@ -87,12 +93,6 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
         return ()
     alive = is_alive(run, int(tail.step[len(tail) // 2]))
     if alive is False:
-        return ()
-    start = float(np.median(series.value[: max(3, len(series) // 20)]))
-    drop = (start - level) / abs(start)
-    guess = chance(run)
-    at_chance = guess is not None and abs(level / guess.log_c - 1) < settings.chance
-    if not at_chance and drop >= settings.learned:
         return ()
     return (_finding(run, series, tail, level, moved, drop, at_chance),)
 

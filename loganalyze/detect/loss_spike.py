@@ -61,12 +61,12 @@ class SpikeSettings:
         0.1, unit="share of the loss's range", source="less is invisible on the curve"
     )
     habit: float = setting(
-        0.98, unit="quantile of this run's own rises", source="2 % of points are no exception"
+        0.9, unit="quantile of this run's own moves", source="a jump that stays fills a few percent"
     )
 
 
 SHORTEST_WINDOW = 8
-HABIT_FACTOR = 2.0  # a spike is at least this many times the run's habitual rise
+HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
 RECOVERED = 1.25  # times the level before: below it the spike is over
 HARMLESS = 3.0  # a single recovered spike below this ratio is worth a note only
 

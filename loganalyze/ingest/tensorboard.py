@@ -224,8 +224,8 @@ def _value(data: memoryview, row: int, step: int, time: float, points: Points) -
 def _tensor(data: memoryview) -> float | str | None:
     """Return the one number of a scalar tensor, or the text of a text tensor; else None."""
     kind, size = 0, 1
-    content: memoryview | None = None
-    text: memoryview | None = None
+    content: int | memoryview | None = None
+    text: int | memoryview | None = None
     typed: float | None = None
     for number, wire, value in fields(data):
         if number == 1 and wire == VARINT:

@@ -62,16 +62,20 @@ SINGLE = (
     (EventKind.CHECKPOINT, re.compile(
         r"Saving (?:model )?checkpoint to|saving checkpoint|Model weights saved in|checkpoint saved", re.I)),
     (EventKind.RESUME, re.compile(
-        r"Resum(?:ing|ed) (?:training )?from|Continuing training from|loaded checkpoint '|Loading states from", re.I)),
+        r"Resum(?:ing|ed) (?:training )?from|Continuing training from"
+        r"|loaded checkpoint '|Loading states from", re.I)),
     (EventKind.HINT, re.compile(
         r"Most labels are -100|were not initialized from the model checkpoint|newly initialized"
         r"|Detected call of `lr_scheduler\.step\(\)`|pad_token.*eos_token|requires_grad=True", re.I)),
     (EventKind.TRAIN_END, re.compile(
-        r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)|finished training)\b[.! ]*$", re.I)),
+        r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)"
+        r"|finished training)\b[.! ]*$", re.I)),
 )  # fmt: skip
 _HINTS_OF_TEXT = re.compile(
-    r"memory|Memory|Killed|MEMORY|OOM|oom|EXHAUSTED|Exhausted|bad_alloc|ALLOC|timeout|Timeout|SIG|fault|Bus error|DUE TO|CANCELLED"
-    r"|exitcode|core dumped|Floating point|cale|overflow|OVERFLOW|skip|Skip|heckpoint|saved|esum|Continuing|Loading states"
+    r"memory|Memory|Killed|MEMORY|OOM|oom|EXHAUSTED|Exhausted|bad_alloc|ALLOC"
+    r"|timeout|Timeout|SIG|fault|Bus error|DUE TO|CANCELLED"
+    r"|exitcode|core dumped|Floating point|cale|overflow|OVERFLOW|skip|Skip"
+    r"|heckpoint|saved|esum|Continuing|Loading states"
     r"|labels|nitialized|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
 )
 _SCALE = re.compile(r"(?:to|loss scale:?)\s*([\d.]+(?:e[+-]?\d+)?)\s*$", re.I)

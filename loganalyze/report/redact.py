@@ -14,16 +14,12 @@ T = TypeVar("T")
 
 MASK = "[redacted]"
 
-_SECRET_WORD = (
-    r"(?:api[_-]?key|access[_-]?key|secret|token|passwd|password|authorization|credential)"
-)
-_SECRET_KEY = re.compile(rf"(?i)(?:^|[._/-]){_SECRET_WORD}s?$|_{_SECRET_WORD}(?:_id)?$")
+_SENSITIVE = r"(?:api[_-]?key|access[_-]?key|secret|token|passwd|password|authorization|credential)"
+_SECRET_KEY = re.compile(rf"(?i)(?:^|[._/-]){_SENSITIVE}s?$|_{_SENSITIVE}(?:_id)?$")
 _PATTERNS = (
     # name = value, name: value, "name": "value"; the name may have a prefix (WANDB_API_KEY).
     (
-        re.compile(
-            rf"""(?ix)\b([\w.-]*{_SECRET_WORD}s?["']?\s*[=:]\s*["']?)([^\s"',;&)}}]{{4,}})"""
-        ),
+        re.compile(rf"""(?ix)\b([\w.-]*{_SENSITIVE}s?["']?\s*[=:]\s*["']?)([^\s"',;&)}}]{{4,}})"""),
         rf"\g<1>{MASK}",
     ),
     (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}"), rf"\g<1>{MASK}"),

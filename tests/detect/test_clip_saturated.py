@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.clip_saturated import DETECTOR, ClipSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = ClipSettings()
+RNG = np.random.default_rng(0)
+
+
+def test_every_step_clipped_to_half_a_percent_is_critical() -> None:
+    norm = RNG.normal(200, 10, 60)
+    (found,) = detect(make_run(grad_norm=norm, config={"max_grad_norm": 1.0}), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["share_clipped"] == 1.0
+    assert found.evidence["median_surviving_share"] == pytest.approx(0.005, rel=0.05)
+
+
+def test_mild_clipping_passes() -> None:
+    norm = RNG.lognormal(np.log(3), 0.4, 500)
+    assert detect(make_run(grad_norm=norm, config={"max_grad_norm": 1.0}), S) == ()
+
+
+def test_a_hard_transient_at_the_start_passes() -> None:
+    norm = np.r_[np.full(20, 300.0), np.full(480, 0.8)]
+    assert detect(make_run(grad_norm=norm, config={"max_grad_norm": 1.0}), S) == ()
+
+
+def test_a_norm_logged_after_clipping_is_not_judged() -> None:
+    found = detect(make_run(grad_norm=np.full(50, 0.9999), config={"max_grad_norm": 1.0}), S)
+    assert isinstance(found, NotApplicable)
+    assert "after clipping" in found.reason
+
+
+def test_an_unknown_limit_is_not_guessed_outside_of_the_trainer() -> None:
+    assert isinstance(detect(make_run(grad_norm=np.full(50, 200.0)), S), NotApplicable)
+    (found,) = detect(make_run(grad_norm=np.full(50, 200.0), framework="hf-trainer"), S)
+    assert "assumed" in found.summary
+    assert found.confidence < 0.9
+
+
+def test_clipping_switched_off_is_not_judged() -> None:
+    run = make_run(grad_norm=np.full(50, 200.0), config={"max_grad_norm": 0})
+    assert isinstance(detect(run, S), NotApplicable)

@@ -1,0 +1,43 @@
+import numpy as np
+
+from loganalyze.detect.grad_explosion import DETECTOR, ExplosionSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = ExplosionSettings()
+RNG = np.random.default_rng(0)
+
+
+def test_a_norm_that_leaves_its_past_for_good_is_critical() -> None:
+    norm = np.r_[RNG.lognormal(0, 0.3, 200), np.geomspace(20, 1e6, 20)]
+    (found,) = detect(make_run(grad_norm=norm), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.CRITICAL
+    assert float(found.evidence["ratio_to_past"]) > 1000
+
+
+def test_a_burst_that_ends_is_a_warning_and_an_outlier_a_note() -> None:
+    norm = RNG.lognormal(0, 0.3, 300)
+    norm[200:206] = 80
+    (found,) = detect(make_run(grad_norm=norm), S)
+    assert found.severity is Severity.WARNING
+    norm = RNG.lognormal(0, 0.3, 300)
+    norm[200] = 500
+    (found,) = detect(make_run(grad_norm=norm), S)
+    assert found.severity is Severity.INFO
+
+
+def test_a_norm_that_is_high_and_steady_passes() -> None:
+    assert detect(make_run(grad_norm=RNG.normal(200, 10, 300)), S) == ()
+
+
+def test_ordinary_spiky_norms_of_pretraining_pass() -> None:
+    for seed in range(20):
+        norm = np.random.default_rng(seed).lognormal(-1, 0.6, 500)
+        assert detect(make_run(grad_norm=norm), S) == ()
+
+
+def test_reinforcement_and_short_logs_are_not_judged() -> None:
+    norm = np.r_[np.ones(50), np.full(10, 1e4)]
+    assert isinstance(detect(make_run(grad_norm=norm, reward=norm), S), NotApplicable)
+    assert isinstance(detect(make_run(grad_norm=[1, 2, 1e5]), S), NotApplicable)

@@ -1,0 +1,53 @@
+import numpy as np
+
+from loganalyze.detect.loss_plateau import DETECTOR, PlateauSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = PlateauSettings()
+RNG = np.random.default_rng(0)
+
+
+def test_a_loss_that_stays_at_log_c_is_a_warning() -> None:
+    loss = np.log(10) + RNG.normal(0, 0.02, 300)
+    (found,) = detect(make_run(loss=loss, config={"num_classes": 10}), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert abs(float(found.evidence["ratio_to_log_c"]) - 1) < 0.01
+
+
+def test_a_flat_loss_of_unknown_kind_is_a_note() -> None:
+    (found,) = detect(make_run(loss=5 + RNG.normal(0, 0.01, 300)), S)
+    assert found.severity is Severity.INFO
+
+
+def test_a_converged_run_passes() -> None:
+    loss = 0.5 + 2 * np.exp(-np.arange(500) / 30) + RNG.normal(0, 0.02, 500)
+    assert detect(make_run(loss=loss, config={"num_classes": 10}), S) == ()
+
+
+def test_a_slow_but_steady_fall_passes() -> None:
+    loss = np.linspace(2.3, 2.1, 500) + RNG.normal(0, 0.01, 500)
+    assert detect(make_run(loss=loss, config={"num_classes": 10}), S) == ()
+
+
+def test_a_rate_that_is_annealed_away_passes() -> None:
+    loss = 2.3 + RNG.normal(0, 0.01, 300)
+    lr = np.r_[np.full(30, 1e-3), np.full(270, 1e-6)]
+    assert detect(make_run(loss=loss, lr=lr, config={"num_classes": 10}), S) == ()
+
+
+def test_noise_that_hides_the_slope_is_said() -> None:
+    found = detect(make_run(loss=np.abs(RNG.normal(5, 4, 40)) + 0.1), S)
+    assert isinstance(found, NotApplicable)
+    assert "noisy" in found.reason
+
+
+def test_reinforcement_and_short_runs_are_not_judged() -> None:
+    flat = np.full(100, 2.3)
+    assert isinstance(detect(make_run(loss=flat, reward=flat), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=flat[:8]), S), NotApplicable)
+
+
+def test_a_loss_at_its_floor_passes() -> None:
+    assert detect(make_run(loss=np.full(100, 0.001)), S) == ()

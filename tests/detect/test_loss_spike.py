@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.loss_spike import DETECTOR, SpikeSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = SpikeSettings()
+
+
+def noisy(n: int = 600, sigma: float = 0.05, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (0.5 + 2 * np.exp(-np.arange(n) / 100)) * np.exp(rng.normal(0, sigma, n))
+
+
+def test_a_spike_is_found_at_its_step_and_its_recovery_is_told() -> None:
+    loss = noisy()
+    loss[400] *= 20
+    (found,) = detect(make_run(loss=loss), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert found.evidence["step"] == 401
+    assert found.evidence["ratio_to_level"] == pytest.approx(20, rel=0.3)
+    assert found.evidence["steps_to_recover"] == 1
+    assert str(found.where[0]) == "train.log:401"
+
+
+def test_a_jump_that_stays_is_critical() -> None:
+    loss = noisy()
+    loss[500:] += 10
+    (found,) = detect(make_run(loss=loss), S)
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["steps_to_recover"] == "never"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_heavy_tailed_noise_is_this_run_s_habit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    loss = 1.0 * np.exp(0.25 * rng.standard_t(3, 800).clip(-6, 6))
+    found = detect(make_run(loss=loss), S)
+    assert all(f.severity is Severity.INFO for f in found)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_relative_noise_of_a_loss_near_zero_passes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    loss = 2 * np.exp(-np.arange(800) / 40) + 1e-4 * rng.lognormal(0, 1.5, 800)
+    assert detect(make_run(loss=loss), S) == ()
+
+
+def test_an_intended_restart_of_the_rate_passes() -> None:
+    loss, lr = noisy(), np.tile(np.linspace(1e-3, 1e-6, 300), 2)
+    loss[300:305] *= 4
+    assert detect(make_run(loss=loss, lr=lr), S) == ()
+
+
+def test_losses_that_may_be_negative_are_not_judged() -> None:
+    loss = np.random.default_rng(0).normal(0, 1, 300)
+    assert isinstance(detect(make_run(loss=loss), S), NotApplicable)
+
+
+def test_a_short_log_is_not_judged_and_nan_is_left_out() -> None:
+    assert isinstance(detect(make_run(loss=noisy(10)), S), NotApplicable)
+    loss = noisy()
+    loss[[3, 300]] = np.nan
+    assert detect(make_run(loss=loss), S) == ()
+
+
+def test_the_first_points_of_a_steep_fall_pass() -> None:
+    loss = 10 * np.exp(-np.arange(200) / 5) + 1
+    assert detect(make_run(loss=loss), S) == ()

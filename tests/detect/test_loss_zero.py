@@ -1,0 +1,36 @@
+import numpy as np
+
+from loganalyze.detect.loss_zero import DETECTOR, ZeroSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = ZeroSettings()
+LOSS = np.r_[np.linspace(2, 1, 20), np.zeros(20)]
+
+
+def test_zero_with_a_nan_norm_is_a_hidden_nan() -> None:
+    norm = np.r_[np.ones(20), np.full(20, np.nan)]
+    (found,) = detect(make_run(loss=LOSS, grad_norm=norm), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["grad_norm"] == "NaN"
+    assert "logging_nan_inf_filter" in found.fix[0]
+
+
+def test_zero_from_the_start_with_a_zero_norm_learns_nothing() -> None:
+    (found,) = detect(make_run(loss=np.zeros(20), grad_norm=np.zeros(20)), S)
+    assert found.evidence["grad_norm"] == "0"
+    assert found.evidence["from_start"] == "yes"
+
+
+def test_a_loss_that_fell_to_zero_passes() -> None:
+    loss = np.r_[np.geomspace(2, 1e-4, 40), np.zeros(10)]
+    assert detect(make_run(loss=loss), S) == ()
+
+
+def test_two_zeros_pass() -> None:
+    assert detect(make_run(loss=[1, 0, 0, 1, 1]), S) == ()
+
+
+def test_rewards_make_zero_ordinary() -> None:
+    assert isinstance(detect(make_run(loss=np.zeros(20), reward=np.ones(20)), S), NotApplicable)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.overfit_gap import DETECTOR, OverfitSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = OverfitSettings()
+TRAIN = np.linspace(2.0, 0.1, 1000)
+AT = np.arange(100, 1001, 100)
+
+
+def run(evals, train=TRAIN):
+    return make_run(
+        loss=train, eval_loss=evals, steps={"loss": np.arange(1, len(train) + 1), "eval_loss": AT}
+    )
+
+
+def test_a_turn_of_the_evaluation_names_the_best_step() -> None:
+    (found,) = detect(run([1.8, 1.4, 1.1, 1.0, 1.1, 1.3, 1.5, 1.8, 2.1, 2.4]), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert found.evidence["best_step"] == 400
+    assert found.evidence["rise"] == pytest.approx(1.1)
+    assert "step 400" in found.fix[0]
+
+
+def test_a_small_rise_is_a_note() -> None:
+    (found,) = detect(run([1.8, 1.4, 1.1, 1.0, 1.01, 1.03, 1.05, 1.08, 1.09, 1.1]), S)
+    assert found.severity is Severity.INFO
+
+
+def test_noise_of_the_evaluation_passes() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        assert detect(run(np.linspace(1.5, 1.0, 10) + rng.normal(0, 0.03, 10)), S) == ()
+
+
+def test_an_evaluation_above_train_that_still_falls_passes() -> None:
+    assert detect(run(np.linspace(3, 2, 10)), S) == ()
+
+
+def test_both_rising_is_divergence_and_passes_here() -> None:
+    rising = np.r_[np.linspace(2, 1, 400), np.linspace(1, 5, 600)]
+    evals = [1.8, 1.4, 1.1, 1.0, 1.3, 1.8, 2.5, 3.2, 4.0, 5.0]
+    assert detect(run(evals, rising), S) == ()
+
+
+def test_few_evaluations_are_not_judged() -> None:
+    found = detect(
+        make_run(loss=TRAIN, eval_loss=[1, 2, 3], steps={"eval_loss": [300, 600, 900]}), S
+    )
+    assert isinstance(found, NotApplicable)

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.warmup_too_long import DETECTOR, WarmupSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from loganalyze.run import Status
+from tests.builders import make_run
+
+S = WarmupSettings()
+
+
+def linear(steps: int, warmup: int, peak: float = 1e-4, plan: int | None = None) -> np.ndarray:
+    at = np.arange(1, steps + 1)
+    plan = plan or steps
+    down = np.clip((plan - at) / max(plan - warmup, 1), 0, 1)
+    return peak * np.where(at <= warmup, at / max(warmup, 1), down)
+
+
+def run(lr: np.ndarray, **more):
+    return make_run(lr=lr, loss=np.linspace(2, 1, len(lr)), **more)
+
+
+def test_a_warmup_over_most_of_the_run_is_critical() -> None:
+    (found,) = detect(run(linear(500, 420), planned_steps=500), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["warmup_steps"] == pytest.approx(420, abs=6)
+    assert "-> 0.03" in found.fix[0]
+
+
+def test_a_run_that_ends_inside_its_warmup_states_what_it_reached() -> None:
+    lr = linear(500, 700, 1e-5, 7002)
+    config = {"warmup_ratio": 0.1, "learning_rate": 1e-5}
+    (found,) = detect(run(lr, config=config, planned_steps=7002), S)
+    assert found.severity is Severity.WARNING
+    assert found.evidence["warmup_steps"] == 700
+    assert found.evidence["lr_reached"] == pytest.approx(500 / 700, rel=1e-3)
+    assert "210 instead of 700" in found.fix[0]
+
+
+def test_the_length_is_extrapolated_from_a_linear_rise_to_the_target() -> None:
+    (found,) = detect(run(linear(20, 700, 1e-5, 7002), config={"learning_rate": 1e-5}), S)
+    assert found.evidence["warmup_steps"] == pytest.approx(700, abs=2)
+    assert found.evidence["lr_reached"] == pytest.approx(0.0286, abs=0.001)
+    assert found.severity is Severity.INFO  # the plan is not known
+    assert found.confidence <= 0.5
+
+
+@pytest.mark.parametrize("warmup", [1, 15, 50, 100])
+def test_an_ordinary_warmup_passes(warmup: int) -> None:
+    assert detect(run(linear(1000, warmup), planned_steps=1000), S) == ()
+
+
+def test_a_constant_small_rate_passes() -> None:
+    assert detect(run(np.full(300, 1e-6), planned_steps=300), S) == ()
+
+
+def test_one_cycle_is_no_more_than_a_note() -> None:
+    at = np.arange(1000)
+    up = (1 - np.cos(np.pi * at / 300)) / 2
+    down = (1 + np.cos(np.pi * (at - 300) / 700)) / 2
+    lr = 1e-3 * np.where(at < 300, up, down) + 1e-8
+    found = detect(run(lr, planned_steps=1000), S)
+    assert [f.severity for f in found] == [Severity.INFO]
+
+
+def test_a_crash_early_inside_the_warmup_is_no_more_than_a_note() -> None:
+    config = {"warmup_steps": 700, "learning_rate": 1e-4}
+    crashed = run(
+        linear(30, 700, 1e-4, 7000), config=config, planned_steps=7000, status=Status.CRASHED
+    )
+    assert [f.severity for f in detect(crashed, S)] == [Severity.INFO]
+
+
+def test_a_rise_to_the_end_with_an_unknown_target_is_not_judged() -> None:
+    found = detect(run(linear(50, 700, 1e-4, 7000)), S)
+    assert isinstance(found, NotApplicable)
+    assert "learning_rate" in found.reason
+
+
+def test_cosine_restarts_pass() -> None:
+    at = np.arange(900) % 300
+    lr = 1e-3 * (1 + np.cos(np.pi * at / 300)) / 2
+    assert detect(run(lr, planned_steps=900), S) == ()
