@@ -21,6 +21,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "losses/train",
         "batch_loss",
         "epoch_loss",
+        "train/epoch_loss",
         "ce_loss",
         "nll_loss",
         "cross_entropy",
@@ -82,6 +83,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "lr_0",
         "optimizer/lr",
         "epoch_learning_rate",
+        "train/epoch_learning_rate",
     ),
     "train/loss_scale": (
         "loss_scale",
@@ -99,6 +101,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "train/acc",
         "accuracy/train",
         "epoch_accuracy",
+        "train/epoch_accuracy",
         "training_accuracy",
         "acc/train",
     ),

@@ -4,9 +4,8 @@ What it does
 ------------
 Each log loss is compared with the `window` points before it: ``z = (log x - median) / sigma``
 with a robust sigma of the point-to-point noise. A spike has z above `z`, stands `ratio` times
-above the median, rises by more than `floor` of the whole range of the loss, and is at least twice
-as large as what this run does in its ordinary 2 % of wildest points. Neighbouring points are one
-spike.
+above the median, rises by more than `floor` of the whole range of the loss, and is five times
+larger than nine tenths of this run's own moves. Neighbouring points are one spike.
 
 Why it matters
 --------------
@@ -103,13 +102,14 @@ def _outliers(
     low, high = np.quantile(value[: max(window, 10)], 0.9), np.quantile(value, 0.02)
     span = max(abs(low - high), 1e-12)
     rise = value - level
-    known = rise[np.isfinite(rise)]
-    habit = float(np.quantile(np.abs(known), settings.habit)) if len(known) else 0.0
+    move = curve - middle
+    known = np.abs(move[np.isfinite(move)])
+    habit = float(np.quantile(known, settings.habit)) if len(known) else 0.0
     hits = (
         (z > settings.z)
         & (ratio > settings.ratio)
         & (rise > settings.floor * span)
-        & (rise > HABIT_FACTOR * habit)
+        & (move > HABIT_FACTOR * habit)
     )
     return hits, level, z
 

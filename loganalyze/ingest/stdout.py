@@ -104,7 +104,8 @@ class Reader:
         self._progress(line)
         if self.collector.feed(line, len(self.seen)):
             return
-        records = text_metrics.parse(line.text, line.bare)
+        is_dump = text_config.is_dump(line.text)
+        records = [] if is_dump else text_metrics.parse(line.text, line.bare)
         if not records:
             self._header(line)
             return

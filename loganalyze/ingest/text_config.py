@@ -13,7 +13,7 @@ _ASSIGNED = re.compile(
 )
 _LINE = re.compile(
     r"^\s{0,8}(?:--)?['\"]?([A-Za-z][\w. -]{1,50}?)['\"]?\s*(?:=|:|\.{3,})"
-    r"\s*['\"]?([^'\",{}\[\]]{1,100}?)['\"]?,?\s*$"
+    r"\s*['\"]?([^'\"{}\[\]]{1,100}?)['\"]?,?\s*$"
 )
 _WORDS = frozenset(
     fold(alias) for key, aliases in CONFIG_ALIASES.items() for alias in (key, *aliases)
@@ -25,6 +25,11 @@ _BANNER = {
     "gradient_accumulation_steps": "gradient_accumulation_steps",
     "total_train_batch_size_(w._parallel,_distributed_&_accumulation)": "total_train_batch_size",
 }
+
+
+def is_dump(text: str) -> bool:
+    """Tell whether a line prints a whole set of settings: ``Namespace(lr=0.1, ...)``."""
+    return "(" in text and _NAMESPACE.search(text) is not None
 
 
 def settings(text: str, where: str) -> dict[str, ConfigValue]:

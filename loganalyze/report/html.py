@@ -68,9 +68,9 @@ def script_safe(document: dict[str, Any]) -> str:
     import orjson
 
     dumped = orjson.dumps(document).decode()
-    for mark in "<>&\u2028\u2029":
+    for mark in "<>&":
         dumped = dumped.replace(mark, f"\\u{ord(mark):04x}")
-    return dumped
+    return visible(dumped)  # its escapes are those of JSON
 
 
 def _context(diagnosis: Diagnosis, *, figures: bool = True) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+import loganalyze as la
+from loganalyze.run import EventKind
+
+TRACEBACK = """Traceback (most recent call last):
+  File "/home/me/train.py", line 12, in <module>
+    main()
+  File "/home/me/train.py", line 9, in main
+    loss = model(x)
+  File "/usr/lib/python3/site-packages/torch/nn/module.py", line 1500, in _call
+    return forward(x)
+ValueError: shapes do not match
+"""
+
+
+def events(tmp_path: Path, text: str):
+    path = tmp_path / "train.log"
+    path.write_text(text)
+    return la.load(path).events
+
+
+def test_a_traceback_names_exception_message_and_the_user_s_own_frame(tmp_path: Path) -> None:
+    (event,) = events(tmp_path, f"step 7 loss=1.0\n{TRACEBACK}")
+    assert event.kind is EventKind.TRACEBACK
+    assert event.data == {
+        "exception": "ValueError",
+        "message": "shapes do not match",
+        "frame": "train.py:9 in main",
+    }
+    assert event.step == 7
+    assert event.where.row == 2
+
+
+def test_training_that_goes_on_after_a_traceback_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(f"step 1 loss=3.0\n{TRACEBACK}step 2 loss=2.0\n")
+    assert la.load(path).series("train/loss").step.tolist() == [1, 2]
+
+
+def test_a_chain_is_one_event_and_two_tracebacks_are_two(tmp_path: Path) -> None:
+    between = "\nDuring handling of the above exception, another exception occurred:\n\n"
+    chained = TRACEBACK + between + TRACEBACK.replace("ValueError", "RuntimeError")
+    (event,) = events(tmp_path, chained)
+    assert event.data["exception"] == "RuntimeError"
+    assert len(events(tmp_path, TRACEBACK + TRACEBACK)) == 2
+
+
+def test_rank_prefixes_do_not_hide_a_traceback(tmp_path: Path) -> None:
+    text = "".join(f"[rank3]: {line}\n" for line in TRACEBACK.splitlines())
+    (event,) = events(tmp_path, "step 1 loss=2\n" + text)
+    assert event.data["exception"] == "ValueError"
+    assert event.data["frame"] == "train.py:9 in main"
+
+
+GIB = 2.0**30
+OLD = (
+    "RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 24.00 GiB total capacity; "
+    "21.50 GiB already allocated; 1.20 GiB free; 22.10 GiB reserved in total by PyTorch)"
+)
+NEW = (
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity "
+    "of 79.15 GiB of which 12.25 MiB is free. Of the allocated memory 76.10 GiB is allocated by PyTorch, "
+    "and 1.20 GiB is reserved by PyTorch but unallocated."
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "sizes"),
+    [
+        (OLD, {"tried": 2, "capacity": 24, "allocated": 21.5, "free": 1.2, "reserved": 22.1}),
+        (NEW, {"tried": 20 / 1024, "capacity": 79.15, "allocated": 76.1, "free": 12.25 / 1024, "reserved": 77.3}),
+    ],
+)  # fmt: skip
+def test_the_sizes_of_an_out_of_memory_error(tmp_path: Path, line: str, sizes: dict) -> None:
+    text = TRACEBACK.replace("ValueError: shapes do not match", line)
+    found = [e for e in events(tmp_path, text) if e.kind is EventKind.OOM_GPU]
+    assert len(found) == 1
+    assert {k: v / GIB for k, v in found[0].data.items()} == pytest.approx(sizes, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("Killed", EventKind.OOM_HOST),
+        ("RuntimeError: DataLoader worker (pid 7) is killed by signal: Killed.", EventKind.OOM_HOST),
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 576 bytes", EventKind.OOM_HOST),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=1.0", EventKind.OOM_HOST),
+        ("Segmentation fault (core dumped)", EventKind.SIGNAL),
+        ("slurmstepd: error: *** JOB 1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", EventKind.SIGNAL),
+        ("[Rank 3] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=5)", EventKind.NCCL_TIMEOUT),
+        ("[deepscale] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: 65536, reducing to 32768", EventKind.LOSS_SCALE),
+        ("Gradient overflow.  Skipping step, loss scaler 0 reducing loss scale to 32768.0", EventKind.LOSS_SCALE),
+        ("Saving model checkpoint to out/checkpoint-500", EventKind.CHECKPOINT),
+        ("tensorflow: OOM when allocating tensor with shape[8,8]", EventKind.OOM_GPU),
+    ],
+)  # fmt: skip
+def test_single_lines_become_typed_events(tmp_path: Path, line: str, kind: EventKind) -> None:
+    found = events(tmp_path, f"step 1 loss=2.0\n{line}\n")
+    assert [event.kind for event in found] == [kind]
+    if kind is EventKind.LOSS_SCALE:
+        assert found[0].data["scale"] == 32768
+
+
+def test_an_event_of_a_thousand_ranks_is_kept_fifty_times_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    path.write_text("step 1 loss=2\n" + "CUDA out of memory\n" * 1000)
+    run = la.load(path)
+    assert len(run.events) == 50
+    assert any("950 more" in problem.text for problem in run.sources[0].problems)
