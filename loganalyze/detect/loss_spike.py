@@ -129,7 +129,7 @@ def _finding(
         severity = Severity.CRITICAL
     elif len(spikes) == 1 and ratio < HARMLESS:
         severity = Severity.INFO
-    came_back = f"back after {steps_to_recover:,} steps" if recovered else "it did not come back"
+    came_back = f"back {_steps(steps_to_recover)} later" if recovered else "it did not come back"
     more = f"; {len(spikes)} spikes in all" if len(spikes) > 1 else ""
     return Finding(
         id="loss-spike",
@@ -157,6 +157,10 @@ def _finding(
             f"Look at the batches of the steps up to {series.step[peak]:,}; clip the gradient norm at 1.0",
         ),
     )
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count:,} steps"
 
 
 DETECTOR = Detector(

@@ -69,14 +69,18 @@ def _modified(path: Path) -> float:
 def _unique_names(groups: Mapping[str, list[Table]], root: Path) -> dict[str, list[Table]]:
     named: dict[str, list[Table]] = {}
     for key, members in groups.items():
-        told = next((table.facts.name for table in members if table.facts.name), None)
-        name = (told or key.removeprefix(MLFLOW)) if key.startswith(MLFLOW) else key
-        if name == ".":
+        told = _told_name(members) if key.startswith(MLFLOW) else None
+        name = told or key.removeprefix(MLFLOW)
+        if name == "." or (len(groups) == 1 and not told):
             name = root.resolve().name or "run"
         if name in named:
             name = f"{name}#{key.removeprefix(MLFLOW)}"
         named[name] = members
     return named
+
+
+def _told_name(members: Sequence[Table]) -> str | None:
+    return next((table.facts.name for table in members if table.facts.name), None)
 
 
 def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
