@@ -388,7 +388,10 @@ def _status(run: Run, facts: Sequence[Facts]) -> Status:
     training = run.series("train/loss")
     last = int(training.step[-1]) if len(training) else run.last_step
     ended = run.events_of(EventKind.TRAIN_END)
-    finished = run.planned_steps is not None and last is not None and last >= run.planned_steps
+    from_zero = int(run.first_step == 0)  # steps 0 to n - 1 are n steps
+    finished = (
+        run.planned_steps is not None and last is not None and last + from_zero >= run.planned_steps
+    )
     if fatal and not ended and not finished and _was_last(fatal[-1], last):
         return Status.CRASHED
     if Status.CRASHED in told:
