@@ -8,7 +8,7 @@ from loganalyze.finding import Cause, Check, Diagnosis, Finding, Level, Outcome,
 from loganalyze.run import Run
 from loganalyze.settings import Settings
 
-LONGEST_HEADLINE = 220  # characters
+LONGEST_HEADLINE = 200  # characters
 
 
 def diagnose(run: Run, settings: Settings | None = None) -> Diagnosis:

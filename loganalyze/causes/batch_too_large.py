@@ -29,7 +29,7 @@ pytorch#16417; transformers#17211.
 from __future__ import annotations
 
 from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
-from loganalyze.finding import Clue
+from loganalyze.finding import Clue, Finding
 
 EARLY = 20  # steps within which a batch that does not fit fails
 FULL = 0.9  # share of the capacity that counts as full
@@ -39,11 +39,7 @@ def weigh(case: Case) -> list[Clue]:
     """Weigh when it failed and how full the memory was."""
     clues = []
     finding = case.found("oom-gpu")
-    step = finding.steps[1] if finding and finding.steps else 0
-    if step <= EARLY:
-        clues.append(Clue(f"It failed at the start (after step {step}).", STRONG))
-    else:
-        clues.append(Clue(f"It failed late, after step {step:,}.", -MODERATE))
+    clues = [_when(finding)] if finding else []
     allocated, capacity = (case.number("oom-gpu", f"{n}_gib") for n in ("allocated", "capacity"))
     if allocated and capacity and allocated > FULL * capacity:
         clues.append(Clue(f"{allocated:.1f} of {capacity:.1f} GiB were allocated.", MODERATE))
@@ -56,10 +52,22 @@ def weigh(case: Case) -> list[Clue]:
     return clues
 
 
+def _when(finding: Finding) -> Clue:
+    if finding.steps is None:
+        return Clue("It failed before the first logged step.", MODERATE)
+    step = finding.steps[1]
+    if step <= EARLY:
+        return Clue(f"It failed at the start, after step {step:,}.", STRONG)
+    return Clue(f"It failed late, after step {step:,}.", -MODERATE)
+
+
 def fix(case: Case) -> list[str]:
     """Keep the effective batch."""
     finding = case.found("oom-gpu")
-    return [*(finding.fix if finding else ()), "gradient_checkpointing false -> true"]
+    return [
+        *(finding.fix if finding else ()),
+        "gradient_checkpointing false -> true: less memory, about a third more time",
+    ]
 
 
 HYPOTHESIS = Hypothesis(

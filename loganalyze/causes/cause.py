@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loganalyze.finding import Clue, Finding
@@ -72,8 +72,3 @@ class Hypothesis:
     def explanation(self) -> str:
         """The module's documentation: what ``loganalyze explain ID`` prints."""
         return inspect.getdoc(sys.modules[self.weigh.__module__]) or ""
-
-
-def for_mapping(hypotheses: Sequence[Hypothesis]) -> Mapping[str, Hypothesis]:
-    """Return the hypotheses by id."""
-    return {hypothesis.id: hypothesis for hypothesis in hypotheses}

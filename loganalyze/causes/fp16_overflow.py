@@ -31,6 +31,7 @@ nanoGPT#215; litgpt#291; LlamaFactory#3474.
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
 
@@ -45,6 +46,7 @@ WORDS = (
     ("float32", "fp32"),
     ("32", "fp32"),
 )
+MANY = 3  # reductions of the loss scale; a few at the start are its calibration
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -57,20 +59,21 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(
             Clue(f"The run uses {half} ({name}), whose range does not overflow so.", -DECISIVE)
         )
-    if not case.found("loss-nonfinite", "grad-nonfinite", "loss-zero"):
-        clues.append(Clue("No value was NaN or infinite.", -STRONG))
-    rise = case.number("loss-nonfinite", "rise_before")
-    if rise is not None and rise < 1.5:
-        clues.append(Clue("The loss turned NaN in one row, without a rise before.", MODERATE))
-    elif rise is not None:
-        clues.append(Clue(f"The loss rose {rise:.1f} x before it turned NaN.", -MODERATE))
-    scaled = case.run.events_of(EventKind.LOSS_SCALE)
-    if len(scaled) >= 3:
-        clues.append(Clue(f"The loss scaler reduced its scale {len(scaled)} times.", MODERATE))
-    if case.number("loss-nonfinite", "index_of_first") == 0:
-        clues.append(
-            Clue("The very first loss is not finite: before anything could grow.", -MODERATE)
-        )
+    first = onset(case)
+    if first is None:
+        return [*clues, Clue("No loss or gradient was NaN or infinite.", -STRONG)]
+    if first.was_sudden:
+        text = f"The loss turned NaN at step {first.step:,} in one row, without a rise before."
+        clues.append(Clue(text, MODERATE))
+    elif first.rose:
+        text = f"The loss rose {first.rise:.1f} x before it turned NaN."
+        clues.append(Clue(text, -MODERATE))
+    scaled = len(case.run.events_of(EventKind.LOSS_SCALE))
+    if scaled >= MANY:
+        clues.append(Clue(f"The loss scaler reduced its scale {scaled} times.", MODERATE))
+    if first.is_first:
+        text = "The very first loss is not finite: before anything could grow."
+        clues.append(Clue(text, -MODERATE))
     return clues
 
 
@@ -85,8 +88,12 @@ def precision(case: Case) -> tuple[str | None, str]:
     for word, kind in WORDS:
         if word in text:
             return kind, f"mixed_precision = {text}"
+    if text in {"no", "none", "false"}:
+        return "fp32", f"mixed_precision = {text}"
     if case.run.flag("fp16") is False and case.run.flag("bf16") is False:
         return "fp32", "fp16 and bf16 are off"
+    if case.run.events_of(EventKind.LOSS_SCALE):
+        return "fp16", "the log shows a dynamic loss scale"
     return None, ""
 
 

@@ -31,49 +31,23 @@ Karpathy, A Recipe for Training Neural Networks (2019).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, WEAK, Case, Hypothesis
+from loganalyze.causes.initial import model_clues
 from loganalyze.finding import Clue
 
 
 def weigh(case: Case) -> list[Clue]:
-    """A large head shows in every loss, and its factor is no integer."""
-    clues = []
-    ratio = case.number("initial-loss-high", "ratio_to_log_c") or 0.0
-    log_c = case.number("initial-loss-high", "log_c") or 0.0
-    spread = (2 * max(ratio - 1, 0) * log_c) ** 0.5
-    clues.append(
-        Clue(f"Logits with a standard deviation of about {spread:.0f} would give this loss.", WEAK)
-    )
-    return clues + evaluation_clues(case) + integer_clues(case)
-
-
-def evaluation_clues(case: Case) -> list[Clue]:
-    """A fault of the model shows in the evaluation too."""
+    """A large head shows in every loss, and its factor is no count of anything."""
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     log_c = case.number("initial-loss-high", "log_c")
-    evaluation = case.run.series("eval/loss").finite()
-    if not ratio or not log_c or not len(evaluation):
-        return []
-    first = float(evaluation.value[0])
-    if first < 1.5 * log_c:
-        return [Clue(f"The evaluation loss is normal ({first:.3g}): the model itself is.", -STRONG)]
-    if first > 0.7 * ratio * log_c:
-        return [
-            Clue(
-                f"The evaluation loss is as high ({first:.3g}): the model itself is wrong.",
-                MODERATE,
-            )
-        ]
-    return []
-
-
-def integer_clues(case: Case) -> list[Clue]:
-    """A factor equal to the accumulation steps speaks for a sum."""
-    ratio = case.number("initial-loss-high", "ratio_to_log_c")
-    accumulation = case.run.number("gradient_accumulation_steps")
-    if ratio and accumulation and accumulation > 1 and abs(ratio / accumulation - 1) < 0.12:
-        return [Clue(f"The factor is just the {accumulation:.0f} accumulation steps.", -STRONG)]
-    return []
+    if ratio is None or log_c is None:
+        return [Clue("Nothing shows that the loss started above log(C).", -MODERATE)]
+    spread = (2 * max(ratio - 1, 0) * log_c) ** 0.5
+    text = (
+        f"Logits with a standard deviation of about {spread:.0f} give a loss of "
+        f"{ratio:.1f} x log(C) = {ratio * log_c:.3g}."
+    )
+    return [Clue(text, WEAK), *model_clues(case)]
 
 
 def fix(case: Case) -> list[str]:

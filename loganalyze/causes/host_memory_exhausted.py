@@ -30,13 +30,18 @@ from __future__ import annotations
 from loganalyze.causes.cause import STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 
+LARGE = 16.0  # GiB in one request: a tensor, not a worker's share
+
 
 def weigh(case: Case) -> list[Clue]:
     """The message is the evidence; its size tells a leak from one huge request."""
     clues = [Clue("The log shows that the host ran out of memory.", STRONG)]
     tried = case.number("oom-host", "tried_gib")
-    if tried is not None and tried > 1:
-        clues.append(Clue(f"A single request asked for {tried:,.0f} GiB.", WEAK))
+    if tried is not None and tried > LARGE:
+        text = (
+            f"A single request asked for {tried:,.0f} GiB: one tensor is too large, nothing leaks."
+        )
+        clues.append(Clue(text, WEAK))
     if case.found("oom-gpu"):
         clues.append(Clue("The accelerator ran out of memory as well.", -WEAK))
     return clues
@@ -44,6 +49,9 @@ def weigh(case: Case) -> list[Clue]:
 
 def fix(case: Case) -> list[str]:
     """Name the first thing to try."""
+    tried = case.number("oom-host", "tried_gib")
+    if tried is not None and tried > LARGE:
+        return [f"Print the shapes before the request of {tried:,.0f} GiB: lengths, batch, classes"]
     return ["dataloader_num_workers -> 0 for one epoch: tells whether the workers hold the memory"]
 
 

@@ -31,6 +31,18 @@ from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
 
+LONGEST = 120  # characters quoted from the log
+# Signals that a program brings on itself.
+FAULTS = (
+    "Segmentation fault",
+    "Bus error",
+    "SIGSEGV",
+    "SIGABRT",
+    "SIGBUS",
+    "Aborted",
+    "Floating point exception",
+)
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh how the log ends."""
@@ -39,9 +51,13 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The log ends before the plan, without an error.", MODERATE))
     signals = case.run.events_of(EventKind.SIGNAL)
     if signals:
-        text = signals[-1].text.strip().splitlines()[-1][:120]
-        clues.append(Clue(f"The log says: {text}", STRONG))
+        text = signals[-1].text.strip().splitlines()[-1][:LONGEST]
+        fault = any(word in signals[-1].text for word in FAULTS)
+        clues.append(Clue(f'The log says "{text}".', -STRONG if fault else STRONG))
     finding = case.found("crash")
+    if finding and finding.evidence.get("kind") == EventKind.NCCL_TIMEOUT:
+        text = "A collective operation timed out: processes waited for each other."
+        clues.append(Clue(text, -STRONG))
     if finding and finding.evidence.get("frame"):
         clues.append(Clue("A traceback of the program itself ended it.", -STRONG))
     return clues

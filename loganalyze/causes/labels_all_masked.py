@@ -30,7 +30,9 @@ unsloth#1290, unsloth#3019; unilm#551.
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
+from loganalyze.run import EventKind
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -47,10 +49,11 @@ def weigh(case: Case) -> list[Clue]:
             clues.append(Clue("It is so from the first logged step.", MODERATE))
         else:
             clues.append(Clue("Losses before it were not 0.", -STRONG))
-    first = case.number("loss-nonfinite", "index_of_first")
-    if first is not None and first > 0:
-        clues.append(Clue("Losses before it were finite.", -STRONG))
-    if any("-100" in event.text for event in case.run.events):
+    first = onset(case) if case.found("loss-nonfinite") else None
+    if first is not None and not first.is_first:
+        text = f"The losses before step {first.step:,} were finite."
+        clues.append(Clue(text, -STRONG))
+    if any("-100" in event.text for event in case.run.events_of(EventKind.HINT)):
         clues.append(Clue("The log says that most labels are -100.", DECISIVE))
     return clues
 
@@ -64,7 +67,7 @@ HYPOTHESIS = Hypothesis(
     id="labels-all-masked",
     title="Every label is masked",
     prior=-1.0,
-    explains=("loss-zero", "loss-nonfinite", "insufficient-data"),
+    explains=("loss-zero", "loss-nonfinite"),
     weigh=weigh,
     fix=fix,
     probe="data",

@@ -31,17 +31,23 @@ from __future__ import annotations
 from loganalyze.causes.cause import MODERATE, Case, Hypothesis
 from loganalyze.finding import Clue
 
+NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
+FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
     clues = []
     ratio = case.number("loss-plateau", "ratio_to_log_c")
-    if ratio is not None and abs(ratio - 1) < 0.05:
+    if ratio is not None and ratio <= 1 - NEAR:
+        text = f"The loss stays at {ratio:.2f} x log(C), below a guess: something was learned."
+        clues.append(Clue(text, -MODERATE))
+    elif ratio is not None and ratio < 1 + NEAR:
         clues.append(
             Clue(f"The loss stays at {ratio:.2f} x log(C), the level of a guess.", MODERATE)
         )
     norm = case.run.series("train/grad_norm").finite()
-    if len(norm) and float(norm.value.mean()) > 1e-3:
+    if len(norm) and float(norm.value.mean()) > FLOWING:
         clues.append(Clue("Gradients flow all the time, and lead nowhere.", MODERATE))
     elif len(norm):
         clues.append(Clue("The gradient norm is about 0.", -MODERATE))

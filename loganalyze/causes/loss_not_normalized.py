@@ -33,72 +33,111 @@ steps.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.finding import Clue
+import math
 
-INTEGER = 0.06  # relative distance to an integer that counts as one; noise of the first batches
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.initial import MATCH, first_evaluation, is_training_alone
+from loganalyze.finding import Clue
+from loganalyze.signals.loss_kind import LossKind, loss_kind
+
+INTEGER = 0.05  # relative distance to an integer that counts as one; noise of first losses
+LARGEST_LOG_C = math.log(262_144)  # vocabulary of the largest tokenizers in use
+PERHAPS_CROSS_ENTROPY = (LossKind.CROSS_ENTROPY, LossKind.UNKNOWN)
+LARGE_NORM = 10.0  # gradient norm; ordinary ones lie between 0.1 and 10
 
 
 def weigh(case: Case) -> list[Clue]:
-    """Compare the factor with integers, with the accumulation and with the evaluation."""
+    """Compare the factor with counts, with integers and with the evaluation."""
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     if ratio is None:
-        return [Clue("The loss's own level cannot be compared with log(C).", -MODERATE)]
-    clues = [Clue(f"The loss is {ratio:.1f} x what it should be before any update.", WEAK)]
-    accumulation = case.run.number("gradient_accumulation_steps")
-    clues += _factor(ratio, accumulation)
-    norm = case.number("clip-saturated", "median_norm")
-    if norm is not None and norm > 10:
-        clues.append(
-            Clue(
-                f"The gradient norm is large as well (median {norm:.3g}), as a k-fold loss makes it.",
-                WEAK,
-            )
+        return [_without_classes(case)]
+    return [_level(case, ratio), *_factor(case, ratio), *_norm(case), *_evaluation(case)]
+
+
+def _without_classes(case: Case) -> Clue:
+    loss = case.run.series("train/loss").finite()
+    if len(loss) and loss.value[0] > LARGEST_LOG_C and loss_kind(case.run) in PERHAPS_CROSS_ENTROPY:
+        text = (
+            f"The first loss is {loss.value[0]:.4g}; a guess over the largest vocabulary in use "
+            f"costs {LARGEST_LOG_C:.1f}."
         )
-    evaluation = case.run.series("eval/loss").finite()
-    log_c = case.number("initial-loss-high", "log_c")
-    if len(evaluation) and log_c:
-        first = float(evaluation.value[0])
-        if first < 1.5 * log_c:
-            clues.append(
-                Clue(f"The evaluation loss is normal ({first:.3g}): only training sums.", STRONG)
-            )
-        elif first > 0.7 * ratio * log_c:
-            clues.append(Clue(f"The evaluation loss is as high ({first:.3g}).", -STRONG))
-    return clues
+        return Clue(text, STRONG)
+    return Clue("Nothing shows that the loss started above log(C).", -MODERATE)
 
 
-def _factor(ratio: float, accumulation: float | None) -> list[Clue]:
-    k = round(ratio)
-    near = k >= 2 and abs(ratio / k - 1) < INTEGER
-    if accumulation == 1:
-        return [Clue("gradient_accumulation_steps is 1: there is nothing to sum over.", -MODERATE)]
-    if accumulation and abs(ratio / accumulation - 1) < 2 * INTEGER:
+def _level(case: Case, ratio: float) -> Clue:
+    loss, log_c = (case.number("initial-loss-high", n) for n in ("initial_loss", "log_c"))
+    classes = case.number("initial-loss-high", "classes")
+    if loss is None or log_c is None or classes is None:
+        return Clue(f"The loss was {ratio:.1f} x log(C) before any update could matter.", WEAK)
+    text = (
+        f"The loss was {loss:.4g}, {ratio:.1f} x log({classes:,.0f}) = {log_c:.2f}, before any "
+        "update could matter."
+    )
+    return Clue(text, WEAK)
+
+
+def _factor(case: Case, ratio: float) -> list[Clue]:
+    """Compare the factor with the counts that a sum would run over."""
+    accumulation = case.run.number("gradient_accumulation_steps")
+    batch = case.run.number("train_batch_size")
+    if accumulation and accumulation > 1 and _matches(ratio, accumulation):
         text = f"The factor {ratio:.2f} is the number of accumulation steps, {accumulation:.0f}."
         return [Clue(text, DECISIVE)]
-    if accumulation and near and accumulation % k == 0:
-        return [Clue(f"The factor is close to {k}, which divides {accumulation:.0f}.", MODERATE)]
-    if accumulation:
-        return [
-            Clue(
-                f"The factor {ratio:.1f} is not the {accumulation:.0f} accumulation steps.",
-                -MODERATE,
-            )
-        ]
-    if near and ratio < 8:
-        return [Clue(f"The factor {ratio:.2f} is close to the integer {k}.", MODERATE)]
-    return []
+    if batch and batch > 1 and _matches(ratio, batch):
+        return [Clue(f"The factor {ratio:.2f} is the batch size, {batch:.0f}.", STRONG)]
+    if accumulation == 1:
+        text = "gradient_accumulation_steps is 1: there are no micro-batches to sum over."
+        return [Clue(text, -MODERATE)]
+    if accumulation and accumulation % max(round(ratio), 1):
+        text = f"The factor {ratio:.1f} does not divide the {accumulation:.0f} accumulation steps."
+        return [Clue(text, -MODERATE)]
+    return _integer(ratio)
+
+
+def _matches(ratio: float, count: float) -> bool:
+    return abs(ratio / count - 1) < MATCH
+
+
+def _integer(ratio: float) -> list[Clue]:
+    """Weigh an integer factor by how seldom chance comes that close to one."""
+    k = round(ratio)
+    by_chance = 2 * INTEGER * k
+    if k < 2 or by_chance >= 1 or abs(ratio / k - 1) >= INTEGER:
+        return []
+    return [Clue(f"The factor {ratio:.2f} is close to the integer {k}.", -math.log(by_chance))]
+
+
+def _norm(case: Case) -> list[Clue]:
+    norm = case.number("clip-saturated", "median_norm")
+    if norm is None or norm <= LARGE_NORM:
+        return []
+    text = f"The gradient norm is large as well (median {norm:.3g}), as a k-fold loss makes it."
+    return [Clue(text, WEAK)]
+
+
+def _evaluation(case: Case) -> list[Clue]:
+    beside, alone = first_evaluation(case), is_training_alone(case)
+    if beside is None or alone is None:
+        return []
+    where = f"At step {beside.step:,} the evaluation loss is {beside.loss:.3g}"
+    if alone:
+        text = f"{where} and the train loss {beside.train:.3g}: only the training loss is summed."
+        return [Clue(text, STRONG)]
+    text = f"{where}, as the train loss ({beside.train:.3g}): a sum in training alone is out."
+    return [Clue(text, -STRONG)]
 
 
 def fix(case: Case) -> list[str]:
     """Name the division that is missing."""
-    accumulation = case.run.number("gradient_accumulation_steps")
-    k = (
-        f"{accumulation:.0f}"
-        if accumulation and accumulation > 1
-        else "the number of micro-batches"
-    )
-    return [f"Divide the loss by {k} before backward(); initial loss should be about log(C)"]
+    ratio = case.number("initial-loss-high", "ratio_to_log_c") or 0.0
+    accumulation = case.run.number("gradient_accumulation_steps") or 1
+    k = f"{accumulation:.0f}" if accumulation > 1 else "the number of micro-batches"
+    log_c = case.number("initial-loss-high", "log_c")
+    level = f"about {log_c:.2f}" if log_c else "about log(C)"
+    if accumulation > 1 and not _matches(ratio, accumulation):
+        k = "the number of terms it sums over"
+    return [f"loss -> loss / {k} before backward(): the initial loss should be {level}"]
 
 
 HYPOTHESIS = Hypothesis(

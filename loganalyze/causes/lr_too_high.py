@@ -31,72 +31,148 @@ detectron2#214, maskrcnn-benchmark#295: a rate that was not scaled to the number
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
 
+# Highest rates in common use, by what is known of the optimizer.
 HIGH_FOR_ADAM = 1e-3  # full trainings with Adam use 1e-5 to 1e-3
+HIGH_FOR_SGD = 1.0  # SGD with a batch of 256 begins at 0.1
+HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
+FAR = 10.0  # times the highest rate in common use
+LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam begin at 1e-5
 TINY = 0.1  # share of the peak or target below which a rate cannot be too high
-RISE = 1.5  # times the level before: a rise of the loss ahead of a NaN
+MANY = 3  # spikes: more than odd batches
+# What an overshooting update leaves behind. Clipping alone is none: a loss that is k times too
+# large makes a norm that is k times too large at any rate.
+OVERSHOOT = (
+    "loss-divergence",
+    "loss-nonfinite",
+    "loss-spike",
+    "loss-zero",
+    "grad-explosion",
+    "grad-nonfinite",
+)
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the rate, and what the loss did before."""
+    first = onset(case)
+    return [
+        *_rise(first),
+        *_course(case),
+        *_height(case, first),
+        *_early(case, first),
+        *_before_training(case),
+    ]
+
+
+def _rise(first: Onset | None) -> list[Clue]:
+    if first is None or first.rise is None:
+        return []
+    if first.rose:
+        text = f"The loss rose {first.rise:.1f} x over the points before the NaN of step {first.step:,}."
+        return [Clue(text, STRONG)]
+    return [Clue(f"The loss did not rise before the NaN of step {first.step:,}.", -STRONG)]
+
+
+def _course(case: Case) -> list[Clue]:
     clues = []
-    rise = case.number("loss-nonfinite", "rise_before")
-    if rise is not None and rise >= RISE:
-        clues.append(
-            Clue(f"The loss rose {rise:.1f} x over the points before the first NaN.", STRONG)
-        )
-    elif rise is not None:
-        clues.append(Clue("The loss did not rise before the first NaN.", -STRONG))
+    broken = case.found("loss-divergence", "loss-nonfinite")
+    if case.found("clip-saturated") and not case.found(*OVERSHOOT):
+        text = "The gradient is clipped hard, though no loss or gradient jumped, rose or broke."
+        clues.append(Clue(text, -STRONG))
     if case.found("loss-divergence"):
         ratio = case.number("loss-divergence", "ratio") or 0.0
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
-    if case.found("grad-explosion") and case.found(
-        "loss-divergence", "loss-nonfinite", "loss-spike"
-    ):
+    spike = case.found("loss-spike")
+    if case.found("grad-explosion") and (broken or spike):
         clues.append(Clue("The gradient norm left its past together with the loss.", WEAK))
     count = case.number("loss-spike", "count")
-    if count is not None and count >= 3:
+    if count is not None and count >= MANY:
         clues.append(Clue(f"The loss spiked {count:.0f} times: more than one odd batch.", MODERATE))
-    elif count == 1 and not case.found("loss-divergence", "loss-nonfinite"):
-        clues.append(Clue("There was one spike only, at an unchanged rate.", -MODERATE))
-    return clues + _rate(case) + _before_training(case)
-
-
-def _rate(case: Case) -> list[Clue]:
-    rate = case.run.series("train/learning_rate").finite()
-    target = case.run.number("learning_rate")
-    peak = float(rate.value.max()) if len(rate) else target
-    if not peak:
-        return []
-    clues = []
-    if peak > HIGH_FOR_ADAM:
-        clues.append(Clue(f"The learning rate reaches {peak:.3g}, high for Adam.", MODERATE))
-    goal = max(target or 0.0, peak)
-    if len(rate) and float(rate.value[-1]) < TINY * goal and float(rate.value.max()) < TINY * goal:
-        share = float(rate.value.max()) / goal
-        clues.append(
-            Clue(
-                f"The rate never passed {share:.1%} of its target: it cannot have been too high.",
-                -DECISIVE,
-            )
-        )
-    at_first = case.number("loss-nonfinite", "lr_share_of_peak")
-    if at_first is not None and at_first < TINY and len(rate) and rate.value[0] < rate.value.max():
-        clues.append(Clue(f"The first NaN came at {at_first:.1%} of the peak rate.", -STRONG))
+    elif spike and not broken and case.number("loss-spike", "steps_to_recover") is not None:
+        clues.append(Clue("The loss recovered while the rate stayed as it was.", -MODERATE))
     return clues
+
+
+def _height(case: Case, first: Onset | None) -> list[Clue]:
+    """Compare the highest rate up to the fault with those in common use."""
+    rate = _highest(case, first)
+    if rate is None:
+        return []
+    high, optimizer = _common(case)
+    if rate > FAR * high:
+        text = f"The learning rate reaches {rate:.3g}, {rate / high:.0f} x the most that is usual{optimizer}."
+        return [Clue(text, STRONG)]
+    if rate > high:
+        return [Clue(f"The learning rate reaches {rate:.3g}, high{optimizer}.", MODERATE)]
+    if rate < LOW * high:
+        return [Clue(f"The learning rate is at most {rate:.2g}, low{optimizer}.", -WEAK)]
+    return []
+
+
+def _highest(case: Case, first: Onset | None) -> float | None:
+    rate = case.run.series("train/learning_rate").finite()
+    if first is not None:
+        rate = rate.take(rate.step <= first.step)
+    return float(rate.value.max()) if len(rate) else case.run.number("learning_rate")
+
+
+def _common(case: Case) -> tuple[float, str]:
+    """Return the highest rate in common use, and for which optimizer that is."""
+    found = case.run.setting("optim") or case.run.setting("optimizer")
+    name = str(found.value).lower() if found is not None else ""
+    if "adam" in name or (not name and case.run.framework == "hf-trainer"):
+        return HIGH_FOR_ADAM, " for Adam"
+    if "sgd" in name:
+        return HIGH_FOR_SGD, " for SGD"
+    return HIGH_UNKNOWN, " for most optimizers"
+
+
+def _early(case: Case, first: Onset | None) -> list[Clue]:
+    """A rate that is still a small share of its target cannot be too high, unless that is absurd."""
+    rate = case.run.series("train/learning_rate").finite()
+    if not len(rate):
+        return []
+    peak = float(rate.value.max())
+    goal = max(case.run.number("learning_rate") or 0.0, peak)
+    high, _ = _common(case)
+    if 0 < peak < TINY * goal and peak < high:
+        text = (
+            f"The rate never passed {peak / goal:.1%} of its target: it cannot have been too high."
+        )
+        return [Clue(text, -DECISIVE)]
+    if first is not None:
+        return _at_onset(first, high)
+    norm = case.run.series("train/grad_norm").finite()
+    median, limit = (case.number("clip-saturated", n) for n in ("median_norm", "max_grad_norm"))
+    at = rate.value_at(int(norm.step[0])) if len(norm) else None
+    if median is None or limit is None or at is None or at >= TINY * goal:
+        return []
+    if norm.value[0] <= max(limit, median / 2):
+        return []
+    text = (
+        f"The gradient norm was {norm.value[0]:.3g} at step {norm.step[0]:,} already, at "
+        f"{at / goal:.1%} of the rate: the scale of the loss makes it, not the rate."
+    )
+    return [Clue(text, -STRONG)]
+
+
+def _at_onset(first: Onset, high: float) -> list[Clue]:
+    if first.rate is None or first.rate_share is None:
+        return []
+    if first.rate_share >= TINY or first.rate >= high:
+        return []
+    text = f"The first NaN came at a rate of {first.rate:.2g}, {first.rate_share:.1%} of its peak."
+    return [Clue(text, -STRONG)]
 
 
 def _before_training(case: Case) -> list[Clue]:
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     if ratio is None:
         return []
-    return [
-        Clue(
-            f"The loss was {ratio:.1f} x log(C) before any update: no learning rate does that.",
-            -DECISIVE,
-        )
-    ]
+    text = f"The loss was {ratio:.1f} x log(C) before any update: no learning rate does that."
+    return [Clue(text, -DECISIVE)]
 
 
 def fix(case: Case) -> list[str]:

@@ -36,7 +36,7 @@ def weigh(case: Case) -> list[Clue]:
     finding = case.found("oom-gpu")
     told = finding.evidence.get("fragmentation") if finding else None
     allocated, reserved = (case.number("oom-gpu", f"{n}_gib") for n in ("allocated", "reserved"))
-    if told == "likely":
+    if told == "likely" and allocated is not None and reserved is not None:
         return [
             Clue(f"{reserved:.1f} GiB were reserved and only {allocated:.1f} allocated.", DECISIVE)
         ]

@@ -29,41 +29,41 @@ Mask_RCNN#296; caffe#5986: NaN at step 0, even at learning rate 0.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.fp16_overflow import precision
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
+
+TINY = 0.1  # share of the highest rate below which a rate moves the weights too little for a NaN
 
 
 def weigh(case: Case) -> list[Clue]:
     """A bad sample gives no warning and does not care for the learning rate."""
     clues = []
-    rise = case.number("loss-nonfinite", "rise_before")
-    if rise is not None and rise < 1.5:
-        clues.append(Clue("The loss turned NaN in one row, without a rise before.", MODERATE))
-    elif rise is not None:
-        clues.append(Clue(f"The loss rose {rise:.1f} x before it turned NaN.", -STRONG))
-    if case.number("loss-nonfinite", "index_of_first") == 0:
-        clues.append(Clue("The very first loss is not finite.", MODERATE))
-    share = case.number("loss-nonfinite", "lr_share_of_peak")
-    if (
-        share is not None
-        and share < 0.1
-        and (case.number("loss-nonfinite", "first_step") or 0) < 100
-    ):
-        clues.append(
-            Clue(f"The rate was at {share:.1%} of its peak: too small to do it.", MODERATE)
-        )
+    zero = case.found("loss-zero")
+    if zero and zero.evidence.get("grad_norm") == "0":
+        clues.append(Clue("The loss is 0 and the gradient norm is 0, not NaN.", -DECISIVE))
+    first = onset(case)
+    if first is None:
+        return clues
     finding = case.found("loss-nonfinite")
     if finding and finding.evidence.get("recovered") == "yes":
         clues.append(Clue("Finite losses follow: the weights survived, one batch was bad.", STRONG))
-    finding = case.found("loss-zero")
-    if finding and finding.evidence.get("grad_norm") == "NaN":
-        clues.append(Clue("The hidden NaN (loss 0.0, gradient norm NaN) came in one row.", WEAK))
-    elif finding and finding.evidence.get("grad_norm") == "0":
-        clues.append(Clue("The gradient norm is 0, not NaN.", -DECISIVE))
-    half, name = precision(case)
-    if half in ("fp32", "bf16"):
-        clues.append(Clue(f"The precision is {half} ({name}): overflow is out.", MODERATE))
+    return clues + _shape(first)
+
+
+def _shape(first: Onset) -> list[Clue]:
+    hidden = " (printed as 0.0)" if first.is_hidden else ""
+    clues = []
+    if first.rose:
+        clues.append(Clue(f"The loss rose {first.rise:.1f} x before it turned NaN.", -STRONG))
+    elif first.was_sudden:
+        text = f"The loss turned NaN{hidden} at step {first.step:,} in one row, without a rise."
+        clues.append(Clue(text, MODERATE))
+    if first.is_first:
+        clues.append(Clue(f"The very first loss is not finite{hidden}.", MODERATE))
+    if first.rate is not None and first.rate_share is not None and first.rate_share < TINY:
+        text = f"The rate was {first.rate:.2g}, {first.rate_share:.1%} of its peak: too small to do it."
+        clues.append(Clue(text, MODERATE))
     return clues
 
 

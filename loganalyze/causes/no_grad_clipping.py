@@ -51,7 +51,9 @@ def weigh(case: Case) -> list[Clue]:
 
 def fix(case: Case) -> list[str]:
     """Name the limit."""
-    return ["max_grad_norm 0 -> 1.0"]
+    found = case.run.setting("max_grad_norm")
+    before = found.value if found is not None else "not set"
+    return [f"max_grad_norm {before} -> 1.0: one batch moves the weights no farther than others"]
 
 
 HYPOTHESIS = Hypothesis(

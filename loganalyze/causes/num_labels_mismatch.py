@@ -32,8 +32,10 @@ Hugging Face documentation, sequence classification: num_labels.
 from __future__ import annotations
 
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.head_init_scale import evaluation_clues, integer_clues
+from loganalyze.causes.initial import model_clues
 from loganalyze.finding import Clue
+
+MUCH = 5.0  # times log(C): more than a uniform guess over unused outputs ever costs
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -54,10 +56,10 @@ def weigh(case: Case) -> list[Clue]:
     ):
         clues.append(Clue("num_labels is not set: the model guesses it.", MODERATE))
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
-    if ratio is not None and ratio > 5:
+    if ratio is not None and ratio > MUCH:
         text = f"Unused outputs alone cost little; {ratio:.1f} x log(C) needs wrong labels as well."
         clues.append(Clue(text, -WEAK))
-    return clues + evaluation_clues(case) + integer_clues(case)
+    return clues + model_clues(case)
 
 
 def fix(case: Case) -> list[str]:

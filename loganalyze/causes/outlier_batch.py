@@ -31,22 +31,26 @@ from __future__ import annotations
 from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 
+MANY = 3  # spikes: more than odd batches
+
 
 def weigh(case: Case) -> list[Clue]:
     """A single spike that recovers is a batch; many are not."""
+    spike = case.found("loss-spike")
     clues = []
-    count = case.number("loss-spike", "count")
     recover = case.number("loss-spike", "steps_to_recover")
     if recover is not None:
-        clues.append(Clue(f"The loss was back at its level {recover:.0f} steps later.", STRONG))
-    elif case.found("loss-spike"):
-        clues.append(Clue("The loss did not come back.", -STRONG))
-    if count is not None and count >= 3:
+        steps = f"{recover:.0f} step{'s' if recover != 1 else ''}"
+        clues.append(Clue(f"The loss was back at its level {steps} later.", STRONG))
+    elif spike:
+        clues.append(Clue("The loss did not come back to its level.", -STRONG))
+    count = case.number("loss-spike", "count")
+    if count is not None and count >= MANY:
         clues.append(Clue(f"There are {count:.0f} such spikes.", -MODERATE))
     elif count == 1:
         clues.append(Clue("It is the only spike of the run.", MODERATE))
     if case.found("loss-divergence", "loss-nonfinite"):
-        clues.append(Clue("The run did not survive it.", -MODERATE))
+        clues.append(Clue("The run did not survive: the loss diverged or turned NaN.", -MODERATE))
     return clues
 
 

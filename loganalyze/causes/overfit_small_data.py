@@ -32,6 +32,8 @@ from __future__ import annotations
 from loganalyze.causes.cause import MODERATE, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 
+WIDE = 1.0  # (eval - train) / train; dropout and averaging explain less
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh how the two losses part, and how often the data were seen."""
@@ -39,8 +41,8 @@ def weigh(case: Case) -> list[Clue]:
     rise, gap = case.number("overfit-gap", "rise"), case.number("overfit-gap", "gap_ratio")
     if rise is not None:
         clues.append(Clue(f"The evaluation loss rose by {rise:.0%} from its best.", MODERATE))
-    if gap is not None and gap > 1:
-        clues.append(Clue(f"At the end it is {gap + 1:.1f} x the train loss.", MODERATE))
+    if gap is not None and gap > WIDE:
+        clues.append(Clue(f"At the end it is {gap + 1:,.1f} x the train loss.", MODERATE))
     series = case.run.series("eval/loss").finite()
     best = case.number("overfit-gap", "best_step")
     if len(series) and best is not None:

@@ -32,8 +32,9 @@ trl#976: pad = eos; Hugging Face documentation, decoder models for sequence clas
 from __future__ import annotations
 
 from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
-from loganalyze.causes.head_init_scale import evaluation_clues, integer_clues
+from loganalyze.causes.initial import model_clues
 from loganalyze.finding import Clue
+from loganalyze.run import EventKind
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -44,12 +45,12 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("pad_token_id is not set in the model's configuration.", STRONG))
     elif pad is not None and end is not None and pad.value == end.value:
         clues.append(Clue(f"The pad token is the end-of-text token ({pad.value}).", MODERATE))
-    if any("pad" in event.text.lower() for event in case.run.events if event.kind.value == "hint"):
+    if any("pad" in event.text.lower() for event in case.run.events_of(EventKind.HINT)):
         clues.append(Clue("The log warns of the pad token.", MODERATE))
     batch = case.run.number("train_batch_size")
     if batch == 1:
         clues.append(Clue("The batch holds one sample: nothing is padded.", -STRONG))
-    return clues + evaluation_clues(case) + integer_clues(case)
+    return clues + model_clues(case)
 
 
 def fix(case: Case) -> list[str]:

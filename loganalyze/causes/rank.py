@@ -6,13 +6,15 @@ probability as the explanation of finding f is ``o_i / (1 + sum over all j that 
 o_j)``. The probability of a cause is the highest it reaches over the findings it explains.
 
 Causes of the most severe finding come first, then by probability: what broke the run comes before
-what slowed it down.
+what slowed it down. Findings of severity info count as evidence, though they summon no cause.
 """
 
 from __future__ import annotations
 
 import math
 import shlex
+import warnings
+from dataclasses import dataclass
 
 from loganalyze.causes.cause import Case, Hypothesis
 from loganalyze.finding import Cause, Clue, Finding, Severity
@@ -21,6 +23,20 @@ from loganalyze.run import Run
 LEAST = 0.03  # causes below this probability are not worth a reader's time
 SOMETHING_ELSE = 1.0  # odds of a cause that is in no list
 MAX_LOG_ODDS = 12.0  # beyond it the arithmetic says nothing more
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A hypothesis with what it says of this run."""
+
+    hypothesis: Hypothesis
+    clues: tuple[Clue, ...]
+    fix: tuple[str, ...]
+
+    @property
+    def odds(self) -> float:
+        total = self.hypothesis.prior + sum(clue.weight for clue in self.clues)
+        return math.exp(max(-MAX_LOG_ODDS, min(MAX_LOG_ODDS, total)))
 
 
 def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
@@ -32,66 +48,49 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     """
     from loganalyze.causes import hypotheses
 
-    serious = tuple(finding for finding in findings if finding.severity is not Severity.INFO)
-    if not serious:
+    severity = {
+        f.id: f.severity.rank for f in reversed(findings) if f.severity is not Severity.INFO
+    }
+    if not severity:
         return ()
     case = Case(run, findings)
-    found = {finding.id for finding in serious}
-    weighed = [
-        (hypothesis, tuple(hypothesis.weigh(case)))
-        for hypothesis in hypotheses()
-        if found & set(hypothesis.explains)
-    ]
-    odds = {hypothesis.id: _odds(hypothesis, clues) for hypothesis, clues in weighed}
-    causes = [
-        _cause(hypothesis, clues, case, serious, _probability(hypothesis, weighed, odds, found))
-        for hypothesis, clues in weighed
-    ]
-    severity = {finding.id: finding.severity.rank for finding in serious}
+    found = tuple(dict.fromkeys(f.id for f in findings if f.id in severity))
+    considered = [h for h in hypotheses() if set(found) & set(h.explains)]
+    weighed = [w for h in considered if (w := _weigh(h, case)) is not None]
+    causes = [_cause(w, weighed, run, found) for w in weighed]
     kept = [cause for cause in causes if cause.probability >= LEAST]
-    kept.sort(
-        key=lambda cause: (-max(severity.get(i, 0) for i in cause.explains), -cause.probability)
-    )
+    kept.sort(key=lambda c: (-max(severity[i] for i in c.explains), -c.probability))
     return tuple(kept)
 
 
-def _odds(hypothesis: Hypothesis, clues: tuple[Clue, ...]) -> float:
-    total = hypothesis.prior + sum(clue.weight for clue in clues)
-    return math.exp(max(-MAX_LOG_ODDS, min(MAX_LOG_ODDS, total)))
+def _weigh(hypothesis: Hypothesis, case: Case) -> _Weighed | None:
+    try:
+        return _Weighed(hypothesis, tuple(hypothesis.weigh(case)), tuple(hypothesis.fix(case)))
+    except Exception as error:  # noqa: BLE001 - one hypothesis must not cost the report
+        text = f"cause {hypothesis.id} was left out: {type(error).__name__}: {error}"
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+        return None
 
 
-def _probability(
-    hypothesis: Hypothesis,
-    weighed: list[tuple[Hypothesis, tuple[Clue, ...]]],
-    odds: dict[str, float],
-    found: set[str],
-) -> float:
-    best = 0.0
-    for finding in found & set(hypothesis.explains):
-        rivals = sum(odds[other.id] for other, _ in weighed if finding in other.explains)
-        best = max(best, odds[hypothesis.id] / (SOMETHING_ELSE + rivals))
-    return best
-
-
-def _cause(
-    hypothesis: Hypothesis,
-    clues: tuple[Clue, ...],
-    case: Case,
-    serious: tuple[Finding, ...],
-    probability: float,
-) -> Cause:
-    explains = dict.fromkeys(f.id for f in serious if f.id in hypothesis.explains)
-    run = shlex.quote(case.run.path)
+def _cause(this: _Weighed, weighed: list[_Weighed], run: Run, found: tuple[str, ...]) -> Cause:
+    hypothesis = this.hypothesis
+    explains = tuple(identifier for identifier in found if identifier in hypothesis.explains)
     return Cause(
         id=hypothesis.id,
         title=hypothesis.title,
-        probability=probability,
-        explains=tuple(explains),
-        clues=clues,
-        fix=tuple(hypothesis.fix(case)),
-        probe=f"loganalyze probe {hypothesis.probe} TARGET --run {run}",
+        probability=max(_probability(this, weighed, identifier) for identifier in explains),
+        explains=explains,
+        clues=this.clues,
+        fix=this.fix,
+        probe=f"loganalyze probe {hypothesis.probe} TARGET --run {shlex.quote(run.path)}",
         confirm=section(hypothesis.explanation, "How to confirm"),
     )
+
+
+def _probability(this: _Weighed, weighed: list[_Weighed], finding: str) -> float:
+    """Return the share of `this` among all that explain `finding`, "something else" included."""
+    rivals = sum(other.odds for other in weighed if finding in other.hypothesis.explains)
+    return this.odds / (SOMETHING_ELSE + rivals)
 
 
 def section(text: str, heading: str) -> str:

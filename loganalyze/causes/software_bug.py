@@ -27,10 +27,11 @@ Python documentation, errors and exceptions.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 
 WAKE = ("ChildFailedError", "nccl-timeout", "signal")  # ends that follow another error
+BY_HAND = ("KeyboardInterrupt", "SystemExit")
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -43,6 +44,8 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     if exception == "unknown":
         return [Clue("No log says what failed.", -MODERATE)]
+    if exception in BY_HAND:
+        return [Clue(f"{exception}: the run was stopped by hand.", -DECISIVE)]
     if any(word in exception for word in WAKE):
         clues.append(Clue(f"{exception} is what other processes report of a failure.", -MODERATE))
     else:

@@ -81,6 +81,10 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     series = run.series("train/loss").finite()
     if not len(series):
         return NotApplicable("no finite train loss was logged")
+    if len(series) == 1 and series.step[0] == 0:
+        return NotApplicable(
+            "a single loss at step 0 may be the last of the run as well as the first"
+        )
     horizon = max(run.planned_steps or 0, int(series.step[-1]))
     limit = max(settings.early_steps, settings.early_share * horizon)
     if series.step[0] > limit:

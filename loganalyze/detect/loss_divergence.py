@@ -12,8 +12,9 @@ The run is getting worse; every further step is wasted.
 
 Not to be confused with
 -----------------------
-A transient spike that recovers. Adversarial, reinforcement and unbounded losses. A new phase of a
-curriculum after an intended restart of the learning rate.
+A transient spike that recovers. Adversarial, reinforcement and unbounded losses. The rise after
+an intended restart of the learning rate, until half a cycle has passed. Noise that lasts over
+several points.
 
 Settings
 --------
@@ -36,11 +37,12 @@ import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run
+from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
-from loganalyze.signals.robust import noise_sigma
-from loganalyze.signals.smooth import centered_median
+from loganalyze.signals.lr import restarts
+from loganalyze.signals.robust import mad_sigma, noise_sigma
+from loganalyze.signals.smooth import block_medians, centered_median
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class DivergenceSettings:
 
 
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
+GOOD = 0.1  # quantile of the smoothed loss; a tenth of the run is no chance hit
+FEWEST_BLOCKS = 7  # fewer give no scale of their own
 FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finished run
 
 
@@ -73,11 +77,13 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     rise, progress = end - low, start - low
     if low <= 0 or end < settings.ratio * low:
         return ()
-    # The best of many medians lies low by chance: the rise must exceed the noise of such a median.
-    noise = (
-        noise_sigma(np.log(np.maximum(series.value, low * 1e-6))) * MEDIAN_ERROR / np.sqrt(width)
-    )
-    if np.log(end / low) < settings.noise * noise:
+    # The best of many medians lies low by chance: the rise from what is usually good counts, and
+    # it must exceed the noise of such a median.
+    usual = float(np.quantile(smooth, GOOD))
+    noise = _median_noise(np.log(np.maximum(series.value, low * 1e-6)), width)
+    if end <= usual or np.log(end / usual) < settings.noise * noise:
+        return ()
+    if _too_soon_after_restart(run, series, best):
         return ()
     if rise <= settings.lost * progress or rise < FLOOR * start or best >= len(series) - 2:
         return ()
@@ -111,6 +117,31 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
             levels={f"best {low:.4g}": low},
         ),
     )
+
+
+def _median_noise(curve: np.ndarray, width: int) -> float:
+    """Return the standard error of the median of `width` points of a curve.
+
+    Taken twice: from neighbouring points, and from medians of blocks, which noise that lasts over
+    several points moves as well. Second differences are blind to a steady fall or rise.
+    """
+    single = noise_sigma(curve) * MEDIAN_ERROR / np.sqrt(width)
+    blocks = block_medians(curve, len(curve) // width)
+    if len(blocks) < FEWEST_BLOCKS:
+        return float(single)
+    return float(max(single, mad_sigma(np.diff(blocks, 2)) / np.sqrt(6.0)))
+
+
+def _too_soon_after_restart(run: Run, series: Series, best: int) -> bool:
+    """Tell whether a restart of the rate since the best has not had half a cycle to come back."""
+    at = restarts(run)
+    last = int(series.step[-1])
+    inside = at[(at > series.step[best]) & (at <= last)]
+    if not len(inside):
+        return False
+    before = at[at < inside[-1]]
+    cycle = int(inside[-1]) - int(before[-1] if len(before) else series.step[0])
+    return last - int(inside[-1]) < cycle / 2
 
 
 DETECTOR = Detector(

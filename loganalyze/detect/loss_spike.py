@@ -14,9 +14,10 @@ recovers costs some steps; one that does not costs the run.
 
 Not to be confused with
 -----------------------
-Heavy-tailed noise of small batches (its jumps are this run's habit). Relative noise of a loss
-near zero. The first points. An intended restart of the learning rate. Losses that may be
-negative, adversarial and reinforcement losses.
+Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that
+far). A new stage of a curriculum, from which the loss falls again (no more than a warning).
+Relative noise of a loss near zero. The first points. An intended restart of the learning rate.
+Losses that may be negative, adversarial and reinforcement losses.
 
 Settings
 --------
@@ -67,6 +68,9 @@ class SpikeSettings:
 SHORTEST_WINDOW = 8
 HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
 RECOVERED = 1.25  # times the level before: below it the spike is over
+POINTS_FOR_TAIL = 150  # rises; with fewer the 99 % quantile is one or two points
+JUDGED_AFTER = 5  # log points after which a jump that has not come back counts as lasting
+FALLING = 0.9  # of the level after the jump: below it the loss has resumed its fall
 HARMLESS = 3.0  # a single recovered spike below this ratio is worth a note only
 
 
@@ -111,7 +115,20 @@ def _outliers(
         & (rise > settings.floor * span)
         & (move > HABIT_FACTOR * habit)
     )
-    return hits, level, z
+    return hits & (move > _expected_highest(move, hits)), level, z
+
+
+def _expected_highest(move: np.ndarray, hits: np.ndarray) -> float:
+    """Return the rise that this run's own noise exceeds once in ten such runs.
+
+    The tail of the other rises is continued as a power law through its 90 % and 99 % quantiles:
+    heavy tails reach far, normal noise does not.
+    """
+    rises = move[np.isfinite(move) & (move > 0) & ~hits]
+    if len(rises) < POINTS_FOR_TAIL:
+        return 0.0
+    usual, rare = np.quantile(rises, [0.9, 0.99])
+    return float(usual * (rare / usual) ** np.log10(len(rises)))
 
 
 def _finding(
@@ -125,11 +142,14 @@ def _finding(
     recovered = bool(len(after))
     steps_to_recover = int(series.step[peak + after[0]] - series.step[peak]) if recovered else -1
     severity = Severity.WARNING
-    if not recovered:
+    lasting = not recovered and _lasts(series.value[worst[0] :])
+    if lasting:
         severity = Severity.CRITICAL
-    elif len(spikes) == 1 and ratio < HARMLESS:
+    elif recovered and len(spikes) == 1 and ratio < HARMLESS:
         severity = Severity.INFO
-    came_back = f"back {_steps(steps_to_recover)} later" if recovered else "it did not come back"
+    came_back = "it did not come back" if lasting else "it is not back at the end of the log"
+    if recovered:
+        came_back = f"back {_steps(steps_to_recover)} later"
     more = f"; {len(spikes)} spikes in all" if len(spikes) > 1 else ""
     return Finding(
         id="loss-spike",
@@ -161,6 +181,14 @@ def _finding(
 
 def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count:,} steps"
+
+
+def _lasts(after: np.ndarray) -> bool:
+    """Tell whether a jump stays: seen for long enough, and the loss does not fall again from it."""
+    if len(after) <= JUDGED_AFTER:
+        return False
+    quarter = max(1, len(after) // 4)
+    return bool(np.median(after[-quarter:]) > FALLING * np.median(after[:quarter]))
 
 
 DETECTOR = Detector(

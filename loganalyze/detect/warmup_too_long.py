@@ -16,7 +16,8 @@ slowly for no other reason, and conclusions about the model are premature.
 Not to be confused with
 -----------------------
 An ordinary warmup of 1 to 10 % that completes. A constant small rate. OneCycle, which rises over
-30 % of the run by design (info at most). A run that crashed early inside its warmup (info).
+30 % of the run by design (info at most). A run that crashed early inside its warmup, and a log
+that does not tell how many steps were planned (info).
 
 Settings
 --------
@@ -40,7 +41,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series, Status
 from loganalyze.settings import setting
-from loganalyze.signals.lr import ALIVE, Warmup, warmup
+from loganalyze.signals.lr import ALIVE, Warmup, rises_in_a_curve, warmup
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,13 @@ def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings
         return ()
     decayed = series.value[-1] < ALIVE * series.value.max()
     by_design = _is_one_cycle(run) or (
-        found.source == "log" and share <= ONE_CYCLE_SHARE and decayed
+        found.source == "log"
+        and share <= ONE_CYCLE_SHARE
+        and (decayed or rises_in_a_curve(run, found.steps))
     )
-    if by_design:
+    # A share of what was logged so far is no share of a plan.
+    unknown_plan = run.planned_steps is None and run.status is not Status.COMPLETED
+    if by_design or unknown_plan:
         severity = Severity.INFO
     else:
         severity = Severity.CRITICAL if share >= settings.share_critical else Severity.WARNING
@@ -104,6 +109,8 @@ def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings
     )
     if by_design:
         summary += " This looks like a OneCycle schedule, which does so by design."
+    elif unknown_plan:
+        summary += " The log does not say how many steps were planned."
     return (_finding(run, series, found, total, settings, severity, 0.9, summary),)
 
 

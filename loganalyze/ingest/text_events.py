@@ -22,7 +22,7 @@ UNITS = {
     "MIB": 2**20,
     "GIB": 2**30,
 }
-_SIZE = r"([\d.]+)\s*(bytes|[KMG]i?B|B)\b"
+_SIZE = r"(?<![\d.])(\d{1,15}(?:\.\d{1,9})?)\s*(bytes|[KMG]i?B|B)\b"
 _SIZES = {
     "tried": re.compile(
         rf"(?:Tried|tried|trying) to allocate {_SIZE}|Attempting to allocate {_SIZE}"
@@ -78,7 +78,7 @@ _HINTS_OF_TEXT = re.compile(
     r"|heckpoint|saved|esum|Continuing|Loading states"
     r"|labels|nitialized|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
 )
-_SCALE = re.compile(r"(?:to|loss scale:?)\s*([\d.]+(?:e[+-]?\d+)?)\s*$", re.I)
+_SCALE = re.compile(r"(?:to|loss scale:?)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)
 
 
 @dataclass
@@ -92,9 +92,12 @@ class Collector:
     _row: int = 0
     _chained: bool = False
     _named: bool = False
+    _time: float | None = None  # of the last line that had a time stamp
 
     def feed(self, line: Line, step: int | None) -> bool:
         """Look at one line; return True if it belongs to a traceback and holds no metrics."""
+        if line.time == line.time:
+            self._time = line.time
         if self._block:
             if self._continue(line, step):
                 return True
@@ -121,7 +124,7 @@ class Collector:
         """Add one event, unless there are enough of its kind."""
         self.counts[kind] += 1
         if self.counts[kind] <= MAX_PER_KIND:
-            self.events.append(Event(kind, text, Where(self.source, row), step, None, data))
+            self.events.append(Event(kind, text, Where(self.source, row), step, self._time, data))
 
     def _continue(self, line: Line, step: int | None) -> bool:
         """Take a line into the open traceback, or close it and return False.
@@ -197,7 +200,7 @@ def sizes(text: str) -> dict[str, float]:
         match = pattern.search(text)
         if match:
             groups = [group for group in match.groups() if group]
-            found[name] = float(groups[0].rstrip(".")) * UNITS[groups[1].upper()]
+            found[name] = float(groups[0]) * UNITS[groups[1].upper()]
     spare = found.pop("unallocated", None)
     if spare is not None and "allocated" in found:
         found.setdefault("reserved", found["allocated"] + spare)

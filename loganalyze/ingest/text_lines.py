@@ -56,12 +56,14 @@ def decode(data: bytes) -> tuple[str, list[Problem]]:
     return text, [Problem(f"{wrong:,} characters are not UTF-8 and were replaced", lossy=False)]
 
 
-def lines(text: str) -> Iterator[Line]:
-    """Yield the logical lines of a log that are not empty."""
+def lines(text: str, problems: list[Problem]) -> Iterator[Line]:
+    """Yield the logical lines of a log that are not empty; over-long ones lose their beginning."""
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     for row, physical in enumerate(text.split("\n"), start=1):
         if len(physical) > MAX_LINE:
+            cut = f"a line of {len(physical):,} characters was cut to {MAX_LINE:,}"
+            problems.append(Problem(cut, row))
             physical = physical[-MAX_LINE:]
         for part in physical.split("\r"):
             if part and not part.isspace():

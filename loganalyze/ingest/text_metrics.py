@@ -26,14 +26,18 @@ _QUALIFIER = (
 )
 _PAIR = re.compile(
     rf"(?<![\w.'\"/-])(?P<key>(?:{_QUALIFIER}[ \t]){{0,2}}[A-Za-z][\w./@-]*)"
-    rf"(?P<sep>[\"']?[ \t]*(?:=|:)[ \t]*[\"']?|[ \t]+)(?P<value>{NUMBER})(?P<total>\s?/\s?\d[\d,]*)?"
-    r"(?P<unit>[ ]?(?:%|ms\b|s\b|GiB\b|GB\b|MiB\b|MB\b|[kKMG]\b))?(?![\w.]*[A-Za-z_])",
+    rf"(?P<sep>[\"']?[ \t]*(?:=|:)[ \t]*[\"']?|[ \t]+)(?P<value>{NUMBER})"
+    r"(?P<total>[ ]?/[ ]*\d[\d,]{0,14}(?![\d,]))?"
+    r"(?P<unit>[ ]?(?:%|ms\b|s\b|GiB\b|GB\b|MiB\b|MB\b|[kKMG]\b))?(?![\w.]*[A-Za-z_]|:\d)",
     re.I,
 )
-_EPOCH = re.compile(r"\bepochs?\b[\s:=#\[]*(\d+(?:\.\d+)?)(?:\s*/\s*(\d+))?", re.I)
-_BRACKET = re.compile(r"\[\s*(\d+)\s*/\s*(\d+)(?:\s*\([^)]*\))?\s*\]")
-_KERAS_BAR = re.compile(r"^\s*(\d+)/(\d+)\s*(?:\[|\u2501|\s-\s|━)")
-TQDM = re.compile(r"(\d+)/(\d+)\s+\[[^\]]{0,80}(?:it/s|s/it|\?it)")
+EPOCH = re.compile(r"\bepochs?\b[\s:=#\[]*(\d{1,9}(?:\.\d+)?)\b(?:\s*/\s*(\d{1,9}))?", re.I)
+_BRACKET = re.compile(r"\[\s*(\d{1,12})\s*/\s*(\d{1,12})(?:\s*\([^)]*\))?\s*\]")
+_TWO_BRACKETS = re.compile(
+    r"\[\s*(\d{1,9})\s*(?:/\s*(\d{1,9})\s*)?\]\s*\[\s*(\d{1,12})\s*(?:/\s*(\d{1,12})\s*)?\]"
+)
+_KERAS_BAR = re.compile(r"^\s*(\d{1,12})/(\d{1,12})\s*(?:\[|\u2501|\s-\s|━)")
+TQDM = re.compile(r"(?<!\d)(\d{1,12})/(\d{1,12})\s+\[[^\]]{0,80}(?:it/s|s/it|\?it)")
 
 STEP_KEYS = frozenset(
     {"step", "steps", "global_step", "iter", "iters", "iteration", "iterations", "it", "update",
@@ -42,14 +46,18 @@ STEP_KEYS = frozenset(
 TOTAL_KEYS = frozenset({"total_steps", "max_steps", "total_iters", "max_iters"})
 TIME_KEYS = frozenset({"timestamp", "_timestamp", "time"})
 METRIC_WORDS = re.compile(
-    r"loss|acc(?:uracy)?$|acc[_@\d]|error|ppl|perplexity|grad_?norm|gnorm|^lr$|learning_rate|"
-    r"^bpb$|bits|f1|auc|map$|bleu|wer$|cer$|reward|mse$|mae$|rmse$|top1|top5|^r2$|mfu|iou|"
-    r"tok(?:ens)?[/_]s|precision$|recall$|kl$|entropy|tps$|scale$"
+    r"loss|acc(?:uracy)?$|acc[_@\d]|perplexity|grad_?norm|gnorm|^lr$|learning_rate|mfu|"
+    r"(?:^|_)(?:error|error_rate|ppl|bpb|bits|f1|auc|bleu|wer|cer|kl|r2|tps|iou|m?iou|scale|"
+    r"precision|recall|entropy|rewards?(?:_\w+)?|f1[-_]score)$|"
+    r"map(?:_\d+)?$|mse$|mae$|top[15]$|tok(?:ens)?[/_]s"
 )
+_NO_METRIC = re.compile(r"\.py$|^hydra_|^(?:https?|file)$")
 _KNOWN = frozenset(
     fold(alias) for name, aliases in METRIC_ALIASES.items() for alias in (name, *aliases)
 )
 _EVAL = re.compile(r"\b(?:val|valid|validation|eval|evaluation|test|dev)\b", re.I)
+MAX_EPOCH = 1e9  # what is above is no epoch
+MAX_DEPTH = 8  # levels of nested JSON that are read
 SUMMARY_KEY = "train_runtime"
 
 
@@ -82,6 +90,8 @@ def number(text: str) -> float:
 
 def parse(text: str, bare: str) -> list[Record]:
     """Return the records of one line: none for prose."""
+    if "{\u2018" in text:  # quoted by a web page or a word processor
+        text = text.replace("\u2018", "'").replace("\u2019", "'")
     if "{'" in text:
         records = [record for found in _FLAT_DICT.finditer(text) if (record := _dict(found[0]))]
         if records:
@@ -128,7 +138,8 @@ def _flat(value: dict[str, Any], prefix: str) -> list[tuple[str, float]]:
     for key, item in value.items():
         name = f"{prefix}{key}"
         if isinstance(item, dict):
-            found += _flat(item, f"{name}/")
+            if name.count("/") < MAX_DEPTH:
+                found += _flat(item, f"{name}/")
         elif isinstance(item, (int, float)) and not isinstance(item, bool):
             found.append((name, float(item)))
         elif isinstance(item, str) and re.fullmatch(NUMBER, item, re.I):
@@ -141,10 +152,10 @@ def _keyed(values: dict[str, float], *, is_dict: bool = False) -> Record | None:
     record = Record(is_dict=is_dict)
     for key, value in values.items():
         folded = fold(key)
-        if folded in STEP_KEYS and value == value and abs(value) < 2**62:
+        if folded in STEP_KEYS and value == value and 0 <= value < 2**62:
             record.step = int(value)
         elif folded == "epoch":
-            record.epoch = value
+            record.epoch = value if 0 <= value < MAX_EPOCH else None
         elif folded in TOTAL_KEYS and value == value and 0 < value < 2**62:
             record.total = int(value)
         elif folded not in TIME_KEYS:
@@ -163,8 +174,10 @@ def _pairs(text: str) -> Record | None:
         key, separator = found["key"].strip(), found["sep"]
         folded = fold(key)
         value = number(found["value"])
+        if _NO_METRIC.search(folded):
+            continue
         if folded in STEP_KEYS:
-            if value == value and abs(value) < 2**62:
+            if record.step is None and value == value and 0 <= value < 2**62:
                 record.step = int(value)
                 record.total = _total(found["total"]) or record.total
         elif folded == "epoch" or folded in TIME_KEYS:
@@ -182,7 +195,13 @@ def _pairs(text: str) -> Record | None:
 
 
 def _position(text: str, record: Record) -> None:
-    epoch = _EPOCH.search(text)
+    both = _TWO_BRACKETS.search(text)
+    if both and record.step is None:
+        record.epoch = float(both[1])
+        record.epochs = int(both[2]) if both[2] else None
+        record.inner = (int(both[3]), int(both[4] or 0))
+        return
+    epoch = EPOCH.search(text)
     if epoch:
         record.epoch = float(epoch[1])
         record.epochs = int(epoch[2]) if epoch[2] else None

@@ -93,11 +93,26 @@ def _extrapolated(step: np.ndarray, value: np.ndarray, target: float) -> int | N
     rising = value > 0
     if rising.sum() < POINTS_FOR_LINE:
         return None
-    slope, offset = np.polyfit(step[rising], value[rising], 1)
-    error = np.abs(slope * step[rising] + offset - value[rising]).max() / value[rising].max()
+    slope, offset, error = _line(step[rising], value[rising])
     if slope <= 0 or error > LINEAR_ERROR:
         return None
     return int((target - offset) / slope + 0.5)
+
+
+def _line(step: np.ndarray, value: np.ndarray) -> tuple[float, float, float]:
+    """Return slope and offset of a line, and its greatest error as a share of the last value."""
+    slope, offset = np.polyfit(step, value, 1)
+    error = np.abs(slope * step + offset - value).max() / value.max()
+    return float(slope), float(offset), float(error)
+
+
+def rises_in_a_curve(run: Run, until: int) -> bool:
+    """Tell whether the rate rises to step `until` along a curve, as OneCycle's half cosine does."""
+    series = run.series("train/learning_rate").finite()
+    rise = series.take((series.step <= until) & (series.value > 0))
+    if len(rise) <= POINTS_FOR_LINE:
+        return False
+    return _line(rise.step, rise.value)[2] > LINEAR_ERROR
 
 
 def is_alive(run: Run, step: int) -> bool | None:

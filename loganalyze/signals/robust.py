@@ -34,11 +34,7 @@ def trailing_median(values: FloatArray, window: int) -> FloatArray:
     -------
     Array of the same length; NaN where fewer than `window` points stand before.
     """
-    out = np.full(len(values), np.nan)
-    if len(values) > window:
-        views = np.lib.stride_tricks.sliding_window_view(values[:-1], window)
-        out[window:] = np.median(views, axis=1)
-    return out
+    return _before(values, window)
 
 
 def trailing_sigma(values: FloatArray, window: int) -> FloatArray:
@@ -49,9 +45,18 @@ def trailing_sigma(values: FloatArray, window: int) -> FloatArray:
     """
     out = np.full(len(values), np.nan)
     if len(values) > window:
-        jumps = np.abs(np.diff(values))
-        views = np.lib.stride_tricks.sliding_window_view(jumps[:-1], window - 1)
-        out[window:] = MAD_TO_SIGMA / np.sqrt(2.0) * np.median(views, axis=1)
+        out[1:] = MAD_TO_SIGMA / np.sqrt(2.0) * _before(np.abs(np.diff(values)), window - 1)
+    return out
+
+
+def _before(values: FloatArray, window: int) -> FloatArray:
+    """Return the median of the `window` values before each; NaN where there are fewer."""
+    out = np.full(len(values), np.nan)
+    if len(values) > window:
+        from pandas import Series
+
+        # A sorted window that slides: the windows are never held in memory all at once.
+        out[1:] = Series(values).rolling(window).median().to_numpy()[:-1]
     return out
 
 

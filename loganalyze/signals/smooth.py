@@ -31,4 +31,5 @@ def centered_median(values: FloatArray, window: int) -> FloatArray:
     from scipy.ndimage import median_filter
 
     size = max(1, min(window, len(values)) | 1)
-    return np.asarray(median_filter(values, size=size, mode="nearest"), dtype=np.float64)
+    # Mirrored, not "nearest": that repeats the first point until it is the median of its window.
+    return np.asarray(median_filter(values, size=size, mode="reflect"), dtype=np.float64)

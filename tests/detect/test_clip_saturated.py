@@ -44,3 +44,14 @@ def test_an_unknown_limit_is_not_guessed_outside_of_the_trainer() -> None:
 def test_clipping_switched_off_is_not_judged() -> None:
     run = make_run(grad_norm=np.full(50, 200.0), config={"max_grad_norm": 0})
     assert isinstance(detect(run, S), NotApplicable)
+
+
+def test_values_that_are_not_numbers_are_left_out() -> None:
+    norm = np.r_[np.nan, np.inf, np.full(60, 200.0)]
+    (found,) = detect(make_run(grad_norm=norm, config={"max_grad_norm": 1.0}), S)
+    assert found.evidence["highest_norm"] == 200.0
+
+
+def test_half_of_the_steps_clipped_hard_passes_while_the_median_survives() -> None:
+    norm = np.tile([0.5, 200.0], 100)
+    assert detect(make_run(grad_norm=norm, config={"max_grad_norm": 1.0}), S) == ()

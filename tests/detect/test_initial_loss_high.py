@@ -70,3 +70,15 @@ def test_a_language_model_is_measured_by_its_vocabulary_and_not_by_num_labels() 
     assert detect(make_run(loss=curve(10.9), config=config), S) == ()
     (found,) = detect(make_run(loss=curve(43.3), config=config), S)
     assert found.evidence["classes"] == 50257
+
+
+def test_a_single_loss_without_a_step_of_its_own_is_not_judged() -> None:
+    config = {"num_classes": 2}
+    assert isinstance(detect(make_run(loss=[3.3], steps=[0], config=config), S), NotApplicable)
+    assert detect(make_run(loss=[3.3], steps=[1], config=config), S) != ()
+
+
+def test_values_that_are_not_numbers_are_left_out() -> None:
+    loss = np.r_[np.nan, np.inf, curve(69.5)]
+    (found,) = detect(make_run(loss=loss, config={"num_classes": 280}), S)
+    assert found.evidence["initial_loss"] == pytest.approx(69.5, rel=0.1)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from loganalyze.detect.loss_divergence import DETECTOR, DivergenceSettings, detect
 from loganalyze.finding import NotApplicable, Severity
@@ -43,3 +44,48 @@ def test_adversarial_and_reinforcement_losses_are_not_judged() -> None:
 
 def test_three_points_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=[1, 2, 30]), S), NotApplicable)
+
+
+def test_a_low_first_point_is_not_the_best_of_the_run() -> None:
+    for seed in range(20):
+        loss = np.random.default_rng(seed).gamma(2, 0.5, 400)
+        loss[0] = 0.05
+        assert detect(make_run(loss=loss), S) == ()
+
+
+def test_noise_that_lasts_over_several_points_passes() -> None:
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        wander = np.convolve(rng.normal(0, 0.3, 84), np.ones(5) / 5**0.5, "valid")
+        assert detect(make_run(loss=2 * np.exp(wander)), S) == ()
+
+
+@pytest.mark.parametrize("bump", [1.5, 3.0])
+def test_the_rise_after_an_intended_restart_of_the_rate_passes(bump: float) -> None:
+    at = np.arange(660)
+    phase = (at % 300) / 300
+    loss = 0.5 + 2 * np.exp(-at / 60) + np.where(at >= 300, bump * np.exp(-phase * 6), 0)
+    lr = 1e-3 * (1 + np.cos(np.pi * phase)) / 2
+    assert detect(make_run(loss=loss, lr=lr), S) == ()
+
+
+def test_a_rise_that_outlasts_half_a_cycle_after_a_restart_is_critical() -> None:
+    loss = np.r_[FALL, np.linspace(1, 8, 250)] + RNG.normal(0, 0.05, 550)
+    lr = np.r_[np.linspace(1, 0.01, 300), np.linspace(1, 0.01, 250)]
+    (found,) = detect(make_run(loss=loss, lr=lr), S)
+    assert found.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize("points", [20, 60, 200, 1000])
+def test_a_fall_and_a_rise_of_equal_length_are_found_at_any_length(points: int) -> None:
+    half = points // 2
+    curve = np.r_[np.geomspace(3, 0.5, half), np.geomspace(0.5, 6, points - half)]
+    loss = curve * np.exp(np.random.default_rng(1).normal(0, 0.05, points))
+    (found,) = detect(make_run(loss=loss), S)
+    assert found.severity is Severity.CRITICAL
+
+
+def test_values_that_are_not_numbers_are_left_out() -> None:
+    loss = np.r_[FALL, np.linspace(1, 8, 200), np.full(30, np.nan)]
+    (found,) = detect(make_run(loss=loss), S)
+    assert found.evidence["final_loss"] > 6

@@ -51,3 +51,15 @@ def test_reinforcement_and_short_runs_are_not_judged() -> None:
 
 def test_a_loss_at_its_floor_passes() -> None:
     assert detect(make_run(loss=np.full(100, 0.001)), S) == ()
+
+
+def test_a_flat_preference_loss_at_log_2_is_no_more_than_a_note() -> None:
+    loss = np.log(2) + RNG.normal(0, 0.005, 200)
+    run = make_run(loss=loss, **{"rewards/margins": np.zeros(200)})
+    assert all(f.severity is Severity.INFO for f in detect(run, S))
+
+
+def test_a_plateau_at_log_c_that_was_left_passes() -> None:
+    loss = np.r_[np.full(250, np.log(10)), np.linspace(np.log(10), 0.5, 250)]
+    noise = RNG.normal(0, 0.01, 500)
+    assert detect(make_run(loss=loss + noise, config={"num_classes": 10}), S) == ()

@@ -51,3 +51,18 @@ def test_few_evaluations_are_not_judged() -> None:
         make_run(loss=TRAIN, eval_loss=[1, 2, 3], steps={"eval_loss": [300, 600, 900]}), S
     )
     assert isinstance(found, NotApplicable)
+
+
+def test_noise_around_a_flat_evaluation_passes() -> None:
+    for seed in range(30):
+        evals = 1.0 + np.random.default_rng(seed).normal(0, 0.02, 10)
+        assert all(f.severity is not Severity.WARNING for f in detect(run(evals), S))
+
+
+def test_a_rise_that_comes_back_passes() -> None:
+    assert detect(run([1.8, 1.2, 1.0, 1.3, 1.4, 1.3, 1.2, 1.1, 1.01, 1.0]), S) == ()
+
+
+def test_values_that_are_not_numbers_are_left_out() -> None:
+    (found,) = detect(run([1.8, 1.4, np.nan, 1.0, 1.1, 1.3, np.inf, 1.8, 2.1, 2.4]), S)
+    assert found.evidence["best_step"] == 400

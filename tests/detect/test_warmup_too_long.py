@@ -82,3 +82,22 @@ def test_cosine_restarts_pass() -> None:
     at = np.arange(900) % 300
     lr = 1e-3 * (1 + np.cos(np.pi * at / 300)) / 2
     assert detect(run(lr, planned_steps=900), S) == ()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.6])
+def test_one_cycle_seen_before_it_has_decayed_is_no_more_than_a_note(share: float) -> None:
+    at = np.arange(1000)
+    up = (1 - np.cos(np.pi * at / 300)) / 2
+    down = (1 + np.cos(np.pi * (at - 300) / 700)) / 2
+    lr = 1e-3 * np.where(at < 300, 0.04 + 0.96 * up, down)
+    found = detect(run(lr[: int(share * 1000) + 2], planned_steps=1000), S)
+    assert [f.severity for f in found] == [Severity.INFO]
+
+
+def test_a_share_of_a_log_without_a_plan_is_no_more_than_a_note() -> None:
+    lr = linear(700, 500)
+    (found,) = detect(run(lr, status=Status.UNKNOWN), S)
+    assert found.severity is Severity.INFO
+    assert "planned" in found.summary
+    (found,) = detect(run(lr, status=Status.COMPLETED), S)
+    assert found.severity is Severity.WARNING

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import loganalyze as la
-from loganalyze.ingest.stdout import read
+from loganalyze.ingest.stdout import claims, read
 from loganalyze.run import EventKind, Status
 
 
@@ -169,3 +169,117 @@ def test_any_bytes_are_read_without_an_exception(tmp_path_factory, data: bytes) 
     path = tmp_path_factory.mktemp("fuzz") / "train.log"
     path.write_bytes(data)
     read(path, path)
+
+
+def test_a_step_that_starts_over_with_every_epoch_is_no_restart(tmp_path: Path) -> None:
+    lines = [
+        f"epoch {e} - iter {i}/40 - loss {9 - e - i / 40}" for e in (1, 2, 3) for i in (0, 20, 39)
+    ]
+    run = load(tmp_path, "\n".join(lines))
+    assert run.series("train/loss").step.tolist() == [0, 20, 39, 40, 60, 79, 80, 100, 119]
+    assert run.planned_steps is None  # 40 is an epoch's length, not the run's
+    assert run.metrics["segment"].max() == 0
+
+
+def test_an_evaluation_by_epoch_stands_at_the_step_before_it(tmp_path: Path) -> None:
+    text = "step 50 loss=2.0\nstep 100 loss=1.5\nEpoch 1: val_loss=1.7\nstep 150 loss=1.2\n"
+    assert points(load(tmp_path, text), "eval/loss") == [(100, 1.7)]
+
+
+def test_a_bar_drawn_late_gives_way_to_the_one_drawn_after_the_numbers(tmp_path: Path) -> None:
+    bar = "\r 5%|#  | {}/60 [00:01<00:09,  5.00it/s]"
+    lines = [
+        bar.format(step - step % 7)
+        + f"\r{{'loss': {3 - step / 60}, 'epoch': 0.1}}\n"
+        + bar.format(step)
+        for step in range(10, 61, 10)
+    ]
+    run = load(tmp_path, "".join(lines))
+    assert run.series("train/loss").step.tolist() == list(range(10, 61, 10))
+
+
+def test_a_bar_that_stands_still_is_not_taken_for_the_step(tmp_path: Path) -> None:
+    lines = ["100%|##| 60/60 [00:09<00:00,  5.00it/s]"]
+    lines += [f"{{'loss': {3 - step / 10}, 'epoch': 0.1}}" for step in range(1, 9)]
+    assert load(tmp_path, "\n".join(lines)).series("train/loss").step.tolist() == list(range(1, 9))
+
+
+def test_a_line_of_megatron_has_one_step(tmp_path: Path) -> None:
+    run = load(
+        tmp_path,
+        " iteration      122/  250000 | consumed samples:       124928 | elapsed time per iteration (ms):"
+        " 86545.2 | learning rate: 9.150E-06 | global batch size:  1024 | lm loss: 2.504220E+00 |"
+        " loss scale: 1.0 | grad norm: 0.231 | number of skipped iterations:   0 |\n",
+    )
+    assert points(run) == [(122, 2.50422)]
+    assert points(run, "train/grad_norm") == [(122, 0.231)]
+    assert run.planned_steps == 250_000
+
+
+def test_one_rank_is_kept_even_if_it_is_not_the_first(tmp_path: Path) -> None:
+    both = "".join(f"[rank{r}]: step {s} loss={s + r}\n" for s in (1, 2) for r in (2, 3))
+    run = load(tmp_path, both)
+    assert points(run) == [(1, 3.0), (2, 4.0)]
+    assert any("2 metric lines" in problem.text for problem in run.sources[0].problems)
+
+
+def test_words_that_only_look_like_metrics_are_prose(tmp_path: Path) -> None:
+    prose = "Epoch 1\nTotal apples: 6\nanswer: 12\nfewer: 8\nrabbits: 3\n"
+    path = tmp_path / "train.log"
+    path.write_text(prose)
+    (table,) = read(path, path)
+    assert len(table.metrics) == 0
+    assert any("no metric" in problem.text for problem in table.problems)
+
+
+def test_losses_without_any_step_are_counted(tmp_path: Path) -> None:
+    run = load(tmp_path, "".join(f"train loss = {9 - n / 2}\n" for n in range(12)))
+    assert run.series("train/loss").step.tolist() == list(range(1, 13))
+    assert any("counted" in problem.text for problem in run.sources[0].problems)
+
+
+def test_a_line_too_long_for_a_log_is_cut_and_reported(tmp_path: Path) -> None:
+    run = load(tmp_path, "x" * 1_200_000 + "\nstep 1 loss=2.0\n")
+    assert points(run) == [(1, 2.0)]
+    assert any("was cut" in problem.text for problem in run.sources[0].problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "claimed"),
+    [
+        ("train.log", b"hello", True),
+        ("slurm-17.out", b"hello", True),
+        ("job.o123", b"hello", True),
+        ("workerlog.0", b"hello", True),
+        ("history", b"step 1 loss: 2.5", True),
+        ("notes", b"hello", False),
+        ("train.py", b"loss: 2.5", False),
+        ("README.txt", b"loss: 2.5", False),
+        ("model.log", b"\0\1\2", False),
+    ],
+)
+def test_what_is_taken_for_a_log(name: str, head: bytes, claimed: bool) -> None:
+    assert claims(Path(name), head) is claimed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1" * 60_000 + "/s",
+        "CUDA out of memory " + "1" * 60_000,
+        "CUDA out of memory. Tried to allocate 1.2.3 GiB (GPU 0)",
+        "Gradient overflow, reducing loss scale to 1.2.3",
+        "Epoch " + "9" * 5000 + " loss=1",
+        "1/" + "9" * 5000 + " [it/s loss=1",
+        '{"step": 1, "epoch": 1e999, "loss": 1}',
+        "{'loss': 1.0, 'epoch': nan}",
+        '{"loss": 1, "a": ' + '{"a":' * 1000 + "1" + "}" * 1001,
+        "Epoch: [999999999][999999999999/999999999999] loss 1.0",
+        "step=" + "9" * 5000 + " loss=" + "9" * 5000,
+    ],
+)
+def test_hostile_lines_are_read_without_an_exception(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(line + "\nstep 1 loss=2.0\n")
+    (table,) = read(path, path)
+    assert 2.0 in table.metrics["value"].tolist()

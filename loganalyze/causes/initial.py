@@ -1,0 +1,91 @@
+"""A loss that starts too high, seen from the evaluation: is only the training loss too large?
+
+A loss that is summed in training alone lies k times above the evaluation loss of the same step,
+however far the model has come by then. A fault of the model lifts both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case
+from loganalyze.finding import Clue
+
+NEAREST = 3  # train losses up to the evaluation whose median is compared; one may be an outlier
+AGREE = 1.5  # times: train and evaluation loss differ by less for dropout, noise and averaging
+CARRIED = 0.5  # share of the initial factor that must still stand between train and evaluation
+MATCH = 0.12  # relative distance to a number of micro-batches or samples; noise of first losses
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The first evaluation loss and the train loss beside it."""
+
+    step: int
+    loss: float
+    train: float
+
+    @property
+    def factor(self) -> float:
+        """How many times the evaluation loss the train loss is."""
+        return self.train / self.loss
+
+
+def first_evaluation(case: Case) -> Evaluation | None:
+    """Return the first positive evaluation loss with the train loss of that step, if any."""
+    evaluation = case.run.series("eval/loss").finite()
+    train = case.run.series("train/loss").finite()
+    if not len(evaluation) or not len(train) or evaluation.value[0] <= 0:
+        return None
+    step = int(evaluation.step[0])
+    before = train.value[train.step <= step][-NEAREST:]
+    beside = before if len(before) else train.value[:NEAREST]
+    return Evaluation(step, float(evaluation.value[0]), float(np.median(beside)))
+
+
+def is_training_alone(case: Case) -> bool | None:
+    """Tell whether only the training loss is too large; None where the log cannot say."""
+    ratio = case.number("initial-loss-high", "ratio_to_log_c")
+    beside = first_evaluation(case)
+    if ratio is None or beside is None:
+        return None
+    if beside.factor > max(AGREE, CARRIED * ratio):
+        return True
+    return False if 1 / AGREE < beside.factor < AGREE else None
+
+
+def model_clues(case: Case) -> list[Clue]:
+    """Weigh a fault of the model or its inputs: it shows in the evaluation, and in no count."""
+    return _evaluation_clues(case) + _accumulation_clues(case)
+
+
+def _evaluation_clues(case: Case) -> list[Clue]:
+    beside, alone = first_evaluation(case), is_training_alone(case)
+    log_c = case.number("initial-loss-high", "log_c")
+    if beside is None or alone is None or log_c is None:
+        return []
+    if alone:
+        text = (
+            f"At step {beside.step:,} the evaluation loss is {beside.loss:.3g} where the train "
+            f"loss is {beside.train:.3g}: the model itself gives ordinary losses."
+        )
+        return [Clue(text, -STRONG)]
+    high = beside.loss > AGREE * log_c
+    text = (
+        f"At step {beside.step:,} the evaluation loss ({beside.loss:.3g}) agrees with the train "
+        f"loss ({beside.train:.3g}): it is not only training that counts otherwise."
+    )
+    return [Clue(text, MODERATE if high else WEAK)]
+
+
+def _accumulation_clues(case: Case) -> list[Clue]:
+    ratio = case.number("initial-loss-high", "ratio_to_log_c")
+    accumulation = case.run.number("gradient_accumulation_steps")
+    if not ratio or not accumulation or accumulation <= 1:
+        return []
+    if abs(ratio / accumulation - 1) >= MATCH:
+        return []
+    text = f"The factor {ratio:.1f} is just the number of accumulation steps, {accumulation:.0f}."
+    return [Clue(text, -STRONG)]

@@ -1,0 +1,103 @@
+"""Where the numbers of a run break: the first NaN, shown or hidden, and what came before it.
+
+A NaN may stand in the loss, in the gradient norm alone, or be hidden: some trainers print 0.0 for
+a loss that is NaN, and only the gradient norm beside it tells. All are weighed alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.causes.cause import Case
+from loganalyze.finding import Finding
+
+RISE = 1.5  # times the level before: a rise of the loss ahead of a NaN
+BEFORE = 5  # log points in which a blow-up shows
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The first value that is no number.
+
+    Attributes
+    ----------
+    is_first
+        Whether no finite loss was logged before it.
+    rise
+        Times that the loss rose over the points before; None where they are too few.
+    rate, rate_share
+        Learning rate there, and its share of the highest one logged.
+    """
+
+    step: int
+    is_first: bool
+    is_hidden: bool
+    rise: float | None
+    rate: float | None
+    rate_share: float | None
+
+    @property
+    def rose(self) -> bool:
+        """Whether the loss clearly rose before."""
+        return self.rise is not None and self.rise >= RISE
+
+    @property
+    def was_sudden(self) -> bool:
+        """Whether the loss is known not to have risen before."""
+        return self.rise is not None and self.rise < RISE
+
+
+def onset(case: Case) -> Onset | None:
+    """Return the first NaN or infinity of the run, or None where there is none."""
+    finding = case.found("loss-nonfinite")
+    if finding is not None:
+        return _shown(case, finding)
+    hidden = case.found("loss-zero")
+    if hidden is not None and hidden.evidence.get("grad_norm") == "NaN":
+        return _read(case, hidden, is_hidden=True)
+    finding = case.found("grad-nonfinite")
+    return _read(case, finding, is_hidden=False) if finding is not None else None
+
+
+def _shown(case: Case, finding: Finding) -> Onset:
+    """Take what the detector measured, and read the rest from the curves."""
+    read = _read(case, finding, is_hidden=False)
+    index = case.number(finding.id, "index_of_first")
+    rise = case.number(finding.id, "rise_before")
+    rate = case.number(finding.id, "lr_at_first")
+    share = case.number(finding.id, "lr_share_of_peak")
+    return Onset(
+        step=read.step,
+        is_first=read.is_first if index is None else index == 0,
+        is_hidden=False,
+        rise=read.rise if rise is None else rise,
+        rate=read.rate if rate is None else rate,
+        rate_share=read.rate_share if share is None else share,
+    )
+
+
+def _read(case: Case, finding: Finding, *, is_hidden: bool) -> Onset:
+    step = int(case.number(finding.id, "first_step") or (finding.steps or (0, 0))[0])
+    loss = case.run.series("train/loss").finite()
+    before = loss.value[(loss.step < step) & (loss.value > 0)]
+    rate = case.run.series("train/learning_rate").finite()
+    at = rate.value_at(step)
+    return Onset(
+        step=step,
+        is_first=not len(before),
+        is_hidden=is_hidden,
+        rise=_rise(before),
+        rate=at,
+        rate_share=at / float(rate.value.max())
+        if at is not None and rate.value.max() > 0
+        else None,
+    )
+
+
+def _rise(before: np.ndarray) -> float | None:
+    if len(before) > BEFORE:
+        level = float(np.median(before[:-BEFORE][-4 * BEFORE :]))
+        return float(before[-BEFORE:].max()) / level
+    return float(before[-1] / before.min()) if len(before) >= 2 else None

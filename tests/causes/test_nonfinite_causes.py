@@ -1,0 +1,106 @@
+"""Why a loss turns NaN: the rate, the precision, the data or the labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loganalyze.diagnosis import diagnose
+from loganalyze.finding import Cause
+from loganalyze.run import Event, EventKind, Where
+from tests.builders import make_run
+
+NAN = np.full(30, np.nan)
+NOISE = 1 + np.random.default_rng(0).normal(0, 0.02, 60)
+FALL = np.geomspace(3, 1.5, 60) * NOISE
+SUDDEN = np.r_[FALL, NAN]
+RISE = np.r_[FALL, [1.7, 2.4, 4.1, 9.0, 31.0], NAN]
+
+
+def causes(loss: Any, *, config: dict[str, Any] | None = None, **more: Any) -> dict[str, Cause]:
+    diagnosis = diagnose(make_run(loss=loss, config=config, **more))
+    return {cause.id: cause for cause in diagnosis.causes}
+
+
+def first(found: dict[str, Cause]) -> str:
+    return next(iter(found))
+
+
+def test_a_rise_before_the_nan_on_the_ramp_to_a_high_rate_is_the_rate() -> None:
+    ramp = np.linspace(0, 2e-2, len(RISE) + 40)[: len(RISE)]
+    found = causes(RISE, lr=ramp, config={"optim": "adamw_torch", "max_grad_norm": 1.0})
+    assert first(found) == "lr-too-high"
+    assert found["lr-too-high"].probability > 0.7
+    assert any("rose" in clue.text for clue in found["lr-too-high"].evidence_for)
+
+
+def test_a_nan_in_one_row_under_fp16_is_an_overflow() -> None:
+    found = causes(SUDDEN, config={"fp16": True}, lr=np.full(90, 2e-4))
+    assert first(found) == "fp16-overflow"
+
+
+@pytest.mark.parametrize(
+    "config", [{"bf16": True}, {"fp16": False, "bf16": False}, {"precision": "32-true"}]
+)
+def test_a_nan_in_one_row_under_bf16_or_fp32_is_no_overflow(config: dict[str, Any]) -> None:
+    found = causes(SUDDEN, config=config, lr=np.full(90, 2e-4))
+    assert first(found) == "nan-in-data"
+    assert "fp16-overflow" not in found
+
+
+def test_a_dynamic_loss_scale_in_the_log_shows_fp16() -> None:
+    scaled = [
+        Event(EventKind.LOSS_SCALE, "Attempted loss scale", Where("train.log", n)) for n in range(5)
+    ]
+    found = causes(SUDDEN, events=scaled)
+    assert first(found) == "fp16-overflow"
+    assert found["fp16-overflow"].probability > 0.6
+
+
+def test_a_nan_at_the_first_steps_at_a_rate_near_zero_is_in_the_data() -> None:
+    loss = np.r_[2.3, 2.31, np.full(60, np.nan)]
+    found = causes(loss, lr=np.linspace(0, 1e-3, 62), config={"max_grad_norm": 1.0})
+    assert first(found) == "nan-in-data"
+    assert found["nan-in-data"].probability > 0.6
+    assert "lr-too-high" not in found
+
+
+def test_a_nan_in_every_row_is_in_the_data() -> None:
+    found = causes(np.full(40, np.nan), config={"fp16": True, "max_grad_norm": 1.0})
+    assert found["nan-in-data"].probability > found["fp16-overflow"].probability * 0.5
+    assert "The very first loss is not finite." in [c.text for c in found["nan-in-data"].clues]
+
+
+def hidden(loss: np.ndarray) -> dict[str, Any]:
+    """The same run with the NaN printed as 0.0, and the gradient norm that gives it away."""
+    bad = np.isnan(loss)
+    return {"loss": np.where(bad, 0.0, loss), "grad_norm": np.where(bad, np.nan, 1.0)}
+
+
+def test_a_hidden_nan_in_one_row_is_weighed_as_one_that_shows() -> None:
+    shown = causes(SUDDEN, config={"bf16": True})
+    behind = causes(**hidden(SUDDEN), config={"bf16": True})
+    assert first(behind) == first(shown) == "nan-in-data"
+    assert behind["nan-in-data"].probability == pytest.approx(
+        shown["nan-in-data"].probability, abs=0.15
+    )
+
+
+def test_a_hidden_nan_after_a_rise_is_the_rate() -> None:
+    rate = np.full(len(RISE), 2e-2)
+    config = {"optim": "adamw_torch", "max_grad_norm": 1.0}
+    assert first(causes(**hidden(RISE), lr=rate, config=config)) == "lr-too-high"
+
+
+def test_zeros_with_a_norm_of_zero_from_the_start_are_masked_labels() -> None:
+    found = causes(np.zeros(40), grad_norm=np.zeros(40), lr=np.full(40, 1e-4))
+    assert first(found) == "labels-all-masked"
+    assert found["labels-all-masked"].probability > 0.85
+    assert "nan-in-data" not in found
+
+
+def test_zeros_after_ordinary_losses_are_not_masked_labels() -> None:
+    found = causes(**hidden(SUDDEN))
+    assert "labels-all-masked" not in found
