@@ -42,10 +42,16 @@ def test_the_installed_wheel_makes_a_report_away_from_the_checkout(
 ) -> None:
     """The package itself goes into an empty environment; its dependencies are borrowed."""
     environment = tmp_path / "venv"
-    venv.create(environment, with_pip=False)
+    venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
     site = next((environment / "lib").glob("python*/site-packages"))
-    zipfile.ZipFile(next(built.glob("*.whl"))).extractall(site)
+    wheel = str(next(built.glob("*.whl")))
+    subprocess.run(
+        [str(python), "-m", "pip", "install", "-q", "--no-index", "--no-deps", wheel],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+    )
     borrowed = [p for p in sys.path if p.endswith("site-packages")]
     (site / "borrowed.pth").write_text("\n".join(borrowed))
     work = tmp_path / "elsewhere"

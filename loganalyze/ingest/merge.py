@@ -1,4 +1,4 @@
-"""From tables to runs: which tables belong together, and how their numbers become one frame.
+"""From the tables of a run to one `Run`: how their numbers become one frame.
 
 Every row is kept. Files of one format that continue each other are one *family*; a restart inside
 a family becomes a new segment. For each metric the finest family is preferred for analysis.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from loganalyze.ingest.group import MLFLOW, group_tables
 from loganalyze.ingest.ingester import Facts, Table
 from loganalyze.run import (
     FATAL,
@@ -30,10 +31,6 @@ T = TypeVar("T")
 
 # Which format's word counts when they say the same number of things, and whose facts win.
 RANK = ("hf-trainer-state", "tfevents", "mlflow", "mlflow-sqlite", "text")
-AGREEMENT = 0.9  # share of common points that must be equal for two stores to hold one run
-FLOAT32_TOLERANCE = 1e-5  # relative; TensorBoard keeps 24 bits, text often 5 to 7 digits
-ROUNDED_TOLERANCE = 2e-3  # relative; what a log prints with 3 to 4 digits
-MLFLOW = "mlflow:"
 
 
 def merge_runs(tables: Sequence[Table], root: Path, shown: str) -> list[Run]:
@@ -81,148 +78,6 @@ def _unique_names(groups: Mapping[str, list[Table]], root: Path) -> dict[str, li
 
 def _told_name(members: Sequence[Table]) -> str | None:
     return next((table.facts.name for table in members if table.facts.name), None)
-
-
-def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
-    """Sort tables into runs by their keys; see the module for the rules."""
-    groups: dict[str, list[Table]] = defaultdict(list)
-    attachments = []
-    for table in tables:
-        if _has_data(table):
-            groups[table.run].append(table)
-        else:
-            attachments.append(table)
-    groups = _split_conflicting_logs(groups)
-    _fold_folders(groups)
-    _fold_stores(groups)
-    for table in attachments:
-        for key in _owners(table.run, groups):
-            groups[key].append(table)
-    if not groups and attachments:
-        groups["."] = attachments
-    return dict(groups)
-
-
-def _has_data(table: Table) -> bool:
-    return (table.metrics is not None and len(table.metrics) > 0) or bool(table.events)
-
-
-def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list[Table]]:
-    """Two logs in one folder that give other values for the same steps are two runs."""
-    split: dict[str, list[Table]] = defaultdict(list)
-    for key, members in groups.items():
-        kept: list[Table] = []
-        for table in members:
-            twin = [other for other in kept if other.format == table.format == "text"]
-            if any(_conflict(table, other) for other in twin):
-                split[str(PurePosixPath(key) / PurePosixPath(table.source).name)].append(table)
-            else:
-                kept.append(table)
-        split[key].extend(kept)
-    return split
-
-
-def _conflict(one: Table, two: Table) -> bool:
-    shared, equal = _agreement([one], [two])
-    return shared >= 3 and equal < 0.5 * shared
-
-
-def _fold_folders(groups: dict[str, list[Table]]) -> None:
-    """A folder joins the one above it if it adds a format that the upper one lacks."""
-    folders = sorted(
-        (key for key in groups if not key.startswith(MLFLOW)), key=_depth, reverse=True
-    )
-    for key in folders:
-        above = _nearest_above(key, groups)
-        if above is None or not _formats(groups[key]).isdisjoint(_formats(groups[above])):
-            continue
-        rivals = [
-            other
-            for other in groups
-            if other not in (key, above)
-            and _is_below(other, above)
-            and _formats(groups[other]) & _formats(groups[key])
-        ]
-        if not rivals:
-            groups[above].extend(groups.pop(key))
-    folders = [key for key in groups if not key.startswith(MLFLOW)]
-    formats = [kind for key in folders for kind in _formats(groups[key])]
-    if len(folders) > 1 and len(set(formats)) == len(formats):
-        # logs/train.log beside tb/events...: one run in two folders.
-        first = min(folders, key=_depth)
-        for key in folders:
-            if key != first:
-                groups[first].extend(groups.pop(key))
-
-
-def _fold_stores(groups: dict[str, list[Table]]) -> None:
-    """An MLflow run joins the folder whose numbers it repeats, or the only one there is."""
-    stores = [key for key in groups if key.startswith(MLFLOW)]
-    folders = [key for key in groups if not key.startswith(MLFLOW)]
-    if len(stores) == 1 and len(folders) == 1:
-        groups[folders[0]].extend(groups.pop(stores[0]))
-        return
-    for store in stores:
-        for folder in folders:
-            shared, equal = _agreement(groups[store], groups[folder])
-            if shared >= 3 and equal >= AGREEMENT * shared:
-                groups[folder].extend(groups.pop(store))
-                break
-
-
-def _agreement(ours: Sequence[Table], theirs: Sequence[Table]) -> tuple[int, int]:
-    """Count the common (metric, step) points of two sets of tables, and the equal ones."""
-    import numpy as np
-
-    left, right = _points(ours), _points(theirs)
-    if left is None or right is None:
-        return 0, 0
-    both = left.join(right, how="inner", lsuffix="_l", rsuffix="_r")
-    one, two = both["value_l"].to_numpy(), both["value_r"].to_numpy()
-    return len(both), int(np.isclose(one, two, rtol=ROUNDED_TOLERANCE, equal_nan=True).sum())
-
-
-def _points(tables: Sequence[Table]) -> pd.DataFrame | None:
-    import pandas as pd
-
-    frames = [
-        table.metrics[["metric", "step", "value"]].astype({"metric": str})
-        for table in tables
-        if table.metrics is not None and len(table.metrics)
-    ]
-    if not frames:
-        return None
-    points = pd.concat(frames, ignore_index=True)
-    points = points[(points["step"] > 0) & points["metric"].str.contains("/")]
-    return points.groupby(["metric", "step"], sort=False).last()
-
-
-def _formats(tables: Iterable[Table]) -> set[str]:
-    return {table.format for table in tables if _has_data(table)}
-
-
-def _depth(key: str) -> int:
-    return len(PurePosixPath(key).parts)
-
-
-def _is_below(key: str, above: str) -> bool:
-    return not key.startswith(MLFLOW) and PurePosixPath(key).is_relative_to(above) and key != above
-
-
-def _nearest_above(key: str, groups: Mapping[str, object]) -> str | None:
-    above = [other for other in groups if not other.startswith(MLFLOW) and _is_below(key, other)]
-    return max(above, key=_depth, default=None)
-
-
-def _owners(key: str, groups: Mapping[str, object]) -> list[str]:
-    """Find the runs that a configuration file or a remark belongs to."""
-    if key in groups:
-        return [key]
-    above = _nearest_above(key, groups)
-    if above is not None:
-        return [above]
-    below = [other for other in groups if _is_below(other, key)]
-    return below or list(groups)
 
 
 def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
