@@ -6,6 +6,8 @@ The loss is smoothed with a running median. It diverges if the end lies `ratio` 
 best, beyond `noise` robust standard deviations, has lost more than `lost` of all progress made
 (or lies above the start), and the rise is still there at the end.
 
+It diverges as well if no later loss comes back within `never_back` times the very first one.
+
 Why it matters
 --------------
 The run is getting worse; every further step is wasted.
@@ -18,7 +20,7 @@ several points.
 
 Settings
 --------
-`ratio`, `noise`, `lost`, `points`.
+`ratio`, `noise`, `lost`, `never_back`, `points`.
 
 Fix
 ---
@@ -52,6 +54,9 @@ class DivergenceSettings:
     ratio: float = setting(1.5, unit="ratio of the end to the best", source="below it, a bad phase")
     noise: float = setting(6.0, unit="robust standard deviations", source="far beyond chance")
     lost: float = setting(0.5, unit="share of the progress", source="half of what was learned")
+    never_back: float = setting(
+        2.0, unit="ratio to the first loss", source="a good model that the first update ruined"
+    )
     points: int = setting(6, unit="log points", source="a rise over fewer may be noise")
 
 
@@ -69,6 +74,9 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     series = run.series("train/loss").finite()
     if len(series) < settings.points:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
+    if _destroyed_at_once(series, settings):
+        first = float(series.value[0])
+        return (_finding(series, 0, first, first, float(np.median(series.value[1:]))),)
     width = max(3, len(series) // 20)
     smooth = centered_median(series.value, width)
     best = int(np.argmin(smooth))
@@ -92,31 +100,39 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     quarter = max(1, len(tail) // 4)
     if np.median(tail[-quarter:]) <= np.median(tail[: quarter + 1]):
         return ()
+    return (_finding(series, best, low, start, end),)
+
+
+def _finding(series: Series, best: int, low: float, start: float, end: float) -> Finding:
     step, last = int(series.step[best]), int(series.step[-1])
-    return (
-        Finding(
-            id="loss-divergence",
-            severity=Severity.CRITICAL,
-            confidence=0.9 if len(series) >= 20 else 0.7,
-            title=f"The loss diverges after step {step:,}",
-            summary=(
-                f"The train loss was best around step {step:,} ({low:.4g}) and rose to {end:.4g} by step "
-                f"{last:,}, {end / low:.1f} x its best; it started at {start:.4g}."
-            ),
-            steps=(step, last),
-            metrics=("train/loss",),
-            evidence={
-                "best_loss": low,
-                "best_step": step,
-                "final_loss": end,
-                "ratio": end / low,
-                "initial_loss": start,
-            },
-            where=(series.where(best), series.where(len(series) - 1)),
-            fix=(f"Go back to a checkpoint before step {step:,} and lower the learning rate",),
-            levels={f"best {low:.4g}": low},
+    return Finding(
+        id="loss-divergence",
+        severity=Severity.CRITICAL,
+        confidence=0.9 if len(series) >= 20 else 0.7,
+        title=f"The loss diverges after step {step:,}",
+        summary=(
+            f"The train loss was best around step {step:,} ({low:.4g}) and rose to {end:.4g} by step "
+            f"{last:,}, {end / low:.1f} x its best; it started at {start:.4g}."
         ),
+        steps=(step, last),
+        metrics=("train/loss",),
+        evidence={
+            "best_loss": low,
+            "best_step": step,
+            "final_loss": end,
+            "ratio": end / low,
+            "initial_loss": start,
+        },
+        where=(series.where(best), series.where(len(series) - 1)),
+        fix=(f"Go back to a checkpoint before step {step:,} and lower the learning rate",),
+        levels={f"best {low:.4g}": low},
     )
+
+
+def _destroyed_at_once(series: Series, settings: DivergenceSettings) -> bool:
+    """Tell whether no later loss ever came near the first one: the first updates ruined the model."""
+    first, rest = float(series.value[0]), series.value[1:]
+    return first > FLOOR and float(rest.min()) > settings.never_back * first
 
 
 def _median_noise(curve: np.ndarray, width: int) -> float:

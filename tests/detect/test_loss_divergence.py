@@ -89,3 +89,14 @@ def test_values_that_are_not_numbers_are_left_out() -> None:
     loss = np.r_[FALL, np.linspace(1, 8, 200), np.full(30, np.nan)]
     (found,) = detect(make_run(loss=loss), S)
     assert found.evidence["final_loss"] > 6
+
+
+def test_a_good_start_that_the_first_update_ruins_is_critical() -> None:
+    (found,) = detect(make_run(loss=[1.6, 11.8, 11.6, 10.4, 10.4, 10.4, 10.4, 10.4]), S)
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["best_step"] == 1
+
+
+def test_a_distillation_loss_that_starts_at_nothing_passes() -> None:
+    loss = np.r_[1e-4, 0.3 + 0.2 * np.exp(-np.arange(100) / 20)]
+    assert detect(make_run(loss=loss), S) == ()
