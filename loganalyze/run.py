@@ -331,23 +331,44 @@ def empty_metrics() -> pd.DataFrame:
     return metrics_frame({})
 
 
-def metrics_frame(columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> pd.DataFrame:
+def labelled(codes: NDArray[Any], labels: Sequence[str]) -> pd.Categorical:
+    """Return the category column that holds ``labels[code]`` for each of `codes`.
+
+    Labels may repeat (two logged names of one metric); those that no code uses are left out.
+    """
+    import numpy as np
+    import pandas as pd
+
+    codes = np.asarray(codes)
+    used = np.flatnonzero(np.bincount(codes, minlength=len(labels))) if len(codes) else codes
+    names = sorted({labels[index] for index in used.tolist()})
+    place = {name: index for index, name in enumerate(names)}
+    renumber = np.zeros(len(labels) + 1, dtype=np.int32)
+    for index in used.tolist():
+        renumber[index] = place[labels[index]]
+    return pd.Categorical.from_codes(renumber[codes], categories=pd.Index(names, dtype="object"))
+
+
+def metrics_frame(
+    columns: Mapping[str, Sequence[object] | NDArray[Any] | pd.Categorical | str],
+) -> pd.DataFrame:
     """Build a metrics DataFrame from columns; those missing get their neutral value.
 
-    Needed are ``metric``, ``step`` and ``value``; ``name`` defaults to ``metric``.
+    Needed are ``metric``, ``step`` and ``value``; ``name`` defaults to ``metric``. A text column may
+    be one string for all rows, a list, or (fastest) what `labelled` returns.
     """
     import numpy as np
     import pandas as pd
 
     n = len(columns.get("value", ()))
-    neutral: dict[str, object] = {
+    neutral: dict[str, Any] = {
         "metric": (),
         "step": (),
         "value": (),
         "epoch": np.full(n, np.nan),
         "time": np.full(n, np.nan),
         "segment": np.zeros(n, np.int64),
-        "source": np.full(n, "", dtype=object),
+        "source": "",
         "row": np.arange(1, n + 1),
         "name": columns.get("metric", ()),
     }
@@ -359,11 +380,15 @@ def metrics_frame(columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> pd.
         "segment": "int64",
         "row": "int64",
     }
-    frame: dict[str, pd.Series[Any]] = {}
+    frame: dict[str, Any] = {}
     for column in METRIC_COLUMNS:
         data = columns.get(column, neutral[column])
         if column in kinds:
-            frame[column] = pd.Series(np.asarray(data, dtype=kinds[column]))
+            frame[column] = np.asarray(data, dtype=kinds[column])
+        elif isinstance(data, pd.Categorical):
+            frame[column] = data
+        elif isinstance(data, str):
+            frame[column] = labelled(np.zeros(n, dtype=np.int8), [data])
         else:
             frame[column] = pd.Series(data, dtype="object").astype("category")
     return pd.DataFrame(frame)
