@@ -390,5 +390,6 @@ def metrics_frame(
         elif isinstance(data, str):
             frame[column] = labelled(np.zeros(n, dtype=np.int8), [data])
         else:
-            frame[column] = pd.Series(data, dtype="object").astype("category")
+            codes, names = pd.factorize(np.asarray(data, dtype=object))
+            frame[column] = labelled(codes, [str(name) for name in names])
     return pd.DataFrame(frame)
