@@ -346,7 +346,7 @@ def labelled(codes: NDArray[Any], labels: Sequence[str]) -> pd.Categorical:
     renumber = np.zeros(len(labels) + 1, dtype=np.int32)
     for index in used.tolist():
         renumber[index] = place[labels[index]]
-    return pd.Categorical.from_codes(renumber[codes], categories=pd.Index(names, dtype="object"))
+    return pd.Categorical.from_codes(renumber[codes], categories=pd.Index(names, dtype=str))
 
 
 def metrics_frame(
