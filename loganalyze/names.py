@@ -30,11 +30,13 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "avg_loss",
         "mean_loss",
         "train/train_loss",
+        "trl",
         "train_lm_loss",
         "train/lm_loss",
     ),
     "eval/loss": (
         "eval_loss",
+        "tel",
         "val_loss",
         "valid_loss",
         "validation_loss",
@@ -154,6 +156,8 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "dt",
         "train/step_time",
         "step_seconds",
+        "elapsed_time_per_iteration_(ms)",
+        "elapsed_time_per_iteration_(s)",
     ),
     "perf/data_seconds": ("data_time", "train/data_time", "data_seconds"),
     "gpu/memory_allocated": (

@@ -331,7 +331,7 @@ def empty_metrics() -> pd.DataFrame:
     return metrics_frame({})
 
 
-def labelled(codes: NDArray[Any], labels: Sequence[str]) -> pd.Categorical:
+def labelled(codes: NDArray[Any], labels: Sequence[str]) -> pd.Categorical[Any]:
     """Return the category column that holds ``labels[code]`` for each of `codes`.
 
     Labels may repeat (two logged names of one metric); those that no code uses are left out.
@@ -350,7 +350,7 @@ def labelled(codes: NDArray[Any], labels: Sequence[str]) -> pd.Categorical:
 
 
 def metrics_frame(
-    columns: Mapping[str, Sequence[object] | NDArray[Any] | pd.Categorical | str],
+    columns: Mapping[str, Sequence[object] | NDArray[Any] | pd.Categorical[Any] | str],
 ) -> pd.DataFrame:
     """Build a metrics DataFrame from columns; those missing get their neutral value.
 

@@ -27,6 +27,14 @@ _BANNER = {
 }
 
 
+# Words in lines that may state settings, in the syntax of RE2.
+INTEREST = (
+    r"Namespace\(|Arguments\(|Config\(|(?i:"
+    + "|".join(sorted(word.replace("_", "[-_ ]") for word in _WORDS))
+    + r"|num epochs|instantaneous batch|total optimization|total train batch)\s*['\"]?\s*(?:[:=]|\.\.\.)"
+)
+
+
 def is_dump(text: str) -> bool:
     """Tell whether a line prints a whole set of settings: ``Namespace(lr=0.1, ...)``."""
     return "(" in text and _NAMESPACE.search(text) is not None

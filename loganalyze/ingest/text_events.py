@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from loganalyze.ingest.text_lines import Line
 from loganalyze.run import Event, EventKind, Problem, Where
 
 MAX_PER_KIND = 50  # events of one kind that are kept; a thousand ranks say the same thing
@@ -78,7 +77,13 @@ _HINTS_OF_TEXT = re.compile(
     r"|heckpoint|saved|esum|Continuing|Loading states"
     r"|labels|nitialized|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
 )
+INTEREST = _HINTS_OF_TEXT.pattern + "|" + _START.pattern  # in the syntax of RE2, too
 _SCALE = re.compile(r"(?:to|loss scale:?)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)
+
+
+def may_be_event(text: str) -> bool:
+    """Tell whether a line is worth a closer look."""
+    return bool(_HINTS_OF_TEXT.search(text) or _START.search(text))
 
 
 @dataclass
@@ -86,32 +91,44 @@ class Collector:
     """Collects events line by line; keeps the first of each kind and counts the rest."""
 
     source: str
+    time: float | None = None  # of the last line that had a time stamp
     events: list[Event] = field(default_factory=list)
     counts: Counter[EventKind] = field(default_factory=Counter)
     _block: list[str] = field(default_factory=list)
     _row: int = 0
+    _place: int = 0
     _chained: bool = False
     _named: bool = False
-    _time: float | None = None  # of the last line that had a time stamp
 
-    def feed(self, line: Line, step: int | None) -> bool:
-        """Look at one line; return True if it belongs to a traceback and holds no metrics."""
-        if line.time == line.time:
-            self._time = line.time
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the next line may belong to a traceback."""
+        return bool(self._block)
+
+    @property
+    def total(self) -> int:
+        """Number of events seen, those not kept included."""
+        return self.counts.total()
+
+    def feed(self, text: str, bare: str, row: int, place: int) -> bool:
+        """Look at one line; return True if it belongs to a traceback and holds no metrics.
+
+        `bare` is the line without prefixes; `place` becomes the event's ``step``.
+        """
         if self._block:
-            if self._continue(line, step):
+            if self._continue(text, row, place):
                 return True
-        elif _START.search(line.text):
-            self._block, self._row = [_RANK.sub("", line.text)], line.row
+        elif _START.search(text):
+            self._block, self._row, self._place = [_RANK.sub("", text)], row, place
             return True
-        if _HINTS_OF_TEXT.search(line.text):
-            self._single(line.text, line.bare, line.row, step)
+        if _HINTS_OF_TEXT.search(text):
+            self._single(text, bare, row, place)
         return False
 
-    def finish(self, step: int | None) -> list[Problem]:
+    def finish(self) -> list[Problem]:
         """Close an open traceback; return what was left out."""
         if self._block:
-            self._close(step)
+            self._close()
         return [
             Problem(f"{count - MAX_PER_KIND:,} more {kind.value} events were not kept", lossy=False)
             for kind, count in self.counts.items()
@@ -124,32 +141,32 @@ class Collector:
         """Add one event, unless there are enough of its kind."""
         self.counts[kind] += 1
         if self.counts[kind] <= MAX_PER_KIND:
-            self.events.append(Event(kind, text, Where(self.source, row), step, self._time, data))
+            self.events.append(Event(kind, text, Where(self.source, row), step, self.time, data))
 
-    def _continue(self, line: Line, step: int | None) -> bool:
+    def _continue(self, line: str, row: int, place: int) -> bool:
         """Take a line into the open traceback, or close it and return False.
 
         After the frames the first line that is not indented names the exception; then only blank
         lines and a chained traceback may follow.
         """
-        text = _RANK.sub("", line.text)
+        text = _RANK.sub("", line)
         if any(mark in text for mark in _CHAIN):
             self._chained, self._named = True, False
         elif _START.search(text):
             if not self._chained:
-                self._close(step)
-                self._row = line.row
+                self._close()
+                self._row, self._place = row, place
             self._chained = self._named = False
         elif self._named or len(self._block) >= MAX_BLOCK:
-            self._close(step)
+            self._close()
             return False
         elif text[:1] not in " \t|+~^" and len(self._block) > 1:
             self._named = not self._chained
         self._block.append(text)
         return True
 
-    def _close(self, step: int | None) -> None:
-        block, row = self._block, self._row
+    def _close(self) -> None:
+        block, row, step = self._block, self._row, self._place
         self._block, self._chained, self._named = [], False, False
         exception, message, frame = describe(block)
         text = "\n".join(block)

@@ -1,5 +1,7 @@
-"""From the bytes of a log to clean lines: encoding, carriage returns, colours, prefixes, time
-stamps.
+"""From a log of any size to windows of clean lines: encoding, carriage returns, colours.
+
+A window is some megabytes of whole lines, as UTF-8. Its lines are not Python strings: they are offsets
+into the window's bytes, which Arrow's kernels work on without a copy.
 """
 
 from __future__ import annotations
@@ -8,87 +10,149 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loganalyze.run import Problem
 
-MAX_LINE = 1_000_000  # characters; longer lines are data that somebody printed, not a log
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
-_RANK = re.compile(
-    r"^\s*\[?(?:default|rank|gpu)[ _]?(\d+)\]?\s*[:|]\s*|^\s*(\d{1,4}):\s(?=\S)", re.I
-)
-_STAMP = re.compile(
-    r"^\W{0,2}(?:\w+\W{1,3})?(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\S*"
-)
-_LOGGER = re.compile(
-    r"^[\s\]|:-]*(?:(?:\[(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL)\b[^\]]{0,60}\]"
-    r"|(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL)\b\]?)[\s:|>-]*)?"
-    r"(?:\[?[\w.]+\.py:\d+(?::\w+)?\]?[\s:|>-]*(?:\d{4}-\d\d-\d\d [\d:,]+ >>\s*)?)?",
-    re.I,
-)
+    from loganalyze.run import IntArray
+
+WINDOW = 16 << 20  # bytes read at once; bounds the memory that a log of any size needs
+MAX_LINE = 1_000_000  # bytes; longer lines are data that somebody printed, not a log
+
+_ANSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[@-_]")
+_ENDS = (10, 13)  # a carriage return ends an update of a progress bar
+_MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One logical line.
+class Lines:
+    """The logical lines of one window.
 
-    ``row`` is its physical line number (1-based); several updates of a progress bar share one.
-    ``bare`` is ``text`` without time stamp, logger and rank prefixes.
+    Attributes
+    ----------
+    data
+        UTF-8 bytes of the window.
+    offsets
+        Shape (n + 1,): line ``i`` is ``data[offsets[i]:offsets[i + 1]]``, with its end.
+    rows
+        Shape (n,): 1-based number of the physical line in the file; the updates of a progress bar
+        share one.
+    first
+        Number of logical lines in the windows before this one.
     """
 
-    row: int
-    text: str
-    bare: str
-    time: float
-    rank: int | None
+    data: bytes
+    offsets: IntArray
+    rows: IntArray
+    first: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def text(self, index: int) -> str:
+        """Return line `index` without its end."""
+        start, stop = int(self.offsets[index]), int(self.offsets[index + 1])
+        line = self.data[max(start, stop - MAX_LINE) : stop]
+        return line.decode("utf-8", "replace").rstrip("\r\n")
+
+    def array(self) -> pa.LargeStringArray:
+        """Return the lines as an Arrow array that shares the window's memory."""
+        import pyarrow as pa
+
+        buffers = pa.py_buffer(self.offsets), pa.py_buffer(self.data)
+        return pa.LargeStringArray.from_buffers(len(self), *buffers)
 
 
-def decode(data: bytes) -> tuple[str, list[Problem]]:
-    """Decode a log: UTF-16 by its mark, else UTF-8, with what does not fit replaced."""
-    for mark, name in ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
-        if data.startswith(mark):
-            return data.decode(name, "replace"), []
-    text = data.decode("utf-8-sig", "replace")
-    wrong = text.count("\ufffd") - data.count("\ufffd".encode())
-    if wrong <= 0:
-        return text, []
-    return text, [Problem(f"{wrong:,} characters are not UTF-8 and were replaced", lossy=False)]
+def windows(path: Path, problems: list[Problem], size: int = WINDOW) -> Iterator[Lines]:
+    """Yield the lines of a log, window by window.
+
+    What is not UTF-8 (or UTF-16 with its mark) is replaced; over-long lines lose their beginning.
+    Both are told in `problems` when the last window has been read.
+    """
+    row, first, wrong = 1, 0, 0
+    with path.open("rb") as file:
+        for block in _whole_lines(_utf8(iter(lambda: file.read(size), b"")), size, problems):
+            clean = _ANSI.sub(b"", block) if b"\x1b" in block else block
+            clean, replaced = _valid(clean)
+            wrong += replaced
+            lines = _split(clean, row, first)
+            problems += _too_long(lines)
+            row += clean.count(b"\n")
+            first += len(lines)
+            if len(lines):
+                yield lines
+    if wrong:
+        text = f"{wrong:,} characters are not UTF-8 and were replaced"
+        problems.append(Problem(text, lossy=False))
 
 
-def lines(text: str, problems: list[Problem]) -> Iterator[Line]:
-    """Yield the logical lines of a log that are not empty; over-long ones lose their beginning."""
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
-    for row, physical in enumerate(text.split("\n"), start=1):
-        if len(physical) > MAX_LINE:
-            cut = f"a line of {len(physical):,} characters was cut to {MAX_LINE:,}"
-            problems.append(Problem(cut, row))
-            physical = physical[-MAX_LINE:]
-        for part in physical.split("\r"):
-            if part and not part.isspace():
-                yield _line(row, part)
+def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Turn UTF-16 into UTF-8, by the mark at the beginning."""
+    codec: codecs.IncrementalDecoder | None = None
+    for number, chunk in enumerate(chunks):
+        if number == 0:
+            name = next((name for mark, name in _MARKS if chunk.startswith(mark)), None)
+            codec = codecs.getincrementaldecoder(name)("replace") if name else None
+            chunk = chunk.removeprefix(codecs.BOM_UTF8)
+        yield chunk if codec is None else codec.decode(chunk).encode("utf-8", "replace")
 
 
-def _line(row: int, text: str) -> Line:
-    rest, rank, time = text, None, float("nan")
-    found = _RANK.match(rest)
-    if found:
-        rank = int(found[1] or found[2])
-        rest = rest[found.end() :]
-    if "20" in rest[:40] or "19" in rest[:40]:
-        stamp = _STAMP.match(rest)
-        if stamp:
-            time = _seconds(stamp)
-            rest = rest[stamp.end() :]
-    bare = rest[match.end() :] if (match := _LOGGER.match(rest)) else rest
-    return Line(row, text, bare, time, rank)
+def _whole_lines(chunks: Iterator[bytes], size: int, problems: list[Problem]) -> Iterator[bytes]:
+    """Yield whole lines, about `size` bytes at a time; keep the end of a line that is too long."""
+    rest, dropped = b"", 0
+    for chunk in chunks:
+        block = rest + chunk
+        end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, len(block) - 1)) + 1
+        rest = block[end:]
+        if end:
+            yield block[:end]
+        if len(rest) > size + MAX_LINE:
+            dropped += len(rest) - MAX_LINE
+            rest = rest[-MAX_LINE:]
+    if dropped:
+        text = f"a line was cut to {MAX_LINE:,} characters: {dropped:,} before them are left out"
+        problems.append(Problem(text))
+    if rest:
+        yield rest
 
 
-def _seconds(stamp: re.Match[str]) -> float:
+def _too_long(lines: Lines) -> list[Problem]:
+    import numpy as np
+
+    length = np.diff(lines.offsets)
+    return [
+        Problem(f"a line of {length[i]:,} characters was cut to {MAX_LINE:,}", int(lines.rows[i]))
+        for i in np.flatnonzero(length > MAX_LINE).tolist()
+    ]
+
+
+def _valid(block: bytes) -> tuple[bytes, int]:
+    """Return valid UTF-8, and how many characters had to be replaced."""
     try:
-        year, month, day, hour, minute, second = (int(stamp[index]) for index in range(1, 7))
-        when = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError:
-        return float("nan")
-    return when.timestamp() + float(f"0.{stamp[7] or 0}")
+        block.decode()
+    except UnicodeDecodeError:
+        text = block.decode("utf-8", "replace")
+        return text.encode(), text.count("\ufffd") - block.count("\ufffd".encode())
+    return block, 0
+
+
+def _split(block: bytes, row: int, first: int) -> Lines:
+    import numpy as np
+
+    data = np.frombuffer(block, dtype=np.uint8)
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+        data = np.frombuffer(block, dtype=np.uint8)
+        ends = np.flatnonzero((data == _ENDS[0]) | (data == _ENDS[1])) + 1
+    else:
+        ends = np.flatnonzero(data == _ENDS[0]) + 1
+    if len(data) and (not len(ends) or ends[-1] != len(data)):
+        ends = np.append(ends, len(data))
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends.astype(np.int64)])
+    is_end = data[offsets[1:] - 1] == _ENDS[0]
+    rows = row + np.cumsum(is_end) - is_end
+    return Lines(block, offsets, rows.astype(np.int64), first)

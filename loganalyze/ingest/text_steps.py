@@ -7,32 +7,34 @@ epoch; a count. A step that starts over with every epoch is counted on, and is n
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from loganalyze.ingest.text_metrics import Record
+from loganalyze.ingest.text_reading import Kind, Role
+from loganalyze.ingest.text_records import MAX_STEP, Records
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from loganalyze.run import FloatArray, IntArray
+
+    Mask = NDArray[np.bool_]
 
 WRAPPED = 0.8  # share of an epoch after which a step that falls back starts the next epoch
 MOVING = 0.5  # share of records at a new place of the bar, below which the bar stands still
-
-MAX_STEP = 2**53  # beyond it a step is no longer exact as a float
-
-Bar = tuple[int, int]  # position, total
+CELL_GAP = 4  # lines (of headings and rules) that may stand between two rows of one table
 
 
-@dataclass(slots=True)
-class Seen:
-    """A record with its place: row, wall time, and the progress bars around it."""
+@dataclass(frozen=True)
+class Bars:
+    """The progress bars around each record; NaN where there is none."""
 
-    record: Record
-    row: int
-    time: float
-    rank: int | None = None
-    before: Bar | None = None
-    after: Bar | None = None
-    on_line: bool = False  # the bar before it stands on the same line
+    before: FloatArray
+    before_total: FloatArray
+    after: FloatArray
+    after_total: FloatArray
+    on_line: Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,144 +44,201 @@ class Placed:
     ``length`` is the steps of an epoch where steps start over with every epoch, else 0.
     """
 
-    steps: list[int]
-    segments: list[int]
+    steps: IntArray
+    segments: IntArray
     counted: int
     length: int
 
 
-def place(seen: Sequence[Seen], every: int = 1) -> Placed:
+def around(records: Records, bars: tuple[IntArray, FloatArray, FloatArray]) -> Bars:
+    """Find the bars before (or on) the line of each record, and after it."""
+    import numpy as np
+
+    line, position, total = bars
+    unknown = np.full(len(records), np.nan)
+    if not len(line):
+        return Bars(unknown, unknown, unknown, unknown, np.zeros(len(records), dtype=bool))
+    position, total = np.append(position, np.nan), np.append(total, np.nan)
+    after = np.searchsorted(line, records.line, side="right")
+    before = after - 1  # -1 is the NaN at the end
+    on_line = (before >= 0) & (line[before] == records.line)
+    return Bars(position[before], total[before], position[after], total[after], on_line)
+
+
+def place(records: Records, bars: Bars, every: int = 1) -> Placed:
     """Give each record its step; ``every`` is the logging interval for those without any."""
-    bars = _bar_steps(seen)
-    raw = [_index(item, bar) for item, bar in zip(seen, bars, strict=True)]
-    length = _epoch_length(seen, raw)
-    steps, counted = _layout(seen, raw, every, length)
-    return Placed(steps, _segments(seen, steps), counted, length)
+    import numpy as np
+
+    losses = records.having([k for k, name in enumerate(records.names) if name == "loss"])
+    named = records.having([k for k, n in enumerate(records.names) if "loss" in n.lower()])
+    index, total = _index(records, bars, losses)
+    length = _epoch_length(records, index, total, named)
+    steps, counted = _layout(records, index, losses, max(every, 1), length)
+    whole: IntArray = np.clip(steps, 0, MAX_STEP).astype(np.int64)
+    return Placed(whole, _segments(records, whole), counted, length)
 
 
-def training_bar(seen: Sequence[Seen]) -> int | None:
+def training_bar(bars: Bars, losses: Mask) -> int | None:
     """Return the total of the progress bar beside the training loss, if there is one."""
-    totals = Counter(
-        item.before[1] for item in seen if item.before and "loss" in item.record.values
+    import numpy as np
+
+    totals, counts = np.unique(
+        bars.before_total[losses & ~np.isnan(bars.before)], return_counts=True
     )
-    return totals.most_common(1)[0][0] if totals else None
+    return int(totals[counts.argmax()]) if len(totals) else None
 
 
-def _bar_steps(seen: Sequence[Seen]) -> list[int | None]:
+def share_places(records: Records) -> Records:
+    """Rows of one printed table have one step: that of the row which names it."""
+    import numpy as np
+
+    cells = np.flatnonzero(records.is_kind(Kind.CELL))
+    step = records.place[Role.STEP]
+    if not len(cells) or np.isnan(step[cells]).all():
+        return records
+    starts = np.diff(records.line[cells], prepend=-CELL_GAP - 1) > CELL_GAP
+    table = np.cumsum(starts) - 1
+    known = ~np.isnan(step[cells])
+    shared = np.full(table[-1] + 1, np.nan)
+    shared[table[known]] = step[cells][known]
+    step = step.copy()
+    step[cells] = shared[table]
+    return records.with_place(STEP=step)
+
+
+def _index(records: Records, bars: Bars, losses: Mask) -> tuple[FloatArray, FloatArray]:
+    """Return the step that each record states, with its total (0: unknown)."""
+    import numpy as np
+
+    place = records.place
+    dicts = records.is_kind(Kind.DICT)
+    index = place[Role.STEP].copy()
+    total = np.where(np.isnan(index), 0.0, np.nan_to_num(place[Role.TOTAL]))
+    for option, option_total in (
+        (place[Role.INNER], np.nan_to_num(place[Role.LENGTH])),
+        (_bar_steps(bars, dicts & losses), np.zeros(len(records))),
+        (np.where(~dicts & bars.on_line, bars.before, np.nan), np.nan_to_num(bars.before_total)),
+    ):
+        take = np.isnan(index) & ~np.isnan(option)
+        index[take], total[take] = option[take], option_total[take]
+    return index, total
+
+
+def _bar_steps(bars: Bars, chosen: Mask) -> FloatArray:
     """Return the bar's step for each dictionary that reports a training loss.
 
     The bar before it may be some steps behind, as bars are drawn at most ten times a second;
     then the one drawn after it is right. Whichever gives the more even steps is taken.
     """
-    total = training_bar([item for item in seen if item.record.is_dict])
-    chosen = [item.record.is_dict and "loss" in item.record.values for item in seen]
-    options = []
-    for name in ("before", "after"):
-        found = [
-            bar[0] if take and (bar := getattr(item, name)) and bar[1] == total else None
-            for item, take in zip(seen, chosen, strict=True)
-        ]
-        options.append(found)
-    before, after = options
+    import numpy as np
+
+    none = np.full(len(chosen), np.nan)
+    total = training_bar(bars, chosen)
+    if total is None:
+        return none
+    before = np.where(chosen & (bars.before_total == total), bars.before, np.nan)
+    after = np.where(chosen & (bars.after_total == total), bars.after, np.nan)
     best = after if _evenness(after) > _evenness(before) else before
-    known = [step for step in best if step is not None]
-    if not known or len(set(known)) < MOVING * sum(chosen):
-        return [None] * len(seen)
-    return best
+    known = best[~np.isnan(best)]
+    return best if len(known) and len(np.unique(known)) >= MOVING * chosen.sum() else none
 
 
-def _evenness(steps: Sequence[int | None]) -> float:
-    known = [step for step in steps if step is not None]
-    gaps = Counter(b - a for a, b in pairwise(known) if b > a)
-    return gaps.most_common(1)[0][1] / len(known) if gaps else 0.0
+def _evenness(steps: FloatArray) -> float:
+    import numpy as np
+
+    known = steps[~np.isnan(steps)]
+    gaps = np.diff(known)
+    _, counts = np.unique(gaps[gaps > 0], return_counts=True)
+    return float(counts.max()) / len(known) if len(counts) else 0.0
 
 
-def _index(item: Seen, bar: int | None) -> Bar | None:
-    """Return the step that the record states, with its total (0: unknown)."""
-    record = item.record
-    if record.step is not None:
-        return record.step, record.total or 0
-    if record.inner is not None:
-        return record.inner
-    if bar is not None:
-        return bar, 0
-    if not record.is_dict and item.on_line and item.before is not None:
-        return item.before
-    return None
+def _epoch_length(records: Records, index: FloatArray, total: FloatArray, named: Mask) -> int:
+    """Return the steps of an epoch where steps start over with every epoch, else 0."""
+    import numpy as np
+
+    epoch = records.place[Role.EPOCH]
+    known = np.flatnonzero(~np.isnan(index) & named)
+    step, at, of = index[known], epoch[known], total[known]
+    back = np.flatnonzero(np.diff(step) < 0)
+    both = ~np.isnan(at[back]) & ~np.isnan(at[back + 1])
+    same = (of[back] == of[back + 1]) & (of[back] > 0)
+    wrapped = np.where(both, at[back + 1] > at[back], same & (step[back] >= WRAPPED * of[back]))
+    nested = int(wrapped.sum()) * 2 > len(back)
+    nested |= bool((~np.isnan(records.place[Role.INNER]) & ~np.isnan(epoch)).any())
+    if not nested or not len(known):
+        return 0
+    longest = int(step.max()) + (step.min() == 0)
+    return max(int(of.max()), int(longest), 1)
 
 
 def _layout(
-    seen: Sequence[Seen], raw: Sequence[Bar | None], every: int, length: int
-) -> tuple[list[int], int]:
-    epochs = [item.record.epoch for item in seen if item.record.epoch is not None]
-    bracketed = any(item.record.inner for item in seen)
-    base = 0 if epochs and (min(epochs) < 1 or (bracketed and min(epochs) > 1)) else 1
-    steps: list[int] = []
-    counted, passed, last, losses = 0, 0, 0, 0
-    has_index = any(raw)
-    for item, index in zip(seen, raw, strict=True):
-        epoch = item.record.epoch
-        losses += "loss" in item.record.values
-        if index is not None and length:
-            passed += epoch is None and _wraps(last, index[0], length)
-            last = index[0]
-            at = (passed if epoch is None else int(epoch) - base) * length + index[0]
-        elif index is not None:
-            at = index[0]
-        elif epoch is not None and length:
-            at = (int(epoch) - base + 1) * length
-        elif has_index and steps:
-            at = steps[-1]
-        elif epoch is not None and not item.record.is_dict:
-            at = int(epoch)
-        else:
-            counted += 1
-            at = (max(losses, 1) if item.record.is_dict else counted) * every
-        steps.append(min(max(at, 0), MAX_STEP))
-    return steps, counted
+    records: Records, index: FloatArray, losses: Mask, every: int, length: int
+) -> tuple[FloatArray, int]:
+    import numpy as np
+
+    epoch = records.place[Role.EPOCH]
+    dicts = records.is_kind(Kind.DICT)
+    indexed, timed = ~np.isnan(index), ~np.isnan(epoch)
+    whole = np.floor(epoch)
+    first = epoch[timed].min() if timed.any() else 1.0
+    bracketed = bool((~np.isnan(records.place[Role.INNER])).any())
+    base = 0 if first < 1 or (bracketed and first > 1) else 1
+    steps = np.full(len(records), np.nan)
+    if length:
+        passed = np.zeros(len(records))
+        passed[indexed] = _passed(index[indexed], timed[indexed], length)
+        steps = np.where(timed, whole - base, passed) * length + index
+        ended = ~indexed & timed
+        steps[ended] = (whole[ended] - base + 1) * length
+    else:
+        steps[indexed] = index[indexed]
+    left = np.isnan(steps)
+    if indexed.any():
+        left[1:] = False  # those take the step before them
+    by_epoch = left & timed & ~dicts
+    steps[by_epoch] = whole[by_epoch]
+    counted = left & ~by_epoch
+    count = np.where(dicts, np.maximum(np.cumsum(losses), 1), np.cumsum(counted)) * every
+    steps[counted] = count[counted]
+    return _filled(steps), int(counted.sum())
 
 
-def _wraps(last: int, step: int, length: int) -> bool:
-    return step < last and last >= WRAPPED * length
+def _passed(index: FloatArray, timed: Mask, length: int) -> FloatArray:
+    """Count the epochs that have passed, where no line names them: each fall from near the end is one."""
+    import numpy as np
+
+    last = np.concatenate([np.zeros(1), index[:-1]])
+    return np.cumsum(~timed & (index < last) & (last >= WRAPPED * length)).astype(np.float64)
 
 
-def _epoch_length(seen: Sequence[Seen], raw: Sequence[Bar | None]) -> int:
-    """Return the steps of an epoch where steps start over with every epoch, else 0."""
-    known = [
-        (index, item.record.epoch)
-        for item, index in zip(seen, raw, strict=True)
-        if index is not None and "loss" in " ".join(item.record.values).lower()
-    ]
-    advances = backs = 0
-    for (step, epoch), (now, later) in pairwise(known):
-        if now[0] >= step[0]:
-            continue
-        if epoch is not None and later is not None:
-            wrapped = later > epoch
-        else:
-            wrapped = now[1] == step[1] and bool(step[1]) and _wraps(step[0], now[0], step[1])
-        advances += wrapped
-        backs += not wrapped
-    nested = advances > backs or any(
-        item.record.inner and item.record.epoch is not None for item in seen
-    )
-    if not nested:
-        return 0
-    total = max((index[1] for index, _ in known), default=0)
-    first = min((index[0] for index, _ in known), default=0)
-    longest = max((index[0] for index, _ in known), default=0) + (first == 0)
-    return max(total, longest, 1)
+def _filled(steps: FloatArray) -> FloatArray:
+    """Let every unknown step be the one before it."""
+    import numpy as np
+
+    known = np.where(np.isnan(steps), 0, np.arange(len(steps)))
+    return steps[np.maximum.accumulate(known)] if len(steps) else steps
 
 
-def _segments(seen: Sequence[Seen], steps: Sequence[int]) -> list[int]:
+def _segments(records: Records, steps: IntArray) -> IntArray:
     """Count a restart wherever all numbers of a record fall back behind their last step."""
-    segments: list[int] = []
-    restarts, last = 0, dict[str, int]()
-    for item, at in zip(seen, steps, strict=True):
-        keys = item.record.values
-        if keys and all(last.get(key, -1) > at for key in keys):
-            restarts += 1
-            last.clear()
-        last.update(dict.fromkeys(keys, at))
-        segments.append(restarts)
+    import numpy as np
+
+    segments = np.zeros(len(records), dtype=np.int64)
+    owner, code = records.owner, records.code
+    order = np.argsort(code, kind="stable")
+    same = code[order][1:] == code[order][:-1]
+    earlier = np.full(len(owner), -1)  # the record that held the same number before
+    earlier[order[1:][same]] = owner[order[:-1][same]]
+    falls = (earlier >= 0) & (steps[earlier] > steps[owner])
+    if not falls.any():
+        return segments
+    held = np.bincount(owner, minlength=len(records))
+    fallen = np.bincount(owner[falls], minlength=len(records))
+    start = 0
+    first = np.searchsorted(owner, np.arange(len(records) + 1))
+    for record in np.flatnonzero((held > 0) & (held == fallen)).tolist():
+        # What an earlier start logged is no measure for this one.
+        if (earlier[first[record] : first[record + 1]] >= start).all():
+            segments[record:] += 1
+            start = record
     return segments

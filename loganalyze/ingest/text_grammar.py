@@ -1,0 +1,92 @@
+"""From one line of a log to its `Reading`: prefixes off, then the kinds of lines in turn."""
+
+from __future__ import annotations
+
+import re
+
+from loganalyze.ingest import text_config, text_dicts, text_pairs, text_tables
+from loganalyze.ingest.text_reading import Draft, Kind, Reading, Role, assemble
+
+_RANK = re.compile(
+    r"^\s*\[?(?:default|rank|gpu)[ _]?(\d+)\]?\s*[:|]\s*|^\s*(\d{1,4}):\s(?=\S)", re.I
+)
+_STAMP = re.compile(
+    r"^\W{0,2}(?:\w+\W{1,3})?(\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)\S*"
+)
+_LOGGER = re.compile(
+    r"^[\s\]|:-]*(?:(?:\[(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL)\b[^\]]{0,60}\]"
+    r"|(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL)\b\]?)[\s:|>-]*)?"
+    r"(?:\[?[\w.]+\.py:\d+(?::\w+)?\]?[\s:|>-]*(?:\d{4}-\d\d-\d\d [\d:,]+ >>\s*)?)?",
+    re.I,
+)
+_RANK_INSIDE = re.compile(r"[\s:]*\[?rank[ _]?(\d+)\]?\s*[:|]\s*", re.I)
+BAR = re.compile(r"(?<!\d)(\d{1,12})/(\d{1,12})\s+\[[^\]]{0,80}(?:it/s|s/it|\?it)")
+_DIGIT_OR_NAN = re.compile(r"\d|nan|inf", re.I)
+
+
+def prefix(text: str) -> tuple[Draft, int]:
+    """Return rank and time of a line, and where its own text begins."""
+    line = Draft()
+    start = 0
+    rank = _RANK.match(text)
+    if rank:
+        line.put(rank.span(1 if rank[1] else 2), Role.RANK)
+        start = rank.end()
+    if "20" in text[start : start + 40] or "19" in text[start : start + 40]:
+        stamp = _STAMP.match(text[start:])
+        if stamp:
+            line.put((start + stamp.start(1), start + stamp.end(1)), Role.STAMP)
+            start += stamp.end()
+    inside = _RANK_INSIDE.match(text[start:]) if not rank else None
+    if inside:
+        line.put((start + inside.start(1), start + inside.end(1)), Role.RANK)
+        start += inside.end()
+    logger = _LOGGER.match(text[start:])
+    return line, start + (logger.end() if logger else 0)
+
+
+def read_line(text: str, names: tuple[str, ...] | None = None) -> Reading | None:
+    """Return what a line says; None for prose. `names` is the head of the table that it may be in."""
+    if not _DIGIT_OR_NAN.search(text):
+        return None
+    line, start = prefix(text)
+    for bar in BAR.finditer(text):
+        line.drop(Role.BAR)
+        line.drop(Role.BAR_TOTAL)
+        line.put(bar.span(1), Role.BAR)
+        line.put(bar.span(2), Role.BAR_TOTAL)
+    drafts = _records(text, start, names)
+    bare = text[start:]
+    if not drafts and not text_config.is_dump(bare) and (place := text_pairs.header(text, start)):
+        drafts = [place]
+    if not drafts and not line.has(Role.BAR):
+        return None
+    return assemble(drafts, line, _framework(drafts, bare))
+
+
+def _records(text: str, start: int, names: tuple[str, ...] | None) -> list[Draft]:
+    if "{'" in text and (found := text_dicts.dictionaries(text)):
+        return found
+    if ":::MLL" in text:
+        point = text_dicts.mlperf(text)
+        return [point] if point else []
+    if (brace := text.find('{"')) >= 0 and text.rstrip().endswith("}"):
+        record = text_dicts.json_record(text, brace)
+        return [record] if record else []
+    if (found_cell := text_tables.cell(text, start)) is not None:
+        return [found_cell]
+    if names is not None and (entry := text_tables.row(text, start, names)) is not None:
+        return [entry]
+    if text_config.is_dump(text[start:]):
+        return []
+    record = text_pairs.line_record(text, start)
+    return [record] if record else []
+
+
+def _framework(drafts: list[Draft], bare: str) -> str | None:
+    for draft in drafts:
+        if draft.kind is Kind.DICT and "loss" in draft.names() and draft.has(Role.EPOCH):
+            return "hf-trainer"
+        if draft.kind is Kind.LINE and (named := text_pairs.framework(draft, bare)):
+            return named
+    return None

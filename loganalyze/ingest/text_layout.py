@@ -1,0 +1,203 @@
+"""From the records of a log to the rows of its table: places, ranks, steps, restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from loganalyze.ingest.ingester import Facts
+from loganalyze.ingest.text_reader import Reader
+from loganalyze.ingest.text_reading import Kind, Role
+from loganalyze.ingest.text_records import Records
+from loganalyze.ingest.text_steps import Bars, Placed, around, place, share_places, training_bar
+from loganalyze.names import canonical
+from loganalyze.run import Event, EventKind, Problem, Status, Where, labelled, metrics_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+FEWEST_LOOSE = 10  # losses without any step that make a curve; fewer may be prose
+MOST_RESTARTS = 20  # more than anybody starts one run again: several runs share the log
+SUMMARY = "the Trainer printed its summary: training ended as it should"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What one log comes to."""
+
+    metrics: pd.DataFrame
+    events: tuple[Event, ...]
+    problems: tuple[Problem, ...]
+    facts: Facts
+
+
+def lay_out(reader: Reader) -> Layout:
+    """Give every record of a log its step, and every event that of the record before it."""
+    problems = list(reader.collector.finish())
+    records = _outside(reader.heap.records(), reader.blocks)
+    for index in records.is_kind(Kind.SUMMARY).nonzero()[0].tolist():
+        at = int(records.line[index])
+        reader.collector.add(EventKind.TRAIN_END, SUMMARY, int(records.row[index]), at)
+    records = _under_headers(records.take(~records.is_kind(Kind.SUMMARY)))
+    records = share_places(records)
+    records = _one_rank(records, problems)
+    bars = around(records, reader.heap.bars())
+    has_place = _has_place(records, bars)
+    records = records.take(has_place if has_place.any() else _curve(records))
+    bars = around(records, reader.heap.bars())
+    interval = reader.config.get("logging_steps")
+    every = interval.value if interval and isinstance(interval.value, int) else 1
+    placed = place(records, bars, every)
+    problems += _remarks(placed)
+    return Layout(
+        rows(reader.source, records, placed),
+        tuple(_placed_events(reader.collector.events, records, placed)),
+        tuple(problems),
+        _facts(reader, records, bars, placed),
+    )
+
+
+def _outside(records: Records, blocks: Sequence[tuple[int, int]]) -> Records:
+    """Leave out what stands inside a traceback."""
+    import numpy as np
+
+    keep = np.ones(len(records), dtype=bool)
+    for start, stop in blocks:
+        first, last = np.searchsorted(records.line, [start, stop])
+        keep[first:last] = False
+    return records.take(keep)
+
+
+def _under_headers(records: Records) -> Records:
+    """Let a place that stands on a line of its own count for the lines below it."""
+    import numpy as np
+
+    headers = np.flatnonzero(records.is_kind(Kind.HEADER))
+    if not len(headers):
+        return records
+    columns = {role: column.copy() for role, column in records.place.items()}
+    own_step = ~np.isnan(columns[Role.STEP]) | ~np.isnan(columns[Role.INNER])
+    own_epoch = ~np.isnan(columns[Role.EPOCH])
+    free = records.is_kind(Kind.LINE, Kind.CELL)
+    last = np.searchsorted(headers, np.arange(len(records)), side="right") - 1
+    with_epoch = headers[own_epoch[headers]]
+    if len(with_epoch):
+        above = np.searchsorted(with_epoch, np.arange(len(records)), side="right") - 1
+        take = free & ~own_epoch & (above >= 0)
+        for role in (Role.EPOCH, Role.EPOCHS):
+            columns[role][take] = columns[role][with_epoch[above[take]]]
+    take = free & ~own_step & ~own_epoch & (last >= 0)
+    for role in (Role.STEP, Role.TOTAL):
+        columns[role][take] = columns[role][headers[last[take]]]
+    return replace(records, place=columns).take(~records.is_kind(Kind.HEADER))
+
+
+def _one_rank(records: Records, problems: list[Problem]) -> Records:
+    """Keep the records of one rank: the lowest, and those that name none."""
+    import numpy as np
+
+    ranks = records.place[Role.RANK]
+    if np.isnan(ranks).all():
+        return records
+    lowest = np.nanmin(ranks)
+    keep = np.isnan(ranks) | (ranks == lowest)
+    if left := int((~keep).sum()):
+        text = f"{left:,} metric lines of ranks above {lowest:.0f} were left out"
+        problems.append(Problem(text, lossy=False))
+    return records.take(keep)
+
+
+def _has_place(records: Records, bars: Bars) -> NDArray[np.bool_]:
+    """Tell which records have a place in the run; any other number may be prose."""
+    import numpy as np
+
+    found = records.is_kind(Kind.DICT) | bars.on_line
+    for role in (Role.STEP, Role.EPOCH, Role.INNER):
+        found |= ~np.isnan(records.place[role])
+    return found
+
+
+def _curve(records: Records) -> NDArray[np.bool_]:
+    """Return the records of the loss printed most often, if it was often enough."""
+    import numpy as np
+
+    counts = np.bincount(records.code, minlength=len(records.names))
+    losses = [code for code, name in enumerate(records.names) if "loss" in name.lower()]
+    most = max(losses, key=lambda code: int(counts[code]), default=-1)
+    if most < 0 or counts[most] < FEWEST_LOOSE:
+        return np.zeros(len(records), dtype=bool)
+    return records.having([most])
+
+
+def _remarks(placed: Placed) -> list[Problem]:
+    remarks = []
+    if placed.counted:
+        text = "no step in some lines: they were counted instead"
+        remarks.append(Problem(text, lossy=False))
+    restarts = int(placed.segments.max(initial=0))
+    if restarts > MOST_RESTARTS:
+        text = f"steps fall back {restarts:,} times: several runs seem to share this log"
+        remarks.append(Problem(text))
+    return remarks
+
+
+def _placed_events(events: Sequence[Event], records: Records, placed: Placed) -> list[Event]:
+    """Turn the line of each event into the step of the last record before it."""
+    import numpy as np
+
+    found = []
+    for event in events:
+        before = int(np.searchsorted(records.line, event.step or 0, side="right")) - 1
+        found.append(replace(event, step=int(placed.steps[before]) if before >= 0 else None))
+    return sorted(found, key=_row)
+
+
+def _row(event: Event) -> int:
+    where: Where = event.where
+    return where.row or 0
+
+
+def _facts(reader: Reader, records: Records, bars: Bars, placed: Placed) -> Facts:
+    """Return what the log says about the run as a whole."""
+    planned = None if placed.length else _first(records, Role.TOTAL)
+    dicts = records.is_kind(Kind.DICT)
+    if planned is None and dicts.any():
+        losses = records.having([code for code, name in enumerate(records.names) if name == "loss"])
+        planned = training_bar(bars, losses)
+    ended = any(event.kind is EventKind.TRAIN_END for event in reader.collector.events)
+    return Facts(
+        framework=reader.heap.framework(),
+        status=Status.COMPLETED if ended else None,
+        planned_steps=int(planned) if planned else None,
+        planned_epochs=_first(records, Role.EPOCHS),
+    )
+
+
+def _first(records: Records, role: Role) -> float | None:
+    import numpy as np
+
+    known = records.place[role][~np.isnan(records.place[role])]
+    known = known[known > 0]
+    return float(known[0]) if len(known) else None
+
+
+def rows(source: str, records: Records, placed: Placed) -> pd.DataFrame:
+    """Return one row for each number of each record."""
+    owner = records.owner
+    names = list(records.names)
+    return metrics_frame(
+        {
+            "metric": labelled(records.code, [canonical(name) for name in names]),
+            "step": placed.steps[owner],
+            "epoch": records.place[Role.EPOCH][owner],
+            "time": records.place[Role.STAMP][owner],
+            "value": records.value,
+            "segment": placed.segments[owner],
+            "source": source,
+            "row": records.row[owner],
+            "name": labelled(records.code, names),
+        }
+    )

@@ -1,0 +1,185 @@
+"""Reading a log window by window: numbers go to a heap, events and settings to their places.
+
+Lines whose shape is known are read all at once (`text_shape`); the others one by one
+(`text_grammar`), and a shape that comes twice is learned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from loganalyze.ingest import text_config, text_events, text_shape, text_tables
+from loganalyze.ingest.text_events import Collector
+from loganalyze.ingest.text_grammar import prefix, read_line
+from loganalyze.ingest.text_lines import Lines
+from loganalyze.ingest.text_reading import Draft, Kind, Reading, Role
+from loganalyze.ingest.text_records import Heap
+from loganalyze.ingest.text_shape import Shape
+from loganalyze.run import ConfigValue
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from loganalyze.run import IntArray
+
+MOST_SHAPES = 256  # learned shapes; each costs a pass over the lines that no other shape took
+MOST_PATTERNS = 20_000  # lines that were read one by one and remembered, to see one come twice
+FIRST_CHUNK, LAST_CHUNK = 512, 32_768  # lines handled at once; few at first, to learn early
+_PLACES = frozenset({Role.STEP, Role.EPOCH, Role.INNER, Role.BAR})
+
+# A line without any of these words holds no metric and no place. In the syntax of RE2.
+_WORDS = (
+    r"(?i:loss|acc|ppl|perpl|norm|\blr\b|\blr[_:=]|learn|mfu|err|bpb|bits|f1|auc|bleu|wer|cer|iou|map|mse|mae"
+    r"|prec|recall|entropy|reward|rew_?mean|tok|epoch|step|iter|top|kl\b|r2\b|like/frame|likelihood|scale"
+    r"|score|timesteps|fps|it/s\b|s/it\b|total_|\ball\s|time_|data_|mem|sec|elapsed|grad|samples|examples"
+    r"|img|\bdt\b)"
+)
+INTEREST = (_WORDS, text_events.INTEREST, text_config.INTEREST)
+
+
+@dataclass
+class Reader:
+    """Takes in the windows of one log."""
+
+    source: str
+    heap: Heap = field(default_factory=Heap)
+    config: dict[str, ConfigValue] = field(default_factory=dict)
+    blocks: list[tuple[int, int]] = field(default_factory=list)  # lines of tracebacks: from, to
+    _shapes: list[Shape] = field(default_factory=list)
+    _hits: Counter[str] = field(default_factory=Counter)
+    _known: set[str] = field(default_factory=set)
+    _columns: tuple[str, ...] | None = None  # names in the head of the table being printed
+    _chunk: int = FIRST_CHUNK
+
+    def __post_init__(self) -> None:
+        self.collector = Collector(self.source)
+
+    def feed(self, lines: Lines) -> None:
+        """Take in one window."""
+        import numpy as np
+
+        array = lines.array()
+        done = self._continue_block(lines, 0)
+        while done < len(lines):
+            stop = min(done + self._chunk, len(lines))
+            self._chunk = min(self._chunk * 2, LAST_CHUNK)
+            rest = np.arange(done, stop)
+            rest = self._scan_shapes(lines, array, rest)
+            done = max(stop, self._read_rest(lines, array, rest))
+
+    def _scan_shapes(self, lines: Lines, array: pa.Array, rest: IntArray) -> IntArray:
+        """Read the lines of known shapes; return the others."""
+        for shape in self._shapes:
+            if not len(rest):
+                break
+            rest = self._scan(lines, array, rest, shape)
+        self._shapes.sort(key=lambda shape: -self._hits[shape.pattern])
+        return rest
+
+    def _scan(self, lines: Lines, array: pa.Array, rest: IntArray, shape: Shape) -> IntArray:
+        import numpy as np
+
+        whole = len(rest) and rest[-1] - rest[0] + 1 == len(rest)
+        some = array.slice(rest[0], len(rest)) if whole else array.take(rest)
+        mask, columns = text_shape.scan(some, shape)
+        found = rest[mask]
+        self._hits[shape.pattern] += len(found)
+        if len(found) and shape.form is not None:
+            self.heap.add_many(shape.form, found + lines.first, lines.rows[found], columns)
+        return rest[~mask] if len(found) else np.asarray(rest)
+
+    def _read_rest(self, lines: Lines, array: pa.Array, rest: IntArray) -> int:
+        """Read lines one by one, and learn the shapes that come twice; return where to go on."""
+        done = 0
+        rest = rest[_interesting(array.take(rest))] if len(rest) else rest
+        while len(rest):
+            index, rest = int(rest[0]), rest[1:]
+            if index < done:
+                continue
+            text = lines.text(index)
+            shape = self._read(text, lines, index)
+            if self.collector.is_open:
+                done = self._continue_block(lines, index + 1)
+            elif shape is not None:
+                rest = self._scan(lines, array, rest, shape)
+        return done
+
+    def _event(self, text: str, start: int, lines: Lines, index: int) -> None:
+        """Look for an event in a line whose own text begins at `start`."""
+        if text_events.may_be_event(text):
+            row, place = int(lines.rows[index]), lines.first + index
+            self.collector.feed(text, text[start:], row, place)
+
+    def _continue_block(self, lines: Lines, start: int) -> int:
+        """Feed an open traceback; return the first line after it."""
+        index = start
+        while self.collector.is_open and index < len(lines):
+            text = lines.text(index)
+            place = lines.first + index
+            if text.strip() and not self.collector.feed(text, text, int(lines.rows[index]), place):
+                break
+            index += 1
+        if index > start:
+            self.blocks.append((lines.first + start, lines.first + index))
+        return index
+
+    def _read(self, text: str, lines: Lines, index: int) -> Shape | None:
+        """Read one line; return its shape if it came before and can be learned."""
+        if (names := text_tables.columns(text)) is not None:
+            self._columns = names
+            return None
+        line, start = prefix(text)
+        self._keep_time(text, line)
+        events = self.collector.total
+        self._event(text, start, lines, index)
+        if self.collector.is_open:
+            return None
+        row = int(lines.rows[index])
+        reading = read_line(text, self._columns)
+        if reading is not None:
+            numbers = text_shape.evaluate(text, reading)
+            self.heap.add(reading.form, lines.first + index, row, numbers)
+        if not _has_place(reading):
+            for key, value in text_config.settings(text[start:], f"{self.source}:{row}").items():
+                self.config.setdefault(key, value)
+        # A line that tells of an event is always read by itself.
+        is_plain = self.collector.total == events
+        return self._learn(text_shape.learn(text, reading)) if is_plain else None
+
+    def _keep_time(self, text: str, line: Draft) -> None:
+        for span, role, _, _ in line.fields:
+            if role is Role.STAMP:
+                self.collector.time = text_shape.seconds(text[slice(*span)])
+
+    def _learn(self, shape: Shape | None) -> Shape | None:
+        if shape is None or len(self._shapes) >= MOST_SHAPES:
+            return None
+        if shape.pattern in self._known:
+            self._shapes.append(shape)
+            return shape
+        if len(self._known) < MOST_PATTERNS:
+            self._known.add(shape.pattern)
+        return None
+
+
+def _interesting(lines: pa.Array) -> NDArray[np.bool_]:
+    """Tell which lines are worth reading."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    found = np.zeros(len(lines), dtype=bool)
+    for pattern in INTEREST:
+        found |= pc.match_substring_regex(lines, pattern).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _has_place(reading: Reading | None) -> bool:
+    if reading is None or Kind.HEADER in reading.form.records:
+        return False
+    if any(kind is not Kind.LINE for kind in reading.form.records):
+        return True
+    return any(meaning.role in _PLACES for meaning in reading.form.fields)

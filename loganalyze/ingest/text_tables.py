@@ -1,0 +1,105 @@
+"""Tables printed into a log: a name and a number in each row, or names above columns of numbers."""
+
+from __future__ import annotations
+
+import re
+
+from loganalyze.ingest.text_reading import NUMBER, Draft, Kind, Role
+from loganalyze.ingest.text_words import STEP_KEYS, is_metric, is_whole
+from loganalyze.names import fold
+
+_CELL = re.compile(rf"(?:^|\s)\|\s*([A-Za-z][\w/ .@-]{{0,60}}?)\s*\|\s*({NUMBER})\s*\|\s*$", re.I)
+_TWO_CELLS = re.compile(
+    rf"(?:^|\s)([A-Za-z][\w/.@-]{{0,60}})\s*\|\s*({NUMBER}|N/A)\s*\|\s*({NUMBER}|N/A)\s*$", re.I
+)
+_BULLET = re.compile(rf"(?:^|\s)\|\s*>\s*([A-Za-z][\w/.@-]{{0,60}}):\s*({NUMBER})(?![\w.])", re.I)
+_STABLE_BASELINES = {
+    **dict.fromkeys(("ep_len_mean", "ep_rew_mean", "success_rate"), "rollout/"),
+    **dict.fromkeys(("fps", "time_elapsed", "iterations", "total_timesteps"), "time/"),
+}
+_TABLE_STEP = "total_timesteps"
+
+_AXES = frozenset({"epoch", "step", "iter", "iteration", "class"})
+_WORD = re.compile(r"[A-Za-z][\w@()./-]*(?=\s|$)")
+_ENTRY = re.compile(
+    rf"(?P<of>(\d+)/(\d+))(?=\s)|(?P<number>{NUMBER})(?P<unit>[GM]i?B?)?(?=[\s:]|$)|\S+", re.I
+)
+MOST_COLUMNS = 40
+_BOX = re.compile(r"Box\((P)$")  # ultralytics: `Box(P  R  mAP50  mAP50-95)`
+
+
+def cell(text: str, start: int) -> Draft | None:
+    """Return one row of a table of names and numbers; None for any other line.
+
+    Known are the pipe tables of Stable-Baselines, the two columns (training, validation) of AllenNLP,
+    and the bullets of Coqui TTS.
+    """
+    if "|" not in text:
+        return None
+    draft = Draft(Kind.CELL)
+    two = _TWO_CELLS.search(text, start)
+    if two:
+        for group, name in ((2, two[1]), (3, f"eval_{two[1]}")):
+            if two[group].upper() != "N/A" and is_metric(fold(two[1])):
+                draft.put(two.span(group), Role.VALUE, name)
+        draft.words.append(two.span(1))
+        return draft if draft.fields else None
+    found = _CELL.search(text) or _BULLET.search(text)
+    if found is None:
+        return None
+    name, span = found[1], found.span(2)
+    draft.words.append(found.span(1))
+    if name == _TABLE_STEP and is_whole(found[2]):
+        draft.put(span, Role.STEP)
+    else:
+        draft.put(span, Role.VALUE, f"{_STABLE_BASELINES.get(name, '')}{name}")
+    return draft
+
+
+def columns(text: str) -> tuple[str, ...] | None:
+    """Return the names in the head of a table: an axis first, a metric among the others."""
+    names = tuple(_WORD.findall(text))
+    first = fold(names[0]) if names else ""
+    if len(names) < 3 or len(names) > MOST_COLUMNS or first not in _AXES:
+        return None
+    if any(character.isdigit() for character in _WORD.sub("", text)) or _WORD.sub("", text).strip(
+        " )|"
+    ):
+        return None
+    names = tuple("precision" if _BOX.search(name) else name.strip("()") for name in names)
+    return names if any(is_metric(fold(name)) or name == "precision" for name in names) else None
+
+
+def row(text: str, start: int, names: tuple[str, ...]) -> Draft | None:
+    """Return a row of numbers below the head `names`; None where they do not fit."""
+    entries = list(_ENTRY.finditer(text, start))
+    if fold(names[0]) == "class":
+        return _class_row(entries, names)
+    if len(entries) < len(names) or not (entries[0]["of"] or entries[0]["number"]):
+        return None
+    draft = Draft()
+    for name, entry in zip(names, entries, strict=False):
+        if entry is entries[0]:
+            is_step = fold(name) in STEP_KEYS
+            draft.put(
+                entry.span(2 if entry["of"] else "number"), Role.STEP if is_step else Role.EPOCH
+            )
+            if entry["of"]:
+                draft.put(entry.span(3), Role.TOTAL if is_step else Role.EPOCHS)
+        elif entry["number"] is not None:
+            draft.put(entry.span("number"), Role.VALUE, name)
+        elif is_metric(fold(name)):
+            return None
+    return draft if any(is_metric(fold(name)) for name in draft.names()) else None
+
+
+def _class_row(entries: list[re.Match[str]], names: tuple[str, ...]) -> Draft | None:
+    """Return the row over all classes of an evaluation of detections."""
+    if len(entries) < len(names) or entries[0][0] != "all":
+        return None
+    draft = Draft()
+    for name, entry in zip(names[1:], entries[1:], strict=False):
+        if entry["number"] is None:
+            return None
+        draft.put(entry.span("number"), Role.VALUE, f"metrics/{name}")
+    return draft
