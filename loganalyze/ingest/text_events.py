@@ -34,6 +34,11 @@ _SIZES = {
 }
 
 _START = re.compile(r"Traceback \(most recent call last\)")
+_BARE = re.compile(  # the last line of a traceback whose beginning is not in the log
+    r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception)|Exception|KeyboardInterrupt|Fatal Python error)"
+    r"(?::\s(.+))?$"
+)
+_ASSERTION = re.compile(r"([\w.]+\.(?:cu|cuh|cpp|h):\d+).*?(Assertion [`'].+?['`] failed)")
 _FRAME = re.compile(r'File "([^"]{1,500})", line (\d+)(?:, in (\S+))?')
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?::\s?(.*))?$")
 _RANK = re.compile(r"^\[?(?:default|rank|gpu)[ _]?\d+\]?:\s?", re.IGNORECASE)
@@ -64,8 +69,9 @@ SINGLE = (
         r"Resum(?:ing|ed) (?:training )?from|Continuing training from"
         r"|loaded checkpoint '|Loading states from", re.I)),
     (EventKind.HINT, re.compile(
-        r"Most labels are -100|were not initialized from the model checkpoint|newly initialized"
-        r"|Detected call of `lr_scheduler\.step\(\)`|pad_token.*eos_token|requires_grad=True", re.I)),
+        r"Most labels (?:in your dataset )?are -100|were not initialized from the model checkpoint|newly initialized"
+        r"|Detected call of `lr_scheduler\.step\(\)`|pad_token.*eos_token|requires_grad=True"
+        r"|RuntimeWarning: (?:invalid value|divide by zero|overflow) encountered", re.I)),
     (EventKind.TRAIN_END, re.compile(
         r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)"
         r"|finished training)\b[.! ]*$", re.I)),
@@ -75,7 +81,8 @@ _HINTS_OF_TEXT = re.compile(
     r"|timeout|Timeout|SIG|fault|Bus error|DUE TO|CANCELLED"
     r"|exitcode|core dumped|Floating point|cale|overflow|OVERFLOW|skip|Skip"
     r"|heckpoint|saved|esum|Continuing|Loading states"
-    r"|labels|nitialized|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
+    r"|labels|nitialized|RuntimeWarning|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
+    r"|Assertion|(?:^|[a-z_.\]:]\s?)[A-Z]\w*(?:Error|Exception)\b|Exception: |KeyboardInterrupt|Fatal Python"
 )
 INTEREST = _HINTS_OF_TEXT.pattern + "|" + _START.pattern  # in the syntax of RE2, too
 _SCALE = re.compile(r"(?:to|loss scale:?)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)
@@ -121,9 +128,23 @@ class Collector:
         elif _START.search(text):
             self._block, self._row, self._place = [_RANK.sub("", text)], row, place
             return True
-        if _HINTS_OF_TEXT.search(text):
-            self._single(text, bare, row, place)
+        if _HINTS_OF_TEXT.search(text) and self._single(text, bare, row, place):
+            return False
+        self._bare(bare, row, place)
         return False
+
+    def _bare(self, text: str, row: int, place: int) -> None:
+        """Take an exception or an assertion on the device that stands alone."""
+        found, frame = _BARE.match(text.strip()), ""
+        named = (found[1], found[2] or "") if found else None
+        if named is None and (failed := _ASSERTION.search(text)):
+            named, frame = ("device-side assert", failed[2]), failed[1]
+        if named is not None:
+            exception, message = named
+            self.add(
+                EventKind.TRACEBACK, text, row, place,
+                exception=exception, message=message[:500], frame=frame,
+            )  # fmt: skip
 
     def finish(self) -> list[Problem]:
         """Close an open traceback; return what was left out."""
@@ -180,7 +201,7 @@ class Collector:
                         self.add(kind, text, row, step, **sizes(text))
                         return
 
-    def _single(self, text: str, bare: str, row: int, step: int | None) -> None:
+    def _single(self, text: str, bare: str, row: int, step: int | None) -> bool:
         for kind, pattern in SINGLE:
             if pattern.search(text) or pattern.search(bare):
                 data: dict[str, float | str] = {}
@@ -189,7 +210,8 @@ class Collector:
                 elif kind is EventKind.LOSS_SCALE and (found := _SCALE.search(text)):
                     data["scale"] = float(found[1])
                 self.add(kind, text, row, step, **data)
-                return
+                return True
+        return False
 
 
 def describe(block: list[str]) -> tuple[str, str, str]:

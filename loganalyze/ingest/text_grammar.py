@@ -29,7 +29,7 @@ def prefix(text: str) -> tuple[Draft, int]:
     line = Draft()
     start = 0
     rank = _RANK.match(text)
-    if rank:
+    if rank and not text_pairs.DARKNET.match(text):
         line.put(rank.span(1 if rank[1] else 2), Role.RANK)
         start = rank.end()
     if "20" in text[start : start + 40] or "19" in text[start : start + 40]:

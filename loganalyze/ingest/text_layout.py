@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST_LOOSE = 10  # losses without any step that make a curve; fewer may be prose
+FEWEST_ROWS = 4  # the same, where another number stands beside each loss
 MOST_RESTARTS = 20  # more than anybody starts one run again: several runs share the log
 SUMMARY = "the Trainer printed its summary: training ended as it should"
 
@@ -85,8 +86,11 @@ def _under_headers(records: Records) -> Records:
     last = np.searchsorted(headers, np.arange(len(records)), side="right") - 1
     with_epoch = headers[own_epoch[headers]]
     if len(with_epoch):
-        above = np.searchsorted(with_epoch, np.arange(len(records)), side="right") - 1
-        take = free & ~own_epoch & (above >= 0)
+        numbers = np.arange(len(records))
+        above = np.searchsorted(with_epoch, numbers, side="right") - 1
+        # A record that names its own epoch ends what a header says.
+        named = np.maximum.accumulate(np.where(own_epoch, numbers, -1))
+        take = free & ~own_epoch & (above >= 0) & (with_epoch[above] >= named)
         for role in (Role.EPOCH, Role.EPOCHS):
             columns[role][take] = columns[role][with_epoch[above[take]]]
     take = free & ~own_step & ~own_epoch & (last >= 0)
@@ -117,6 +121,9 @@ def _has_place(records: Records, bars: Bars) -> NDArray[np.bool_]:
     found = records.is_kind(Kind.DICT) | bars.on_line
     for role in (Role.STEP, Role.EPOCH, Role.INNER):
         found |= ~np.isnan(records.place[role])
+    if found.any():  # an evaluation belongs to the training before it
+        evaluations = [k for k, n in enumerate(records.names) if n.lower().startswith("eval_")]
+        found[found.argmax() :] |= records.having(evaluations)[found.argmax() :]
     return found
 
 
@@ -127,9 +134,10 @@ def _curve(records: Records) -> NDArray[np.bool_]:
     counts = np.bincount(records.code, minlength=len(records.names))
     losses = [code for code, name in enumerate(records.names) if "loss" in name.lower()]
     most = max(losses, key=lambda code: int(counts[code]), default=-1)
-    if most < 0 or counts[most] < FEWEST_LOOSE:
-        return np.zeros(len(records), dtype=bool)
-    return records.having([most])
+    found = records.having([most])
+    held = np.bincount(records.owner, minlength=len(records))[found]
+    fewest = FEWEST_ROWS if len(held) and held.min() > 1 else FEWEST_LOOSE
+    return found if found.sum() >= fewest else np.zeros(len(records), dtype=bool)
 
 
 def _remarks(placed: Placed) -> list[Problem]:

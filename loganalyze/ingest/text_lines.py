@@ -24,6 +24,7 @@ WINDOW = 16 << 20  # bytes read at once; bounds the memory that a log of any siz
 MAX_LINE = 1_000_000  # bytes; longer lines are data that somebody printed, not a log
 
 _ANSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[@-_]")
+_CURLY_DICT = b"{\xe2\x80\x98"
 _ENDS = (10, 13)  # a carriage return ends an update of a progress bar
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -77,6 +78,8 @@ def windows(path: Path, problems: list[Problem], size: int = WINDOW) -> Iterator
     with path.open("rb") as file:
         for block in _whole_lines(_utf8(iter(lambda: file.read(size), b"")), size, problems):
             clean = _ANSI.sub(b"", block) if b"\x1b" in block else block
+            if _CURLY_DICT in clean:  # quoted by a web page or a word processor
+                clean = clean.replace(b"\xe2\x80\x98", b"'").replace(b"\xe2\x80\x99", b"'")
             clean, replaced = _valid(clean)
             wrong += replaced
             lines = _split(clean, row, first)

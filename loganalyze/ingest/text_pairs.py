@@ -24,7 +24,7 @@ _QUALIFIER = (
 _PAIR = re.compile(
     rf"(?<![\w.'\"/-])(?P<key>(?:(?<=\|)[ \t]*[A-Za-z][\w ()./-]{{0,50}}?(?=:)"
     rf"|(?:{_QUALIFIER}[ \t]){{0,2}}[A-Za-z][\w./@-]*))"
-    rf"(?P<sep>[\"']?[ \t]*(?:=|:|\uff1a)[ \t]*[\"']?|[ \t]+)(?P<value>{NUMBER})"
+    rf"(?P<sep>[\"']?[ \t]*(?:=|:|\uff1a)[ \t]*[\"']?|[ \t]+(?:is[ \t]+)?)(?P<value>{NUMBER})"
     r"(?P<total>[ ]?/[ ]*\d[\d,]{0,14}(?![\d,]))?"
     r"(?P<unit>[ ]?(?:%|ms\b|s\b|GiB\b|GB\b|MiB\b|MB\b|[kKMG]\b))?(?![\w.]*[A-Za-z_]|:\d)",
     re.I,
@@ -57,10 +57,16 @@ _HEADER_STEP = re.compile(
     r"(?:global[_ ])?(?:step|iteration|iter)s?\b\W{0,3}(\d{1,12})(?:\s*/\s*(\d{1,12}))?\W*$", re.I,
 )  # fmt: skip
 LONGEST_HEADER = 200  # characters; an epoch named in a longer line is part of prose
-_DARKNET = re.compile(
+DARKNET = re.compile(
     rf"^\s*(\d{{1,12}}):\s+({NUMBER}),\s+({NUMBER})\s+avg(?: loss)?,\s+({NUMBER})\s+rate", re.I
 )
 _LLM_C = re.compile(r"s:(\d{1,12}) (?=trl:|tel:)")  # llm.c: `s:7 trl:10.2 lr:6e-6 norm:6.1`
+_TUTORIAL = re.compile(r"\s*\[\s*(\d{1,9}),\s*(\d{1,12})\]")  # `[2,  4000] loss: 1.9`: epoch, batch
+_RATE = re.compile(
+    rf"(?<![\w.])({NUMBER})\s?(?:% bf16\s)?((?:tok|tokens|samples|imgs?|examples)/s(?:ec)?|MFU)\b",
+    re.I,
+)
+_COUNTED = re.compile(rf"\s?/\s?\d+\s*\(({NUMBER})%?\)")  # Accuracy: 9830/10000 (98%)
 _SPLIT_RESULTS = re.compile(r"\[(train|valid|val|dev|test)\]\s", re.I)
 _MEGATRON = re.compile(r"\biteration\s+\d+/\s*\d+\s*\|.*consumed samples:")
 _SKIPPED_NONE = re.compile(r"number of skipped iterations:\s+(0)\s")
@@ -68,7 +74,7 @@ _SKIPPED_NONE = re.compile(r"number of skipped iterations:\s+(0)\s")
 
 def line_record(text: str, start: int) -> Draft | None:
     """Return the record of names and numbers in ``text[start:]``; None for prose."""
-    darknet = _DARKNET.match(text, start)
+    darknet = DARKNET.match(text)
     if darknet:
         return _darknet(darknet)
     draft = Draft()
@@ -98,6 +104,9 @@ def line_record(text: str, start: int) -> Draft | None:
                     key = f"eval_{key}"
             if key not in names:
                 names.add(key)
+                if found["total"]:
+                    _put_counted(draft, text, found, key)
+                    continue
                 unit = inside[1] if (inside := _IN_UNIT.search(key)) else found["unit"]
                 draft.put(found.span("value"), Role.VALUE, key, scale(folded, unit))
                 draft.words.append(word)
@@ -105,15 +114,34 @@ def line_record(text: str, start: int) -> Draft | None:
             loose.append((key, found.span("value"), word))
     if _MEGATRON.search(text, start):
         _put_missing_loss(draft, text, start, names)
+    _put_rates(draft, text, start, names)
     if not draft.has(Role.VALUE):
         return None
+    _put_place(draft, text, start, is_eval=bool(is_eval))
+    taken = {span for span, _, _, _ in draft.fields}
     for key, span, word in loose:
-        if key not in names:
+        if key not in names and span not in taken:
             names.add(key)
             draft.put(span, Role.VALUE, key)
             draft.words.append(word)
-    _put_place(draft, text, start, is_eval=bool(is_eval))
     return draft
+
+
+def _put_counted(draft: Draft, text: str, found: re.Match[str], key: str) -> None:
+    """Put the share that follows a count; a count alone is no metric."""
+    share = _COUNTED.match(text, found.end("value"))
+    if share:
+        draft.put(share.span(1), Role.VALUE, key)
+        draft.words.append(found.span("key"))
+
+
+def _put_rates(draft: Draft, text: str, start: int, names: set[str]) -> None:
+    """Put the rates whose name follows the number: ``165926 tok/s``."""
+    for found in _RATE.finditer(text, start):
+        if found[2] not in names:
+            names.add(found[2])
+            draft.put(found.span(1), Role.VALUE, found[2])
+            draft.words.append(found.span(2))
 
 
 def _is_place_in_code(text: str, found: re.Match[str]) -> bool:
@@ -174,6 +202,10 @@ def _put_place(draft: Draft, text: str, start: int, *, is_eval: bool) -> None:
     after = _put_epoch(draft, text, start)
     if (short := _LLM_C.match(text, start)) and not draft.has(Role.STEP):
         draft.put(short.span(1), Role.STEP)
+    if (pair := _TUTORIAL.match(text, start)) and not draft.has(Role.STEP, Role.EPOCH):
+        draft.put(pair.span(1), Role.EPOCH)
+        draft.put(pair.span(2), Role.INNER)
+        return
     if draft.has(Role.STEP) or is_eval:
         return  # the place in an evaluation is no place in the training
     inner = (

@@ -72,7 +72,7 @@ def place(records: Records, bars: Bars, every: int = 1) -> Placed:
     losses = records.having([k for k, name in enumerate(records.names) if name == "loss"])
     named = records.having([k for k, n in enumerate(records.names) if "loss" in n.lower()])
     index, total = _index(records, bars, losses)
-    length = _epoch_length(records, index, total, named)
+    length = _epoch_length(records, bars, index, total, named)
     steps, counted = _layout(records, index, losses, max(every, 1), length)
     whole: IntArray = np.clip(steps, 0, MAX_STEP).astype(np.int64)
     return Placed(whole, _segments(records, whole), counted, length)
@@ -152,14 +152,19 @@ def _evenness(steps: FloatArray) -> float:
     return float(counts.max()) / len(known) if len(counts) else 0.0
 
 
-def _epoch_length(records: Records, index: FloatArray, total: FloatArray, named: Mask) -> int:
+def _epoch_length(
+    records: Records, bars: Bars, index: FloatArray, total: FloatArray, named: Mask
+) -> int:
     """Return the steps of an epoch where steps start over with every epoch, else 0."""
     import numpy as np
 
+    on_line = np.where(bars.on_line, np.nan_to_num(bars.before_total), 0)
+    total = np.where(total > 0, total, np.where(on_line >= index, on_line, 0))
     epoch = records.place[Role.EPOCH]
     known = np.flatnonzero(~np.isnan(index) & named)
     step, at, of = index[known], epoch[known], total[known]
-    back = np.flatnonzero(np.diff(step) < 0)
+    fell = np.diff(step)
+    back = np.flatnonzero((fell < 0) | ((fell == 0) & (np.diff(at) > 0)))
     both = ~np.isnan(at[back]) & ~np.isnan(at[back + 1])
     same = (of[back] == of[back + 1]) & (of[back] > 0)
     wrapped = np.where(both, at[back + 1] > at[back], same & (step[back] >= WRAPPED * of[back]))

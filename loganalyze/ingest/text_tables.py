@@ -20,7 +20,7 @@ _STABLE_BASELINES = {
 _TABLE_STEP = "total_timesteps"
 
 _AXES = frozenset({"epoch", "step", "iter", "iteration", "class"})
-_WORD = re.compile(r"[A-Za-z][\w@()./-]*(?=\s|$)")
+_WORD = re.compile(r"[A-Za-z][\w@()./ -]*")
 _ENTRY = re.compile(
     rf"(?P<of>(\d+)/(\d+))(?=\s)|(?P<number>{NUMBER})(?P<unit>[GM]i?B?)?(?=[\s:]|$)|\S+", re.I
 )
@@ -57,29 +57,36 @@ def cell(text: str, start: int) -> Draft | None:
 
 
 def columns(text: str) -> tuple[str, ...] | None:
-    """Return the names in the head of a table: an axis first, a metric among the others."""
-    names = tuple(_WORD.findall(text))
-    first = fold(names[0]) if names else ""
-    if len(names) < 3 or len(names) > MOST_COLUMNS or first not in _AXES:
+    """Return the names in the head of a table: a metric among them, and an axis first.
+
+    The names are parted by bars, tabs or blanks; between bars no axis is needed.
+    """
+    cells = _parted(text)
+    if not 3 <= len(cells) <= MOST_COLUMNS or not all(map(_WORD.fullmatch, cells)):
         return None
-    if any(character.isdigit() for character in _WORD.sub("", text)) or _WORD.sub("", text).strip(
-        " )|"
-    ):
+    if fold(cells[0]) not in _AXES and "|" not in text:
         return None
-    names = tuple("precision" if _BOX.search(name) else name.strip("()") for name in names)
-    return names if any(is_metric(fold(name)) or name == "precision" for name in names) else None
+    names = tuple("precision" if _BOX.search(name) else name.strip("()") for name in cells)
+    return names if any(is_metric(fold(name)) for name in names) else None
+
+
+def _parted(text: str) -> list[str]:
+    for mark in ("|", "\t"):
+        if mark in text:
+            return [cell.strip() for cell in text.strip(f"{mark} ").split(mark) if cell.strip()]
+    return text.split()
 
 
 def row(text: str, start: int, names: tuple[str, ...]) -> Draft | None:
     """Return a row of numbers below the head `names`; None where they do not fit."""
-    entries = list(_ENTRY.finditer(text, start))
+    entries = [entry for entry in _ENTRY.finditer(text, start) if entry[0] != "|"]
     if fold(names[0]) == "class":
         return _class_row(entries, names)
     if len(entries) < len(names) or not (entries[0]["of"] or entries[0]["number"]):
         return None
     draft = Draft()
     for name, entry in zip(names, entries, strict=False):
-        if entry is entries[0]:
+        if entry is entries[0] and fold(name) in _AXES:
             is_step = fold(name) in STEP_KEYS
             draft.put(
                 entry.span(2 if entry["of"] else "number"), Role.STEP if is_step else Role.EPOCH
