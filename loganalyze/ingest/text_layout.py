@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from loganalyze.ingest.ingester import Facts
 from loganalyze.ingest.text_reader import Reader
 from loganalyze.ingest.text_reading import Kind, Role
-from loganalyze.ingest.text_records import Records
+from loganalyze.ingest.text_records import MAX_EPOCH, Records
 from loganalyze.ingest.text_steps import Bars, Placed, around, place, share_places, training_bar
 from loganalyze.names import canonical
 from loganalyze.run import Event, EventKind, Problem, Status, Where, labelled, metrics_frame
@@ -42,6 +42,9 @@ def lay_out(reader: Reader) -> Layout:
     for index in records.is_kind(Kind.SUMMARY).nonzero()[0].tolist():
         at = int(records.line[index])
         reader.collector.add(EventKind.TRAIN_END, SUMMARY, int(records.row[index]), at)
+    first_epoch = records.place[Role.EPOCH].min(
+        initial=MAX_EPOCH, where=records.place[Role.EPOCH] >= 0
+    )
     records = _under_headers(records.take(~records.is_kind(Kind.SUMMARY)))
     records = share_places(records)
     records = _one_rank(records, problems)
@@ -51,7 +54,7 @@ def lay_out(reader: Reader) -> Layout:
     bars = around(records, reader.heap.bars())
     interval = reader.config.get("logging_steps")
     every = interval.value if interval and isinstance(interval.value, int) else 1
-    placed = place(records, bars, every)
+    placed = place(records, bars, every, float(first_epoch))
     problems += _remarks(placed)
     return Layout(
         rows(reader.source, records, placed),
@@ -122,7 +125,7 @@ def _has_place(records: Records, bars: Bars) -> NDArray[np.bool_]:
     for role in (Role.STEP, Role.EPOCH, Role.INNER):
         found |= ~np.isnan(records.place[role])
     if found.any():  # an evaluation belongs to the training before it
-        evaluations = [k for k, n in enumerate(records.names) if n.lower().startswith("eval_")]
+        evaluations = [k for k, n in enumerate(records.names) if canonical(n).startswith("eval/")]
         found[found.argmax() :] |= records.having(evaluations)[found.argmax() :]
     return found
 

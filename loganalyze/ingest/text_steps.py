@@ -65,15 +65,18 @@ def around(records: Records, bars: tuple[IntArray, FloatArray, FloatArray]) -> B
     return Bars(position[before], total[before], position[after], total[after], on_line)
 
 
-def place(records: Records, bars: Bars, every: int = 1) -> Placed:
-    """Give each record its step; ``every`` is the logging interval for those without any."""
+def place(records: Records, bars: Bars, every: int, first_epoch: float) -> Placed:
+    """Give each record its step; ``every`` is the logging interval for those without any.
+
+    `first_epoch` is the lowest that any line of the log names, with or without a metric.
+    """
     import numpy as np
 
     losses = records.having([k for k, name in enumerate(records.names) if name == "loss"])
     named = records.having([k for k, n in enumerate(records.names) if "loss" in n.lower()])
     index, total = _index(records, bars, losses)
     length = _epoch_length(records, bars, index, total, named)
-    steps, counted = _layout(records, index, losses, max(every, 1), length)
+    steps, counted = _layout(records, index, losses, max(every, 1), length, first_epoch)
     whole: IntArray = np.clip(steps, 0, MAX_STEP).astype(np.int64)
     return Placed(whole, _segments(records, whole), counted, length)
 
@@ -177,7 +180,7 @@ def _epoch_length(
 
 
 def _layout(
-    records: Records, index: FloatArray, losses: Mask, every: int, length: int
+    records: Records, index: FloatArray, losses: Mask, every: int, length: int, first: float
 ) -> tuple[FloatArray, int]:
     import numpy as np
 
@@ -185,7 +188,6 @@ def _layout(
     dicts = records.is_kind(Kind.DICT)
     indexed, timed = ~np.isnan(index), ~np.isnan(epoch)
     whole = np.floor(epoch)
-    first = epoch[timed].min() if timed.any() else 1.0
     bracketed = bool((~np.isnan(records.place[Role.INNER])).any())
     base = 0 if first < 1 or (bracketed and first > 1) else 1
     steps = np.full(len(records), np.nan)
