@@ -70,7 +70,8 @@ SINGLE = (
         r"|loaded checkpoint '|Loading states from", re.I)),
     (EventKind.HINT, re.compile(
         r"Most labels (?:in your dataset )?are -100|were not initialized from the model checkpoint"
-        r"|newly initialized|Detected call of `lr_scheduler\.step\(\)`|pad_token.*eos_token|requires_grad=True"
+        r"|newly initialized|Detected call of `lr_scheduler\.step\(\)`|pad_token.*eos_token"
+        r"|requires_grad=True"
         r"|RuntimeWarning: (?:invalid value|divide by zero|overflow) encountered", re.I)),
     (EventKind.TRAIN_END, re.compile(
         r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)"
