@@ -38,7 +38,9 @@ class Layout:
 def lay_out(reader: Reader) -> Layout:
     """Give every record of a log its step, and every event that of the record before it."""
     problems = list(reader.collector.finish())
+    drawn, framework = reader.heap.bars(), reader.heap.framework()
     records = _outside(reader.heap.records(), reader.blocks)
+    reader.heap.clear()  # everything stands twice in memory now
     for index in records.is_kind(Kind.SUMMARY).nonzero()[0].tolist():
         at = int(records.line[index])
         reader.collector.add(EventKind.TRAIN_END, SUMMARY, int(records.row[index]), at)
@@ -48,10 +50,10 @@ def lay_out(reader: Reader) -> Layout:
     records = _under_headers(records.take(~records.is_kind(Kind.SUMMARY)))
     records = share_places(records)
     records = _one_rank(records, problems)
-    bars = around(records, reader.heap.bars())
+    bars = around(records, drawn)
     has_place = _has_place(records, bars)
     records = records.take(has_place if has_place.any() else _curve(records))
-    bars = around(records, reader.heap.bars())
+    bars = around(records, drawn)
     interval = reader.config.get("logging_steps")
     every = interval.value if interval and isinstance(interval.value, int) else 1
     placed = place(records, bars, every, float(first_epoch))
@@ -60,7 +62,7 @@ def lay_out(reader: Reader) -> Layout:
         rows(reader.source, records, placed),
         tuple(_placed_events(reader.collector.events, records, placed)),
         tuple(problems),
-        _facts(reader, records, bars, placed),
+        replace(_facts(reader, records, bars, placed), framework=framework),
     )
 
 
@@ -180,7 +182,6 @@ def _facts(reader: Reader, records: Records, bars: Bars, placed: Placed) -> Fact
         planned = training_bar(bars, losses)
     ended = any(event.kind is EventKind.TRAIN_END for event in reader.collector.events)
     return Facts(
-        framework=reader.heap.framework(),
         status=Status.COMPLETED if ended else None,
         planned_steps=int(planned) if planned else None,
         planned_epochs=_first(records, Role.EPOCHS),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from loganalyze.run import IntArray
 
-WINDOW = 16 << 20  # bytes read at once; bounds the memory that a log of any size needs
+WINDOW = 8 << 20  # bytes read at once; bounds the memory that a log of any size needs
 MAX_LINE = 1_000_000  # bytes; longer lines are data that somebody printed, not a log
 
 _ANSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[@-_]")

@@ -110,6 +110,11 @@ class Heap:
         """Add one line."""
         self.singles[form].append((line, row, numbers))
 
+    def clear(self) -> None:
+        """Forget all lines."""
+        self.chunks.clear()
+        self.singles.clear()
+
     def framework(self) -> str | None:
         """Return the framework that most lines give away."""
         votes: Counter[str] = Counter()
