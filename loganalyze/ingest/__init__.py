@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.errors import NothingReadable, UsageError
-from loganalyze.ingest import config_file, hf_trainer, mlflow, stdout, tensorboard
+from loganalyze.ingest import config_file, hf_trainer, mlflow, stdout, tensorboard, wandb_run
 from loganalyze.ingest.ingester import Ingester, Table
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Most specific first: the first one that claims a path reads it.
 INGESTERS: tuple[Ingester, ...] = (
+    wandb_run.INGESTER,
     hf_trainer.INGESTER,
     tensorboard.INGESTER,
     mlflow.FILE_STORE,

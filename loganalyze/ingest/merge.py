@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Which format's word counts when they say the same number of things, and whose facts win.
-RANK = ("hf-trainer-state", "tfevents", "mlflow", "mlflow-sqlite", "text")
+RANK = ("hf-trainer-state", "tfevents", "mlflow", "mlflow-sqlite", "wandb", "text")
 
 
 def merge_runs(tables: Sequence[Table], root: Path, shown: str) -> list[Run]:
