@@ -35,11 +35,12 @@ def command_settings(arguments: Sequence[str]) -> dict[str, Scalar]:
             value = option["value"]
             settings[open_option] = True if value is None else scalar(value)
             open_option = open_option if value is None else None
+        elif assigned:
+            settings[assigned["name"]] = scalar(assigned["value"])
+            open_option = None
         elif open_option:
             settings[open_option] = scalar(argument)
             open_option = None
-        elif assigned:
-            settings[assigned["name"]] = scalar(assigned["value"])
     return settings
 
 
