@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.errors import NothingReadable, UsageError
-from loganalyze.ingest import config_file, hf_trainer, mlflow, stdout, tensorboard, wandb_run
+from loganalyze.ingest import (
+    config_file,
+    hf_trainer,
+    mlflow,
+    mlflow_server,
+    stdout,
+    tensorboard,
+    wandb_run,
+)
 from loganalyze.ingest.ingester import Ingester, Table
+from loganalyze.ingest.mlflow_uri import parse_address
 
 if TYPE_CHECKING:
     from loganalyze.run import Run, Scalar
@@ -51,7 +60,8 @@ def load(
     Parameters
     ----------
     path
-        A directory, one file, or ``"-"`` for standard input.
+        A directory, one file, ``"-"`` for standard input, or an MLflow store or tracking server:
+        ``"mlflow:URI#RUN_ID"``. The latter is the only one that is read over a network.
     run
         Which run, where the path holds several (a name from `Run.others`); the newest otherwise.
     given
@@ -64,8 +74,11 @@ def load(
     UsageError
         If no run is called `run`.
     """
-    runs = load_all(path)
-    chosen = _pick(runs, run)
+    address = parse_address(str(path))
+    if address is not None and address.local is None:
+        chosen = mlflow_server.load_run(address, run)
+    else:
+        chosen = _pick(load_all(path), run)
     return chosen.with_config(given) if given else chosen
 
 
@@ -79,16 +92,28 @@ def load_all(path: str | Path) -> list[Run]:
     """
     if str(path) == STANDARD_INPUT:
         return _load_standard_input()
+    address = parse_address(str(path))
+    if address is None:
+        return _load_files(Path(path), str(path))
+    if address.local is None:
+        return mlflow_server.load_runs(address)
+    return _load_files(address.local, address.shown, address.wants)
+
+
+def _load_files(
+    root: Path, shown: str, wants: Callable[[Table], bool] = lambda table: True
+) -> list[Run]:
+    """Read the runs in a file or below a directory, of those tables that are wanted."""
     from loganalyze.ingest.discover import discover
     from loganalyze.ingest.merge import merge_runs
 
-    root = Path(path)
     if not root.exists():
-        raise NothingReadable(f"{path} does not exist")
+        raise NothingReadable(f"{shown} does not exist")
     found = discover(root, ingesters())
-    runs = merge_runs(found.tables, root, str(path))
+    tables = [table for table in found.tables if wants(table)]
+    runs = merge_runs(tables, root, shown)
     if not any(len(run.metrics) or run.events for run in runs):
-        raise NothingReadable(_nothing(path, found.tables, found.names))
+        raise NothingReadable(_nothing(shown, tables, found.names))
     return runs
 
 
@@ -122,5 +147,5 @@ def _nothing(path: str | Path, tables: list[Table], names: list[str]) -> str:
         return f"nothing readable in {path}: {'; '.join(problems[:3])}{more}"
     seen = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     files = f"{len(names)} files seen: {seen}" if names else "it is empty"
-    formats = "trainer_state.json, TensorBoard event files, MLflow stores, logs of stdout"
+    formats = "trainer_state.json, TensorBoard event files, MLflow stores, W&B runs, logs of stdout"
     return f"nothing readable in {path} ({files}). Formats: {formats}"
