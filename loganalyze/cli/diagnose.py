@@ -22,7 +22,8 @@ from loganalyze.cli.options import (
 def command(path: str, style: str, common: Common) -> int:
     """Print what is wrong with RUN, and why.
 
-    RUN is a run directory, one log or event file, a `mlflow.db`, or - for standard input.
+    RUN is a run directory, one log or event file, a `mlflow.db`, the address of a run on an MLflow
+    server (`mlflow:URI#RUN_ID`), or - for standard input.
     """
     diagnosis = analyse(path, common)
     if style == "json":

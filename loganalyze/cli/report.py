@@ -33,7 +33,8 @@ def command(
 ) -> int:
     """Write a self-contained HTML postmortem of RUN.
 
-    RUN is a run directory, one log or event file, a `mlflow.db`, or - for standard input.
+    RUN is a run directory, one log or event file, a `mlflow.db`, the address of a run on an MLflow
+    server (`mlflow:URI#RUN_ID`), or - for standard input.
     """
     from loganalyze.report.html import render as render_html
     from loganalyze.report.text import render as render_text

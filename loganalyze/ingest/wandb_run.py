@@ -78,7 +78,7 @@ def _read_folder(folder: Path, root: Path) -> list[Table]:
     run, is_alone = _run_key(folder, root)
     records = [path for path in sorted(folder.glob("run-*.wandb")) if _is_own_file(path)]
     beside = [] if (folder / "files").is_symlink() else (folder / "files").glob("*")
-    files = {path.name: path for path in beside if _is_own_file(path)}
+    files = {path.name: path for path in beside if _is_own_file(path) and path.stat().st_size}
 
     def gather(reader: Reader, *paths: Path | None) -> list[Table]:
         return [table for path in paths if path for table in _attempt(reader, path, root, run)]
@@ -128,7 +128,7 @@ def _run_key(folder: Path, root: Path) -> tuple[str, bool]:
 def _read_records(path: Path, root: Path, run: str) -> list[Table]:
     source = relative(path, root)
     if not path.stat().st_size:
-        problem = Problem("empty: nothing was written into it", lossy=False)
+        problem = Problem("empty file", lossy=False)
         return [Table(source=source, format=FORMAT, run=run, problems=(problem,))]
     problems: list[Problem] = []
     with _mapped(path) as view:
