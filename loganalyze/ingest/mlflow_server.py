@@ -36,10 +36,12 @@ MAX_EXPERIMENTS = 1_000  # what the server allows to be searched at once
 PARENT = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
 # For the time of a call, where the user's environment does not say otherwise: MLflow's defaults
-# (120 s, 7 attempts) would keep a mistyped address waiting for minutes.
+# (120 s, 7 attempts) would keep a mistyped address waiting for minutes, and a redirection or
+# telemetry would ask others than the server that was named.
 _CALM = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 _DENIED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})

@@ -7,11 +7,13 @@ reader any more, and importing it makes folders and starts what only a live run 
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from loganalyze.ingest.config_file import MAX_DEPTH
 from loganalyze.ingest.tfrecord import BYTES, VARINT, FieldValue, fields, signed
 from loganalyze.ingest.wandb_columns import Columns, decode_item, load_value
 from loganalyze.ingest.wandb_log import records
@@ -75,8 +77,9 @@ class Contents:
             self.arguments += [_text(v) for n, _, v in fields(body) if n == _ENVIRONMENT_ARGUMENT]
 
     def _describe(self, message: dict[int, FieldValue]) -> None:
-        self.started = _seconds(message.get(_RUN_STARTED))
-        self.name = _text(message.get(_RUN_NAME, 0)) or None
+        started = _seconds(message.get(_RUN_STARTED))
+        self.started = started if math.isfinite(started) else self.started
+        self.name = _text(message.get(_RUN_NAME, 0)) or self.name
         config = message.get(_RUN_CONFIG)
         if isinstance(config, memoryview):
             self._configure(config)
@@ -87,6 +90,8 @@ class Contents:
             if kind != BYTES or number not in (_CONFIG_UPDATE, _CONFIG_REMOVE):
                 continue
             (*path, last), text = decode_item(bytes(value))
+            if len(path) > MAX_DEPTH:
+                continue
             target = self.config
             for part in path:
                 inner = target.get(part)
@@ -106,11 +111,15 @@ def read_contents(data: memoryview, problems: list[Problem]) -> Contents:
         If this is no ``.wandb`` file of a known version.
     """
     contents = Contents()
+    broken = array("q")
     for row, payload in records(data, problems):
         try:
             contents.add(payload, row)
-        except ValueError as error:
-            problems.append(Problem(f"record {row:,} is no message: {error}", row))
+        except ValueError:
+            broken.append(row)
+    if broken:
+        text = f"{len(broken):,} records are no message, the first is number {broken[0]:,}"
+        problems.append(Problem(text, broken[0]))
     return contents
 
 

@@ -43,15 +43,16 @@ def claims(path: Path, head: bytes) -> bool:
     if head:
         return head.startswith(MARK) or _is_sdk_log(path)
     try:
-        if _FOLDER.match(path.resolve().name) and (path / "files").is_dir():
-            return True
-        return any(_is_own_file(file) for file in path.glob("run-*.wandb"))
+        if not (path / "files").is_dir():
+            return False
+        named = _FOLDER.match(path.resolve().name) is not None
+        return named or any(map(_is_own_file, path.glob("run-*.wandb")))
     except OSError:
         return False
 
 
 def _is_sdk_log(path: Path) -> bool:
-    return path.parent.name == "wandb" and _SDK_LOG.match(path.name) is not None
+    return path.absolute().parent.name == "wandb" and _SDK_LOG.match(path.name) is not None
 
 
 def _is_own_file(path: Path) -> bool:
@@ -59,19 +60,13 @@ def _is_own_file(path: Path) -> bool:
 
 
 def read(path: Path, root: Path) -> list[Table]:
-    """Read a run's directory, or one record file.
-
-    Raises
-    ------
-    ValueError
-        If a record file is damaged at its very beginning.
-    """
+    """Read a run's directory, or one record file."""
     if path.is_dir():
         return _read_folder(path, root)
     if _is_sdk_log(path):
         return []
     run = "." if path == root else relative(path.parent, root)
-    return _read_records(path, root, run)
+    return _attempt(_read_records, path, root, run)
 
 
 def _read_folder(folder: Path, root: Path) -> list[Table]:

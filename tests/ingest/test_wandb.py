@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import loganalyze as la
@@ -230,6 +230,7 @@ def rows(table: Table, metric: str) -> list[tuple[int, float]]:
     return list(zip(chosen["step"].tolist(), chosen["value"].tolist(), strict=True))
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(
         st.dictionaries(
@@ -381,6 +382,21 @@ def test_what_was_printed_is_read_from_the_records_where_no_file_holds_it(tmp_pa
     assert event.data["exception"] == "ValueError"
 
 
+def test_a_copied_record_file_does_not_hide_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "run-abc.wandb").write_bytes(framed([history(loss=1.0), history(loss=0.5)]))
+    (tmp_path / "train.log").write_text(
+        "".join(f"step {n} loss {4 / n:.3f}\n" for n in range(1, 9))
+    )
+    assert {source.format for source in la.load(tmp_path).sources} == {"wandb", "text"}
+
+
+def test_records_that_are_no_message_are_counted(tmp_path: Path) -> None:
+    table = read(tmp_path, history(loss=1.0), b"\xff\xff", b"\x12\x7f", history(loss=2.0))
+    assert [value for _, value in rows(table, "train/loss")] == [1.0, 2.0]
+    (problem,) = table.problems
+    assert (problem.row, problem.text[:9]) == (2, "2 records")
+
+
 def test_links_are_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -403,7 +419,7 @@ def test_an_empty_record_file_is_remarked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "settings"),
+    ("arguments", "known"),
     [
         (["--lr=1e-3", "--warmup-steps", "5"], {"lr": 1e-3, "warmup_steps": 5}),
         (["--fp16", "--seed", "-1", "run.yaml"], {"fp16": True, "seed": -1}),
@@ -411,8 +427,8 @@ def test_an_empty_record_file_is_remarked(tmp_path: Path) -> None:
         ([], {}),
     ],
 )
-def test_a_command_line_holds_settings(arguments: list[str], settings: dict[str, Any]) -> None:
-    assert command_settings(arguments) == settings
+def test_a_command_line_holds_settings(arguments: list[str], known: dict[str, Any]) -> None:
+    assert command_settings(arguments) == known
 
 
 # Damage
@@ -426,11 +442,13 @@ def payloads_of(data: bytes) -> tuple[list[bytes], list[Problem]]:
 PAYLOADS = st.lists(st.binary(max_size=300) | st.binary(min_size=1, max_size=3).map(lambda b: b * 20_000), max_size=12)  # fmt: skip
 
 
+@settings(deadline=None)
 @given(payloads=PAYLOADS)
 def test_records_of_any_size_come_back_whole(payloads: list[bytes]) -> None:
     assert payloads_of(framed(payloads)) == (payloads, [])
 
 
+@settings(deadline=None)
 @given(payloads=PAYLOADS, data=st.data())
 def test_of_a_file_cut_anywhere_all_complete_records_are_kept(
     payloads: list[bytes], data: st.DataObject
@@ -444,6 +462,7 @@ def test_of_a_file_cut_anywhere_all_complete_records_are_kept(
     assert all("cut off" in problem.text for problem in problems)
 
 
+@settings(deadline=None)
 @given(payloads=PAYLOADS.filter(len), data=st.data())
 def test_a_flipped_bit_costs_no_record_outside_its_block_and_invents_none(
     payloads: list[bytes], data: st.DataObject
@@ -460,6 +479,7 @@ def test_a_flipped_bit_costs_no_record_outside_its_block_and_invents_none(
     assert found[:before] == payloads[:before]
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=400))
 def test_any_bytes_behind_the_header_are_records_or_problems(
     tmp_path_factory: pytest.TempPathFactory, data: bytes
@@ -469,6 +489,7 @@ def test_any_bytes_behind_the_header_are_records_or_problems(
     assert len(table.metrics) == 0 or data
 
 
+@settings(deadline=None)
 @given(payloads=st.lists(st.binary(max_size=60).map(lambda b: message(2, b)) | st.binary(max_size=60), max_size=8))  # fmt: skip
 def test_any_message_in_a_sound_record_is_read_or_told(
     tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes]
