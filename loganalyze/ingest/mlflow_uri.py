@@ -40,12 +40,11 @@ class Address:
 
     @property
     def shown_uri(self) -> str:
-        """The address without user and password."""
-        parts = urlsplit(self.uri)
-        if "@" not in parts.netloc:
+        """The address without user, password and what follows a question mark."""
+        if self.local is not None:
             return self.uri
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit(parts._replace(netloc=host))
+        parts = urlsplit(self.uri)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
     @property
     def shown(self) -> str:

@@ -317,6 +317,13 @@ def test_an_address_that_cannot_be_meant_is_refused(text: str) -> None:
     assert "http://" in str(caught.value)
 
 
+def test_what_may_be_secret_in_an_address_is_not_shown() -> None:
+    address = parse_address("mlflow:https://me:pass%40word@host:8443/base?token=abc#run1")
+    assert address is not None
+    assert address.shown == "mlflow:https://host:8443/base#run1"
+    assert address.uri == "https://me:pass%40word@host:8443/base?token=abc"
+
+
 def test_other_paths_are_no_addresses() -> None:
     assert parse_address("runs/mlflow:x") is None
     assert parse_address("mlflow.db") is None
