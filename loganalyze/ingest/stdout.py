@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from loganalyze.ingest.ingester import Ingester, Table, relative
 from loganalyze.ingest.text_layout import lay_out
@@ -36,29 +38,38 @@ def claims(path: Path, head: bytes) -> bool:
 
 def read(path: Path, root: Path) -> list[Table]:
     """Read one log into one table."""
-    source = relative(path, root)
+    run = relative(path.parent, root) if path != root else "."
+    with path.open("rb") as file:
+        table = read_stream(file, relative(path, root), run)
+    if _is_empty(table) and path.suffix not in {".log", ".out"}:
+        return []
+    if _is_empty(table):
+        nothing = Problem("no metric was recognised in it", lossy=False)
+        table = replace(table, problems=(*table.problems, nothing))
+    return [table]
+
+
+def read_stream(file: BinaryIO, source: str, run: str) -> Table:
+    """Read what a training printed, from an open file, into one table."""
     problems: list[Problem] = []
     reader = Reader(source)
-    for lines in windows(path, problems):
+    for lines in windows(file, problems):
         reader.feed(lines)
     found = lay_out(reader)
-    problems += found.problems
-    if not len(found.metrics) and not found.events:
-        if path.suffix not in {".log", ".out"}:
-            return []
-        problems.append(Problem("no metric was recognised in it", lossy=False))
-    return [
-        Table(
-            source=source,
-            format="text",
-            run=relative(path.parent, root) if path != root else ".",
-            metrics=found.metrics,
-            config=reader.config,
-            events=found.events,
-            problems=tuple(problems),
-            facts=found.facts,
-        )
-    ]
+    return Table(
+        source=source,
+        format="text",
+        run=run,
+        metrics=found.metrics,
+        config=reader.config,
+        events=found.events,
+        problems=(*problems, *found.problems),
+        facts=found.facts,
+    )
+
+
+def _is_empty(table: Table) -> bool:
+    return (table.metrics is None or not len(table.metrics)) and not table.events
 
 
 INGESTER = Ingester("text", claims, read)

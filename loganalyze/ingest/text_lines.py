@@ -10,8 +10,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from loganalyze.run import Problem
 
@@ -68,26 +67,25 @@ class Lines:
         return pa.LargeStringArray.from_buffers(len(self), *buffers)
 
 
-def windows(path: Path, problems: list[Problem], size: int = WINDOW) -> Iterator[Lines]:
+def windows(file: BinaryIO, problems: list[Problem], size: int = WINDOW) -> Iterator[Lines]:
     """Yield the lines of a log, window by window.
 
     What is not UTF-8 (or UTF-16 with its mark) is replaced; over-long lines lose their beginning.
     Both are told in `problems` when the last window has been read.
     """
     row, first, wrong = 1, 0, 0
-    with path.open("rb") as file:
-        for block in _whole_lines(_utf8(iter(lambda: file.read(size), b"")), size, problems):
-            clean = _ANSI.sub(b"", block) if b"\x1b" in block else block
-            if _CURLY_DICT in clean:  # quoted by a web page or a word processor
-                clean = clean.replace(b"\xe2\x80\x98", b"'").replace(b"\xe2\x80\x99", b"'")
-            clean, replaced = _valid(clean)
-            wrong += replaced
-            lines = _split(clean, row, first)
-            problems += _too_long(lines)
-            row += clean.count(b"\n")
-            first += len(lines)
-            if len(lines):
-                yield lines
+    for block in _whole_lines(_utf8(iter(lambda: file.read(size), b"")), size, problems):
+        clean = _ANSI.sub(b"", block) if b"\x1b" in block else block
+        if _CURLY_DICT in clean:  # quoted by a web page or a word processor
+            clean = clean.replace(b"\xe2\x80\x98", b"'").replace(b"\xe2\x80\x99", b"'")
+        clean, replaced = _valid(clean)
+        wrong += replaced
+        lines = _split(clean, row, first)
+        problems += _too_long(lines)
+        row += clean.count(b"\n")
+        first += len(lines)
+        if len(lines):
+            yield lines
     if wrong:
         text = f"{wrong:,} characters are not UTF-8 and were replaced"
         problems.append(Problem(text, lossy=False))

@@ -13,13 +13,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from loganalyze.ingest import config_file, stdout
 from loganalyze.ingest.config_file import flatten
 from loganalyze.ingest.ingester import Facts, Ingester, Table, relative
-from loganalyze.ingest.text_lines import lines
 from loganalyze.ingest.wandb_curves import OPTIMIZER_STEPS, SUMMARY_MARK, metrics
 from loganalyze.ingest.wandb_files import command_settings, read_metadata, read_summary
 from loganalyze.ingest.wandb_log import MARK
@@ -204,27 +204,11 @@ def _read_output(path: Path, root: Path, run: str) -> list[Table]:
 
 def _read_printed(path: Path, root: Path, run: str) -> list[Table]:
     """Read what the run printed from its records; ``row`` is the line of what was printed."""
-    reader = stdout.Reader(f"{relative(path, root)}: output")
-    problems: list[Problem] = []
     with _mapped(path) as view:
         text = printed(view)
-    for line in lines(text, problems):
-        reader.feed(line)
-    frame = reader.metrics()
-    if not len(frame) and not reader.collector.events:
-        return []
-    return [
-        Table(
-            source=reader.source,
-            format="text",
-            run=run,
-            metrics=frame,
-            config=reader.config,
-            events=tuple(reader.collector.events),
-            problems=(*problems, *reader.problems),
-            facts=reader.facts(),
-        )
-    ]
+    source = f"{relative(path, root)}: output"
+    table = stdout.read_stream(BytesIO(text.encode("utf-8", "replace")), source, run)
+    return [table] if table.events or (table.metrics is not None and len(table.metrics)) else []
 
 
 _READERS: dict[str, Reader] = {
