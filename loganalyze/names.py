@@ -54,6 +54,8 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "validation/epoch_loss",
         "val/epoch_loss",
         "losses/val",
+        "val_loss_epoch",
+        "val/loss_epoch",
     ),
     "train/grad_norm": (
         "grad_norm",
@@ -79,6 +81,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "train/lr",
         "lr/group0",
         "lr/pg0",
+        "x/lr0",
         "base_lr",
         "lr_0",
         "optimizer/lr",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.errors import NothingReadable, UsageError
-from loganalyze.ingest import config_file, hf_trainer, mlflow, stdout, tensorboard
+from loganalyze.ingest import config_file, csv_table, hf_trainer, mlflow, stdout, tensorboard
 from loganalyze.ingest.ingester import Ingester, Table
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ INGESTERS: tuple[Ingester, ...] = (
     tensorboard.INGESTER,
     mlflow.FILE_STORE,
     mlflow.DATABASE,
+    csv_table.INGESTER,
     config_file.INGESTER,
     stdout.INGESTER,
 )

@@ -1,0 +1,224 @@
+"""Wide tables, a column a metric: placed in the run, and laid out as a row per logged number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from loganalyze.names import METRIC_ALIASES, canonical, fold
+from loganalyze.run import Problem, labelled, metrics_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from loganalyze.run import FloatArray, IntArray
+
+MAX_STEP = 2.0**53  # beyond it a step is no longer exact as a float
+MOST_RESTARTS = 20  # more than anybody starts one run again: several runs share the table
+COUNTED = "no step in it: the rows were counted instead"
+_EPOCH_MEANS = ("train_loss_epoch", "train/loss_epoch", "loss_epoch", "train/epoch_loss")
+
+
+@dataclass(frozen=True)
+class Column:
+    """The numbers of one metric: ``value`` and ``logged`` have an entry per row of the table.
+
+    Where ``logged`` is False the cell is empty; a NaN that was logged is a value.
+    """
+
+    name: str
+    value: FloatArray
+    logged: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Wide:
+    """A table as it stands in its file: `n` rows, each with a place in the run.
+
+    Attributes
+    ----------
+    step
+        Optimizer step (or whatever the run counts), NaN where the row states none.
+    epoch
+        NaN where the row states none.
+    time
+        UNIX seconds, NaN where the row states none.
+    row
+        1-based line or entry number in the file.
+    part
+        Number of the part of the file, where a second header begins a second start.
+    """
+
+    step: FloatArray
+    epoch: FloatArray
+    time: FloatArray
+    row: IntArray
+    part: IntArray
+    columns: tuple[Column, ...]
+
+    def with_columns(self, added: Sequence[Column]) -> Wide:
+        """Return this table with further columns."""
+        return replace(self, columns=(*self.columns, *added))
+
+
+def long_frame(
+    table: Wide, source: str, *, split: str = "", end: float | None = None
+) -> tuple[pd.DataFrame, list[Problem]]:
+    """Lay out a wide table as a metrics frame, in the order of the file.
+
+    Parameters
+    ----------
+    table
+        The table.
+    source
+        Path of its file, as sources are named.
+    split
+        ``"eval/"`` where the whole file holds numbers of the evaluation.
+    end
+        A step that may be the last one of an epoch, where the table logs only some of them.
+
+    Returns
+    -------
+    tuple
+        The frame, and remarks about how its steps came about.
+    """
+    import numpy as np
+
+    if not table.columns:
+        return metrics_frame({}), []
+    logged = np.stack([column.logged for column in table.columns], axis=1)
+    any_logged = np.asarray(logged.any(axis=1))
+    step, problems = place(table.step, table.epoch, any_logged, end)
+    segment = segments(step, table.part, logged)
+    restarts = int(segment.max(initial=0))
+    if restarts > MOST_RESTARTS:
+        text = f"steps fall back {restarts:,} times: several runs seem to share this table"
+        problems.append(Problem(text))
+    value = np.stack([column.value for column in table.columns], axis=1)
+    at, code = np.nonzero(logged)
+    names = [column.name for column in table.columns]
+    frame = metrics_frame(
+        {
+            "metric": labelled(code, metric_names(names, logged.sum(axis=0), split)),
+            "step": step[at],
+            "epoch": table.epoch[at],
+            "time": table.time[at],
+            "value": value[at, code],
+            "segment": segment[at],
+            "source": source,
+            "row": table.row[at],
+            "name": labelled(code, names),
+        }
+    )
+    return frame, problems
+
+
+def metric_names(names: Sequence[str], counts: Iterable[int], split: str = "") -> list[str]:
+    """Return the metric of each column; of several columns for one metric, the finest is it.
+
+    The others keep their own names: a mean over the epoch is no point of the curve per step. Where
+    such a mean is the only training loss, it is the training loss.
+    """
+    known = [canonical(split + name) for name in names]
+    if "train/loss" not in known:
+        means = [index for index, name in enumerate(names) if fold(name) in _EPOCH_MEANS]
+        known = ["train/loss" if index in means[:1] else name for index, name in enumerate(known)]
+    best: dict[str, tuple[int, int, int]] = {}
+    for index, (name, metric, count) in enumerate(zip(names, known, counts, strict=True)):
+        aliases = (metric, *METRIC_ALIASES.get(metric, ()))
+        rank = aliases.index(fold(name)) if fold(name) in aliases else len(aliases)
+        best[metric] = max(best.get(metric, (-1, 0, 0)), (int(count), -rank, -index))
+    return [
+        metric if -best[metric][2] == index else _own_name(name, metric, index)
+        for index, (name, metric) in enumerate(zip(names, known, strict=True))
+    ]
+
+
+def _own_name(name: str, metric: str, index: int) -> str:
+    return name if name != metric else f"{name}.{index}"
+
+
+def place(
+    step: FloatArray, epoch: FloatArray, logged: NDArray[np.bool_], end: float | None = None
+) -> tuple[IntArray, list[Problem]]:
+    """Return the step of each row, and remarks.
+
+    A step that starts over with every epoch is counted on: epoch times the steps of an epoch, which
+    is the longest place that was logged in one (or `end`, if that is the next place to be logged).
+    """
+    import numpy as np
+
+    if not _known(step, logged).any():
+        whole = _known(epoch, logged)
+        if whole.any() and (epoch[whole] == np.floor(epoch[whole])).all():
+            return _clean(_carried(epoch)), []
+        return np.cumsum(logged).astype(np.int64), [Problem(COUNTED, lossy=False)]
+    length = _epoch_length(step, epoch, end)
+    if not length:
+        return _clean(_carried(step)), []
+    base = 0 if np.nanmin(epoch) < 1 else 1
+    inside = np.where(np.isfinite(step), step, length)
+    counted = (np.floor(_carried(epoch)) - base) * length + inside
+    text = f"steps start over with every epoch, which was taken to have {length:,.0f} of them"
+    return _clean(counted), [Problem(text, lossy=False)]
+
+
+def _known(values: FloatArray, logged: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    import numpy as np
+
+    return np.isfinite(values) & logged
+
+
+def _carried(values: FloatArray) -> FloatArray:
+    """Give each row without a value the one above it."""
+    import numpy as np
+
+    at = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(len(values)), -1))
+    return np.where(at >= 0, values[at], np.nan)
+
+
+def _clean(step: FloatArray) -> IntArray:
+    import numpy as np
+
+    return np.nan_to_num(np.clip(step, -1, MAX_STEP), nan=-1.0).astype(np.int64)
+
+
+def _epoch_length(step: FloatArray, epoch: FloatArray, end: float | None) -> float:
+    """Return the steps of an epoch where steps start over with every epoch, else 0."""
+    import numpy as np
+
+    both = np.isfinite(step) & np.isfinite(epoch)
+    at, turn = step[both], epoch[both]
+    falls = np.diff(at) < 0
+    wrapped = falls & (np.diff(turn) > 0)
+    if wrapped.sum() <= (falls & ~wrapped).sum():
+        return 0.0
+    longest = float(at.max()) + (at.min() == 0)
+    gaps = np.diff(np.unique(at))
+    interval = float(np.median(gaps)) if len(gaps) else longest
+    return end if end is not None and longest <= end < longest + interval else longest
+
+
+def segments(step: IntArray, part: IntArray, logged: NDArray[np.bool_]) -> IntArray:
+    """Count a restart at each new part, and wherever all numbers of a row fall back.
+
+    A number that falls back alone is another clock (an evaluation that is logged late), not a restart.
+    """
+    import numpy as np
+
+    rows = np.flatnonzero(logged.any(axis=1) & (step >= 0))
+    at, here = step[rows], logged[rows]
+    fell = np.zeros(len(rows), dtype=bool)
+    held = np.zeros(len(rows), dtype=bool)
+    for column in here.T:
+        points = np.flatnonzero(column)
+        back = np.diff(at[points]) < 0
+        fell[points[1:][back]] = True
+        held[points[1:][~back]] = True
+    restart = np.zeros(len(step), dtype=np.int64)
+    restart[rows] = fell & ~held & (np.diff(at, prepend=at[:1]) < 0)
+    restart[1:] |= np.diff(part) > 0
+    return np.cumsum(restart)
