@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from loganalyze.ingest.axes import HELD_OUT, SPLIT_NAMES, TIME_NAMES
 from loganalyze.ingest.wide import Column
+from loganalyze.names import fold
 from loganalyze.run import Problem
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Part:
 
     columns: dict[str, Column]
     row: IntArray
+    held_out: NDArray[np.bool_]
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -133,14 +136,17 @@ def _part(data: bytes, line: int) -> Part:
     kept[[number - 1 for number, _, _ in broken]] = False
     problems = _remarks(broken, len(named.names), line)
     columns = {}
+    held_out = np.zeros(cells.num_rows, dtype=bool)
     for index, name in enumerate(_unique(named.names)):
-        if name:
-            value, logged, strange = numbers(cells.column(index))
+        if fold(name) in SPLIT_NAMES:
+            held_out |= is_held_out(cells.column(index))
+        elif name:
+            value, logged, strange = numbers(cells.column(index), fold(name) in TIME_NAMES)
             columns[name] = Column(name, value, logged)
             if strange and logged.any():
                 text = f"column {name!r}: {strange:,} of its cells hold no number and were left out"
                 problems.append(Problem(text))
-    return Part(columns, np.flatnonzero(kept) + line + 1, problems)
+    return Part(columns, np.flatnonzero(kept) + line + 1, held_out, problems)
 
 
 def _cells(body: bytes, named: Header) -> tuple[pa.Table, list[tuple[int, int, str]]]:
@@ -204,16 +210,25 @@ def _unique(names: Sequence[str]) -> list[str]:
     return result
 
 
-def numbers(cells: pa.ChunkedArray) -> tuple[FloatArray, NDArray[np.bool_], int]:
+def is_held_out(cells: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Tell which cells name the split of an evaluation: ``val``, ``test``."""
+    import numpy as np
+    import pyarrow as pa
+
+    words = cells.cast(pa.string()).to_pandas().str.strip().str.lower()
+    return np.asarray(words.isin(HELD_OUT), dtype=bool)
+
+
+def numbers(cells: pa.ChunkedArray, is_clock: bool) -> tuple[FloatArray, NDArray[np.bool_], int]:
     """Return a column's numbers, which cells hold one, and how many hold something else.
 
-    Times become UNIX seconds; truth values and other text are no numbers.
+    Truth values and text are no numbers; the times of a clock become UNIX seconds.
     """
     import numpy as np
     import pyarrow as pa
 
     kind = cells.type
-    if pa.types.is_temporal(kind) and not pa.types.is_time(kind):
+    if is_clock and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         whole = cells.cast(pa.timestamp("ns"), safe=False).cast(pa.int64())
         value = whole.cast(pa.float64(), safe=False).to_numpy() / 1e9
         return value, np.isfinite(value), 0

@@ -8,34 +8,20 @@ next start of a run. ``row`` is the 1-based number of the line.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from loganalyze.ingest.axes import COUNTERS, is_measure, wide_table
 from loganalyze.ingest.csv_cells import Part, header, parts, second_line_fits, utf8
 from loganalyze.ingest.ingester import Facts, Ingester, Table, relative
 from loganalyze.ingest.wide import Column, Wide, long_frame
 from loganalyze.ingest.yolo_loss import total_losses
 from loganalyze.names import METRIC_ALIASES, canonical, fold
 
-if TYPE_CHECKING:
-    from loganalyze.run import FloatArray
-
 MAX_BYTES = 256 * 2**20  # ten million cells or more, whose frame needs ten times the memory
 ENDINGS = frozenset({".csv", ".tsv", ".txt", ".log"})
-STEP_NAMES = (
-    "global_step", "trainer/global_step", "train/global_step", "step", "steps", "_step",
-    "iteration", "iterations", "iter", "it", "n_iter", "num_updates", "updates", "update",
-    "train_step", "training_step", "training_iteration", "time/total_timesteps",
-    "total_timesteps", "timesteps_total", "timesteps", "batch",
-)  # fmt: skip
-EPOCH_NAMES = ("epoch", "epochs", "train/epoch", "epoch_num", "ep")
-TIME_NAMES = ("wall_time", "timestamp", "_timestamp", "datetime", "date", "time")
 TENSORBOARD_NAMES = ("wall_time", "step", "value")
-LEAST_FILLED = 0.5  # of the fullest axis; a step that few rows state is another clock
-UNIX_SECONDS = (1e9, 1e10)  # from 2001 to 2286; a smaller number is a duration
-_MEASURES = ("train/loss", "train/learning_rate", "train/grad_norm", "train/accuracy")
-_LOSS = re.compile(r"(?:^|[/_])loss(?:es)?(?:$|[/_])|^rollout/|^metrics/")
 _TENSORBOARD_FILE = re.compile(r"(?:^|-)tag-(.+?)(?: \(\d+\))?$")
 _WANDB_COLUMN = re.compile(r"^(.+?) - (.+?)(__MIN|__MAX)?$")
 _EVAL_FILE = re.compile(r"^(?:val|valid|validation|eval|test|dev)(?:[_.-]|$)", re.I)
@@ -49,15 +35,10 @@ def claims(path: Path, head: bytes) -> bool:
     if named is None:
         return False
     names = tuple(fold(name) for name in named.names)
-    axes = [index for index, name in enumerate(names) if name in {*STEP_NAMES, *EPOCH_NAMES}]
+    axes = [index for index, name in enumerate(names) if name in COUNTERS]
     if not axes or not second_line_fits(utf8(head), named, axes):
         return False
-    return names == TENSORBOARD_NAMES or any(map(_is_measure, names))
-
-
-def _is_measure(name: str) -> bool:
-    metric = canonical(name)
-    return metric in _MEASURES or metric.startswith("eval/") or bool(_LOSS.search(name))
+    return names == TENSORBOARD_NAMES or any(map(is_measure, names))
 
 
 def read(path: Path, root: Path) -> list[Table]:
@@ -75,8 +56,7 @@ def read(path: Path, root: Path) -> list[Table]:
     source = relative(path, root)
     wide = _wide(found, path.stem)
     totals, remarks = total_losses(wide.columns)
-    split = "eval/" if _EVAL_FILE.match(path.stem) else ""
-    metrics, notes = long_frame(wide.with_columns(totals), source, split=split)
+    metrics, notes = long_frame(wide.with_columns(totals), source)
     if not len(metrics):
         raise ValueError("a header of metrics, but no number below it")
     return [
@@ -103,21 +83,14 @@ def _wide(found: Sequence[Part], stem: str) -> Wide:
     import numpy as np
 
     names = list(dict.fromkeys(name for part in found for name in part.columns))
-    columns = {name: _stacked(name, found) for name in names}
-    row = np.concatenate([part.row for part in found])
-    unknown = np.full(len(row), np.nan)
-    step, epoch = _axis(columns, STEP_NAMES), _axis(columns, EPOCH_NAMES)
-    clock, time = _times(columns)
-    axes = {*STEP_NAMES, *EPOCH_NAMES, clock}
-    measured = [column for name, column in columns.items() if fold(name) not in axes]
-    return Wide(
-        step=unknown if step is None else step,
-        epoch=unknown if epoch is None else epoch,
-        time=unknown if time is None else time,
-        row=row,
+    held_out = np.concatenate([part.held_out for part in found])
+    wide = wide_table(
+        [_stacked(name, found) for name in names],
+        row=np.concatenate([part.row for part in found]),
         part=np.repeat(np.arange(len(found)), [len(part.row) for part in found]),
-        columns=_named([column for column in measured if column.logged.any()], stem),
+        held_out=held_out | bool(_EVAL_FILE.match(stem)),
     )
+    return replace(wide, columns=_named(wide.columns, stem))
 
 
 def _stacked(name: str, found: Sequence[Part]) -> Column:
@@ -133,51 +106,6 @@ def _stacked(name: str, found: Sequence[Part]) -> Column:
         np.concatenate([value for value, _ in pieces]),
         np.concatenate([logged for _, logged in pieces]),
     )
-
-
-def _folded(columns: Mapping[str, Column]) -> dict[str, Column]:
-    folded: dict[str, Column] = {}
-    for name, column in columns.items():
-        folded.setdefault(fold(name), column)
-    return folded
-
-
-def _axis(columns: Mapping[str, Column], names: Sequence[str]) -> FloatArray | None:
-    """Return the first of the named columns that counts, and is not filled far less than another."""
-    import numpy as np
-
-    folded = _folded(columns)
-    usable = []
-    for name in names:
-        if name in folded:
-            value = folded[name].value
-            known = value[np.isfinite(value)]
-            if len(known) and known.min() >= 0 and (names is EPOCH_NAMES or _is_whole(known)):
-                usable.append((len(known), value))
-    fullest = max((count for count, _ in usable), default=0)
-    return next((value for count, value in usable if count >= LEAST_FILLED * fullest), None)
-
-
-def _is_whole(values: FloatArray) -> bool:
-    import numpy as np
-
-    return bool((values == np.floor(values)).all())
-
-
-def _times(columns: Mapping[str, Column]) -> tuple[str, FloatArray | None]:
-    """Return the folded name and the UNIX seconds of the column that holds the time of day."""
-    import numpy as np
-
-    folded = _folded(columns)
-    low, high = UNIX_SECONDS
-    for name in TIME_NAMES:
-        if name in folded and folded[name].logged.any():
-            value = folded[name].value
-            middle = float(np.nanmedian(value))
-            for unit in (1.0, 1e3):  # seconds, milliseconds
-                if low <= middle / unit < high:
-                    return name, value / unit
-    return "", None
 
 
 def _named(columns: Sequence[Column], stem: str) -> tuple[Column, ...]:

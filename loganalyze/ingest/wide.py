@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,14 @@ _EPOCH_MEANS = ("train_loss_epoch", "train/loss_epoch", "loss_epoch", "train/epo
 class Column:
     """The numbers of one metric: ``value`` and ``logged`` have an entry per row of the table.
 
-    Where ``logged`` is False the cell is empty; a NaN that was logged is a value.
+    Where ``logged`` is False the cell is empty; a NaN that was logged is a value. ``metric`` is the
+    canonical name where the file's format says more than the logged name does.
     """
 
     name: str
     value: FloatArray
     logged: NDArray[np.bool_]
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Wide:
         1-based line or entry number in the file.
     part
         Number of the part of the file, where a second header begins a second start.
+    held_out
+        True for the rows of an evaluation.
     """
 
     step: FloatArray
@@ -57,6 +61,7 @@ class Wide:
     time: FloatArray
     row: IntArray
     part: IntArray
+    held_out: NDArray[np.bool_]
     columns: tuple[Column, ...]
 
     def with_columns(self, added: Sequence[Column]) -> Wide:
@@ -65,7 +70,7 @@ class Wide:
 
 
 def long_frame(
-    table: Wide, source: str, *, split: str = "", end: float | None = None
+    table: Wide, source: str, end: float | None = None
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Lay out a wide table as a metrics frame, in the order of the file.
 
@@ -75,8 +80,6 @@ def long_frame(
         The table.
     source
         Path of its file, as sources are named.
-    split
-        ``"eval/"`` where the whole file holds numbers of the evaluation.
     end
         A step that may be the last one of an epoch, where the table logs only some of them.
 
@@ -87,22 +90,21 @@ def long_frame(
     """
     import numpy as np
 
-    if not table.columns:
+    columns = _by_split(table)
+    if not columns:
         return metrics_frame({}), []
-    logged = np.stack([column.logged for column in table.columns], axis=1)
-    any_logged = np.asarray(logged.any(axis=1))
-    step, problems = place(table.step, table.epoch, any_logged, end)
+    logged = np.stack([column.logged for column in columns], axis=1)
+    step, problems = place(table, np.asarray(logged.any(axis=1)), end)
     segment = segments(step, table.part, logged)
     restarts = int(segment.max(initial=0))
     if restarts > MOST_RESTARTS:
         text = f"steps fall back {restarts:,} times: several runs seem to share this table"
         problems.append(Problem(text))
-    value = np.stack([column.value for column in table.columns], axis=1)
+    value = np.stack([column.value for column in columns], axis=1)
     at, code = np.nonzero(logged)
-    names = [column.name for column in table.columns]
     frame = metrics_frame(
         {
-            "metric": labelled(code, metric_names(names, logged.sum(axis=0), split)),
+            "metric": labelled(code, metric_names(columns)),
             "step": step[at],
             "epoch": table.epoch[at],
             "time": table.time[at],
@@ -110,30 +112,43 @@ def long_frame(
             "segment": segment[at],
             "source": source,
             "row": table.row[at],
-            "name": labelled(code, names),
+            "name": labelled(code, [column.name for column in columns]),
         }
     )
     return frame, problems
 
 
-def metric_names(names: Sequence[str], counts: Iterable[int], split: str = "") -> list[str]:
+def _by_split(table: Wide) -> list[Column]:
+    """Part each column into what was logged in training and what in an evaluation."""
+    columns = []
+    for column in table.columns:
+        metric = column.metric or canonical(column.name)
+        held_out = metric if metric.startswith("eval/") else canonical(f"eval/{column.name}")
+        for name, rows in ((metric, ~table.held_out), (held_out, table.held_out)):
+            logged = column.logged & rows
+            if logged.any():
+                columns.append(replace(column, logged=logged, metric=name))
+    return columns
+
+
+def metric_names(columns: Sequence[Column]) -> list[str]:
     """Return the metric of each column; of several columns for one metric, the finest is it.
 
     The others keep their own names: a mean over the epoch is no point of the curve per step. Where
     such a mean is the only training loss, it is the training loss.
     """
-    known = [canonical(split + name) for name in names]
+    known = [column.metric for column in columns]
     if "train/loss" not in known:
-        means = [index for index, name in enumerate(names) if fold(name) in _EPOCH_MEANS]
-        known = ["train/loss" if index in means[:1] else name for index, name in enumerate(known)]
+        means = [at for at, column in enumerate(columns) if fold(column.name) in _EPOCH_MEANS]
+        known = ["train/loss" if at in means[:1] else metric for at, metric in enumerate(known)]
     best: dict[str, tuple[int, int, int]] = {}
-    for index, (name, metric, count) in enumerate(zip(names, known, counts, strict=True)):
+    for at, (column, metric) in enumerate(zip(columns, known, strict=True)):
         aliases = (metric, *METRIC_ALIASES.get(metric, ()))
-        rank = aliases.index(fold(name)) if fold(name) in aliases else len(aliases)
-        best[metric] = max(best.get(metric, (-1, 0, 0)), (int(count), -rank, -index))
+        rank = aliases.index(fold(column.name)) if fold(column.name) in aliases else len(aliases)
+        best[metric] = max(best.get(metric, (-1, 0, 0)), (int(column.logged.sum()), -rank, -at))
     return [
-        metric if -best[metric][2] == index else _own_name(name, metric, index)
-        for index, (name, metric) in enumerate(zip(names, known, strict=True))
+        metric if -best[metric][2] == at else _own_name(column.name, metric, at)
+        for at, (column, metric) in enumerate(zip(columns, known, strict=True))
     ]
 
 
@@ -142,25 +157,28 @@ def _own_name(name: str, metric: str, index: int) -> str:
 
 
 def place(
-    step: FloatArray, epoch: FloatArray, logged: NDArray[np.bool_], end: float | None = None
+    table: Wide, logged: NDArray[np.bool_], end: float | None = None
 ) -> tuple[IntArray, list[Problem]]:
-    """Return the step of each row, and remarks.
+    """Return the step of each row, and remarks; `logged` tells which rows hold a number.
 
     A step that starts over with every epoch is counted on: epoch times the steps of an epoch, which
     is the longest place that was logged in one (or `end`, if that is the next place to be logged).
+    An evaluation then stands at the end of its epoch.
     """
     import numpy as np
 
+    step, epoch = table.step, table.epoch
     if not _known(step, logged).any():
         whole = _known(epoch, logged)
         if whole.any() and (epoch[whole] == np.floor(epoch[whole])).all():
             return _clean(_carried(epoch)), []
         return np.cumsum(logged).astype(np.int64), [Problem(COUNTED, lossy=False)]
-    length = _epoch_length(step, epoch, end)
+    training = np.where(table.held_out, np.nan, step)
+    length = _epoch_length(training, epoch, end)
     if not length:
         return _clean(_carried(step)), []
     base = 0 if np.nanmin(epoch) < 1 else 1
-    inside = np.where(np.isfinite(step), step, length)
+    inside = np.where(np.isfinite(training), training, length)
     counted = (np.floor(_carried(epoch)) - base) * length + inside
     text = f"steps start over with every epoch, which was taken to have {length:,.0f} of them"
     return _clean(counted), [Problem(text, lossy=False)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loganalyze.ingest.wide import Column
+from loganalyze.names import canonical
 from loganalyze.run import Problem
 
 TERMS = frozenset({"box", "obj", "cls", "dfl", "seg", "pose", "kobj", "rle", "sem", "angle"})
@@ -17,7 +18,7 @@ FEWEST = 2  # terms; one alone is a loss of its own
 
 
 def total_losses(columns: Sequence[Column]) -> tuple[list[Column], list[Problem]]:
-    """Return ``train/loss`` and ``val/loss`` as the sum of their terms, each with a remark."""
+    """Return the loss of training and of validation as the sum of their terms, each with a remark."""
     totals, remarks = [], []
     for split in ("train", "val"):
         terms = [column for column in columns if _term(column.name, split) is not None]
@@ -29,9 +30,9 @@ def total_losses(columns: Sequence[Column]) -> tuple[list[Column], list[Problem]
         logged = terms[0].logged
         for column in terms[1:]:
             logged = logged & column.logged
-        totals.append(Column(f"{split}/loss", value, logged))
         names = " + ".join(column.name for column in terms)
-        remarks.append(Problem(f"{split}/loss is the sum {names}", lossy=False))
+        totals.append(Column(names, value, logged, canonical(f"{split}/loss")))
+        remarks.append(Problem(f"{totals[-1].metric} is the sum {names}", lossy=False))
     return totals, remarks
 
 

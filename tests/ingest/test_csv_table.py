@@ -104,7 +104,7 @@ def test_the_terms_of_ultralytics_keep_their_names_and_their_sum_is_the_loss(
     assert found.facts.framework == "ultralytics"
     assert [problem.text for problem in found.problems] == [
         "train/loss is the sum train/box_loss + train/cls_loss + train/dfl_loss",
-        "val/loss is the sum val/box_loss + val/cls_loss + val/dfl_loss",
+        "eval/loss is the sum val/box_loss + val/cls_loss + val/dfl_loss",
     ]
     assert not any(problem.lossy for problem in found.problems)
 
@@ -236,6 +236,13 @@ def test_a_file_of_the_validation_holds_no_training_loss(tmp_path: Path) -> None
     found = table(write(tmp_path / "val_log.csv", "epoch,loss,acc\n1,2.5,0.5\n2,2.0,0.75\n"))
     assert curve(found, "eval/loss") == [(1, 2.5), (2, 2.0)]
     assert curve(found, "eval/accuracy") == [(1, 0.5), (2, 0.75)]
+
+
+def test_rows_that_name_their_split_are_parted(tmp_path: Path) -> None:
+    text = "epoch,phase,loss,lr\n1,train,3,0.1\n1,val,3.5,0.1\n2,train,2,0.1\n2,Val,2.5,0.1\n"
+    found = table(write(tmp_path / "log.csv", text))
+    assert curve(found, "train/loss") == [(1, 3.0), (2, 2.0)]
+    assert curve(found, "eval/loss") == [(1, 3.5), (2, 2.5)]
 
 
 @pytest.mark.parametrize(
