@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.errors import NothingReadable, UsageError
-from loganalyze.ingest import config_file, csv_table, hf_trainer, mlflow, stdout, tensorboard
+from loganalyze.ingest import (
+    config_file,
+    csv_table,
+    hf_trainer,
+    json_history,
+    mlflow,
+    stdout,
+    tensorboard,
+)
 from loganalyze.ingest.ingester import Ingester, Table
 
 if TYPE_CHECKING:
@@ -27,6 +35,7 @@ INGESTERS: tuple[Ingester, ...] = (
     mlflow.FILE_STORE,
     mlflow.DATABASE,
     csv_table.INGESTER,
+    json_history.INGESTER,
     config_file.INGESTER,
     stdout.INGESTER,
 )

@@ -28,14 +28,26 @@ SPLIT_NAMES = ("mode", "split", "phase", "stage", "subset")
 HELD_OUT = frozenset({"val", "valid", "validation", "eval", "evaluation", "test", "dev"})
 LEAST_FILLED = 0.5  # of the fullest axis; a step that few rows state is another clock
 UNIX_SECONDS = (1e9, 1e10)  # from 2001 to 2286; a smaller number is a duration
-_MEASURES = ("train/loss", "train/learning_rate", "train/grad_norm", "train/accuracy")
-_LOSS = re.compile(r"(?:^|[/_])loss(?:es)?(?:$|[/_])|^rollout/|^metrics/")
+_MEASURES = frozenset({"train/learning_rate", "train/grad_norm", "train/accuracy"})
+_RESULTS = frozenset({"train/loss", "eval/loss", "eval/accuracy"})
+_LOSS = re.compile(r"(?:^|[/_.])loss(?:es)?$|^loss(?:es)?/")
+_TERM = re.compile(r"(?:^|[/_])loss(?:es)?[/_]|^rollout/|^metrics/")
+
+
+def is_loss(name: str) -> bool:
+    """Tell whether a folded name is a loss, or the accuracy of an evaluation."""
+    return canonical(name) in _RESULTS or bool(_LOSS.search(name))
 
 
 def is_measure(name: str) -> bool:
-    """Tell whether a folded name is a number that trainings log."""
+    """Tell whether a folded name is a number that trainings log, beside some counter."""
     metric = canonical(name)
-    return metric in _MEASURES or metric.startswith("eval/") or bool(_LOSS.search(name))
+    return (
+        metric in _MEASURES
+        or metric.startswith("eval/")
+        or is_loss(name)
+        or bool(_TERM.search(name))
+    )
 
 
 def wide_table(

@@ -1,0 +1,207 @@
+"""The numbers of a JSON file as columns: lines of objects, a list of objects, an object of lists.
+
+Nested objects become names with slashes. Bare ``NaN`` and ``Infinity`` are values. A line or an entry
+that is damaged costs itself only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from loganalyze.ingest.axes import COUNTERS, HELD_OUT, SPLIT_NAMES, TIME_NAMES
+from loganalyze.ingest.csv_cells import MAX_REMARKS, MOST_COLUMNS, is_held_out, numbers
+from loganalyze.ingest.wide import Column
+from loganalyze.names import fold
+from loganalyze.run import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from loganalyze.run import IntArray
+
+MAX_LEVELS = 3  # of nesting in a record; deeper ones are settings, not numbers
+BLOCK = 2**24  # bytes; no line of a log is longer
+WRAPPERS = ("history", "log_history", "logs", "log", "metrics", "records", "results")
+_ENTRY = re.compile(r"\{[^{}]*\}")
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a file of records holds: ``row`` is the 1-based number of the line or entry."""
+
+    columns: list[Column]
+    row: IntArray
+    held_out: NDArray[np.bool_]
+    problems: list[Problem] = field(default_factory=list)
+
+
+def from_lines(data: bytes) -> Records:
+    """Read JSON lines; a line that is no object is left out and told of."""
+    table = _arrow(data)
+    if table is not None:
+        return _from_arrow(table)
+    problems: list[Problem] = []
+    rows, records = [], []
+    for row, line in enumerate(data.split(b"\n"), start=1):
+        if line.strip():
+            record = _parsed(line)
+            if isinstance(record, dict):
+                rows.append(row)
+                records.append(record)
+            else:
+                problems.append(Problem("no JSON object: line left out", row))
+    if len(problems) > MAX_REMARKS:
+        more = f"{len(problems) - MAX_REMARKS:,} more such lines were left out"
+        problems = [*problems[:MAX_REMARKS], Problem(more)]
+    return from_records(records, rows, problems)
+
+
+def _arrow(data: bytes) -> pa.Table | None:
+    """Parse lines all at once; None where they are not uniform, or not one object to a line."""
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    try:
+        table = arrow_json.read_json(
+            pa.BufferReader(data),
+            read_options=arrow_json.ReadOptions(use_threads=False, block_size=BLOCK),
+        )
+    except pa.ArrowException:
+        return None
+    for _ in range(MAX_LEVELS):
+        if not any(pa.types.is_struct(kind) for kind in table.schema.types):
+            break
+        table = table.flatten()
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    return table if table.num_rows == lines and table.num_columns <= MOST_COLUMNS else None
+
+
+def _from_arrow(table: pa.Table) -> Records:
+    import numpy as np
+
+    held_out = np.zeros(table.num_rows, dtype=bool)
+    columns = []
+    for name, cells in zip(table.column_names, table.columns, strict=True):
+        if fold(name) in SPLIT_NAMES:
+            held_out |= is_held_out(cells)
+        else:
+            value, logged, _ = numbers(cells, fold(name) in TIME_NAMES)
+            columns.append(Column(name.replace(".", "/"), value, logged))
+    return Records(columns, np.arange(1, table.num_rows + 1), held_out)
+
+
+def _parsed(text: bytes | str) -> Any:
+    """Parse one value, with NaN and Infinity; None where it is damaged."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def from_records(
+    records: Sequence[Mapping[str, Any]],
+    rows: Sequence[int] | None = None,
+    problems: Iterable[Problem] = (),
+) -> Records:
+    """Lay out parsed records as columns; `rows` are their numbers in the file (else 1, 2, 3)."""
+    import numpy as np
+
+    cells: dict[str, tuple[list[int], list[float]]] = {}
+    held_out = np.zeros(len(records), dtype=bool)
+    for at, record in enumerate(records):
+        for name, value in _flat(record, ""):
+            if isinstance(value, str) and fold(name) in SPLIT_NAMES:
+                held_out[at] |= value.strip().lower() in HELD_OUT
+            number = _number(value)
+            if number is not None and (name in cells or len(cells) < MOST_COLUMNS):
+                places, numbers_ = cells.setdefault(name, ([], []))
+                places.append(at)
+                numbers_.append(number)
+    columns = []
+    for name, (places, found) in cells.items():
+        value = np.full(len(records), np.nan)
+        logged = np.zeros(len(records), dtype=bool)
+        value[places] = found
+        logged[places] = True
+        columns.append(Column(name, value, logged))
+    row = np.arange(1, len(records) + 1) if rows is None else np.asarray(rows, dtype=np.int64)
+    return Records(columns, row, held_out, list(problems))
+
+
+def _flat(record: Mapping[str, Any], prefix: str, level: int = 0) -> Iterable[tuple[str, Any]]:
+    for key, value in record.items():
+        if not isinstance(value, dict):
+            yield f"{prefix}{key}", value
+        elif level < MAX_LEVELS:
+            yield from _flat(value, f"{prefix}{key}/", level + 1)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def from_whole(data: bytes) -> Records:
+    """Read a file that is one JSON value: a list of records, an object of lists, or one record.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or damaged beyond its complete records.
+    """
+    loaded = _parsed(data)
+    if isinstance(loaded, dict):
+        loaded = next((loaded[key] for key in WRAPPERS if _holds_records(loaded.get(key))), loaded)
+    if isinstance(loaded, list):
+        return from_records([entry for entry in loaded if isinstance(entry, dict)])
+    if isinstance(loaded, dict):
+        lists = {key: found for key, value in loaded.items() if (found := _list(value))}
+        return _from_lists(lists) if lists else from_records([loaded])
+    text = data.decode("utf-8", "replace")
+    entries = [entry for found in _ENTRY.finditer(text) if (entry := _parsed(found[0]))]
+    if not entries:
+        raise ValueError("no JSON, and no complete record in it")
+    remark = f"damaged or cut off: {len(entries):,} complete records were kept"
+    return from_records(entries, None, [Problem(remark)])
+
+
+def _holds_records(value: Any) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and isinstance(next(iter(value), None), dict)
+    )
+
+
+def _list(value: Any) -> list[Any] | None:
+    """Return the numbers of a metric: a list, or what pandas makes of one (``{"0": ..}``)."""
+    if isinstance(value, dict) and value and all(key.isdecimal() for key in value):
+        value = list(value.values())
+    if isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value):
+        return value
+    return None
+
+
+def _from_lists(lists: Mapping[str, list[Any]]) -> Records:
+    """Lay out lists of one length; their places count from 0, as epochs of Keras do."""
+    import numpy as np
+
+    sizes = [len(values) for values in lists.values()]
+    size = max(set(sizes), key=lambda size: (sizes.count(size), size))
+    kept = {name: values for name, values in lists.items() if len(values) == size}
+    records = [dict(zip(kept, entry, strict=True)) for entry in zip(*kept.values(), strict=True)]
+    left = ", ".join(name for name in lists if name not in kept)
+    remark = [Problem(f"lists that are not {size:,} long were left out: {left}")] if left else []
+    found = from_records(records, range(1, size + 1), remark)
+    if not any(fold(column.name) in COUNTERS for column in found.columns):
+        index = Column("epoch", np.arange(size, dtype=np.float64), np.ones(size, dtype=bool))
+        found.columns.append(index)
+    return found
