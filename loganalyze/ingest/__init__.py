@@ -22,6 +22,7 @@ from loganalyze.ingest import (
     mlflow,
     stdout,
     tensorboard,
+    training_args,
 )
 from loganalyze.ingest.ingester import Ingester, Table
 
@@ -36,6 +37,7 @@ INGESTERS: tuple[Ingester, ...] = (
     mlflow.DATABASE,
     csv_table.INGESTER,
     json_history.INGESTER,
+    training_args.INGESTER,
     config_file.INGESTER,
     stdout.INGESTER,
 )

@@ -56,7 +56,7 @@ def read(path: Path, root: Path) -> list[Table]:
     config = {
         key: ConfigValue(value, f"{source}: {key}") for key, value in list(flat.items())[:MAX_KEYS]
     }
-    return [Table(source=source, format="config", run=_run_key(path, root), config=config)]
+    return [Table(source=source, format="config", run=run_key(path, root), config=config)]
 
 
 def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Scalar]:
@@ -140,7 +140,8 @@ def _expanded(value: Any, known: dict[int, float]) -> float:
     return known[id(value)]
 
 
-def _run_key(path: Path, root: Path) -> str:
+def run_key(path: Path, root: Path) -> str:
+    """Return the run that a file of settings belongs to: its folder, or the one above a leaf."""
     if path == root:
         return "."
     folder = path.parent
