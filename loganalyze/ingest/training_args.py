@@ -23,7 +23,6 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER
 LEGACY_OBJECT = 3  # pickles before the object
 _PICKLE = re.compile(r"^[^/]+/data\.pkl$")
 _CHECKPOINT = re.compile(r"^checkpoint-(\d+)$")
-_SECRET = re.compile(r"(?:token|password|secret|api_key)$")
 _ENCRYPTED = 1  # bit of a zip member's flags
 
 
@@ -129,7 +128,7 @@ def _plain(value: Any, levels: int, seen: set[int]) -> Any:
         return {
             key: _plain(item, levels - 1, seen)
             for key, item in value.items()
-            if isinstance(key, str) and not key.startswith("_") and not _SECRET.search(key)
+            if isinstance(key, str) and not key.startswith("_")
         }
     if isinstance(value, (list, tuple)):
         return [_plain(item, levels - 1, seen) for item in value]
