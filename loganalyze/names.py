@@ -32,6 +32,8 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "train/train_loss",
         "train_lm_loss",
         "train/lm_loss",
+        "train_losses",
+        "training_losses",
     ),
     "eval/loss": (
         "eval_loss",
@@ -56,6 +58,10 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "losses/val",
         "val_loss_epoch",
         "val/loss_epoch",
+        "val_losses",
+        "valid_losses",
+        "validation_losses",
+        "test_losses",
     ),
     "train/grad_norm": (
         "grad_norm",

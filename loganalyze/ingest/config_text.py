@@ -13,14 +13,18 @@ _PRINTED = re.compile(
     r"^\s*(?P<flag>--)?(?P<key>[A-Za-z_][\w.-]{0,60})\s*(?:[:=]|(?(flag)\s|(?!)))\s*"
     r"(?P<value>.*?)\s*(?:\[default: .*\])?$"
 )
+_FLAG_AND_VALUE = re.compile(r"^(--[\w.-]{1,60})[ \t]*\r?\n(?!--|\s)(.+)$", re.MULTILINE)
 _OVERRIDE = re.compile(r"^\+{0,2}(?P<key>[\w./@-]{1,200})=(?P<value>.*)$")
 MAX_TEXT = 500  # characters of a value
 
 
 def printed_settings(text: str) -> dict[str, Scalar]:
-    """Return the settings of a file of printed arguments, one a line or as ``Namespace(...)``."""
+    """Return the settings of a file of printed arguments, one a line or as ``Namespace(...)``.
+
+    A flag may also stand on one line and its value on the next, as `argparse` reads them.
+    """
     found: dict[str, Scalar] = {}
-    for line in text.splitlines():
+    for line in _FLAG_AND_VALUE.sub(r"\1=\2", text).splitlines():
         block = settings(line, "") if "(" in line else {}
         for key, item in block.items():
             found.setdefault(key, item.value)

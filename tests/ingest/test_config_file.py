@@ -149,6 +149,7 @@ def test_the_overrides_of_hydra_are_settings_of_the_folder_above(tmp_path: Path)
         "----- Options -----\n  batch_size: 4   \t[default: 1]\n  lr: 0.002\n  name: x y\n---- End ----\n",
         "--batch_size=4\n--lr=0.002\n--name=x y\n",
         "--batch_size 4\n--lr 0.002\n--name x y\n",
+        "--batch_size\n4\n--no_aux\n--lr\n0.002\n--name\nx y\n\n----------\n",
         "batch_size = 4\nlr = 0.002\nname = x y\n",
         "Namespace(batch_size=4, lr=0.002, name='x y')\n",
         '{"batch_size": 4, "lr": 0.002, "name": "x y"}',

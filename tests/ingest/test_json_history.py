@@ -73,6 +73,20 @@ def test_detectron_counts_iterations_and_times_them(tmp_path: Path) -> None:
     assert set(frame(found)["row"]) == {1, 2, 3}
 
 
+def test_a_file_that_five_starts_were_appended_to_ends_with_the_last(tmp_path: Path) -> None:
+    starts = [(19, 39, 59), (19, 39, 59, 79), (19,), (19, 39), (19, 39, 59)]
+    records = [
+        {"iteration": step, "lr": 0.1, "total_loss": 100.0 * start + step}
+        for start, steps in enumerate(starts)
+        for step in steps
+    ]
+    path = lines(tmp_path / "metrics.json", *records)
+    series = load(path).series("train/loss")
+    assert series.value.tolist() == [419.0, 439.0, 459.0]
+    # The third start logged one point, at the very step where the fourth one began.
+    assert frame(table(path))["segment"].max() == 3
+
+
 def mmcv(epochs: int, length: int, every: int, validation: int | None) -> list[dict[str, Any]]:
     """Return what MMCV's TextLoggerHook writes; newer versions give the length of the validation."""
     records: list[dict[str, Any]] = [
