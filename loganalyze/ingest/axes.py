@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 STEP_NAMES = (
     "global_step", "trainer/global_step", "train/global_step", "step", "steps", "_step",
-    "iteration", "iterations", "iter", "it", "n_iter", "num_updates", "nupdates", "misc/nupdates", "updates", "update",
-    "train_step", "training_step", "training_iteration", "time/total_timesteps", "misc/total_timesteps",
-    "total_timesteps", "timesteps_total", "timesteps", "batch",
+    "iteration", "iterations", "iter", "it", "n_iter", "num_updates", "nupdates", "misc/nupdates",
+    "updates", "update", "train_step", "training_step", "training_iteration",
+    "time/total_timesteps", "misc/total_timesteps", "total_timesteps", "timesteps_total",
+    "timesteps", "batch",
 )  # fmt: skip
 EPOCH_NAMES = ("epoch", "epochs", "train/epoch", "epoch_num", "ep")
 COUNTERS = frozenset({*STEP_NAMES, *EPOCH_NAMES})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.ingest.axes import HELD_OUT, SPLIT_NAMES, TIME_NAMES
-from loganalyze.ingest.wide import Column
+from loganalyze.ingest.wide import Column, check_size
 from loganalyze.names import fold
 from loganalyze.run import Problem
 
@@ -132,6 +132,7 @@ def _part(data: bytes, line: int) -> Part:
     if named is None:
         raise ValueError(f"no header that names columns in line {line:,}")
     cells, broken = _cells(data.partition(b"\n")[2], named)
+    check_size(cells.num_rows, cells.num_columns)
     kept = np.ones(cells.num_rows + len(broken), dtype=bool)
     kept[[number - 1 for number, _, _ in broken]] = False
     problems = _remarks(broken, len(named.names), line)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.ingest.axes import COUNTERS, HELD_OUT, SPLIT_NAMES, TIME_NAMES
 from loganalyze.ingest.csv_cells import MAX_REMARKS, MOST_COLUMNS, is_held_out, numbers
-from loganalyze.ingest.wide import Column
+from loganalyze.ingest.wide import Column, check_size
 from loganalyze.names import fold
 from loganalyze.run import Problem
 
@@ -46,20 +47,23 @@ def from_lines(data: bytes) -> Records:
     table = _arrow(data)
     if table is not None:
         return _from_arrow(table)
-    problems: list[Problem] = []
-    rows, records = [], []
+    broken: list[int] = []
+    found = from_records(_parsed_lines(data, broken))
+    remarks = [Problem("no JSON object: line left out", row) for row in broken[:MAX_REMARKS]]
+    if len(broken) > MAX_REMARKS:
+        remarks.append(Problem(f"{len(broken) - MAX_REMARKS:,} more such lines were left out"))
+    return replace(found, problems=remarks)
+
+
+def _parsed_lines(data: bytes, broken: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects with the numbers of their lines; `broken` collects those of the others."""
     for row, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
             record = _parsed(line)
             if isinstance(record, dict):
-                rows.append(row)
-                records.append(record)
+                yield row, record
             else:
-                problems.append(Problem("no JSON object: line left out", row))
-    if len(problems) > MAX_REMARKS:
-        more = f"{len(problems) - MAX_REMARKS:,} more such lines were left out"
-        problems = [*problems[:MAX_REMARKS], Problem(more)]
-    return from_records(records, rows, problems)
+                broken.append(row)
 
 
 def _arrow(data: bytes) -> pa.Table | None:
@@ -79,7 +83,10 @@ def _arrow(data: bytes) -> pa.Table | None:
             break
         table = table.flatten()
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    return table if table.num_rows == lines and table.num_columns <= MOST_COLUMNS else None
+    if table.num_rows != lines or table.num_columns > MOST_COLUMNS:
+        return None
+    check_size(table.num_rows, table.num_columns)
+    return table
 
 
 def _from_arrow(table: pa.Table) -> Records:
@@ -98,40 +105,53 @@ def _from_arrow(table: pa.Table) -> Records:
 
 def _parsed(text: bytes | str) -> Any:
     """Parse one value, with NaN and Infinity; None where it is damaged."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    import orjson
+
+    for parse in (orjson.loads, json.loads):  # the fast one is strict
+        try:
+            return parse(text)
+        except (ValueError, RecursionError):
+            continue
+    return None
 
 
-def from_records(
-    records: Sequence[Mapping[str, Any]],
-    rows: Sequence[int] | None = None,
-    problems: Iterable[Problem] = (),
-) -> Records:
-    """Lay out parsed records as columns; `rows` are their numbers in the file (else 1, 2, 3)."""
+def from_records(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Records:
+    """Lay out parsed records, each with its number in the file, as columns.
+
+    Raises
+    ------
+    ValueError
+        If they are too many for memory.
+    """
     import numpy as np
 
-    cells: dict[str, tuple[list[int], list[float]]] = {}
-    held_out = np.zeros(len(records), dtype=bool)
-    for at, record in enumerate(records):
+    cells: dict[str, tuple[array[int], array[float]]] = {}
+    rows: array[int] = array("q")
+    held_out: array[int] = array("b")
+    for at, (row, record) in enumerate(records):
+        rows.append(row)
+        held_out.append(0)
         for name, value in _flat(record, ""):
             if isinstance(value, str) and fold(name) in SPLIT_NAMES:
                 held_out[at] |= value.strip().lower() in HELD_OUT
             number = _number(value)
             if number is not None and (name in cells or len(cells) < MOST_COLUMNS):
-                places, numbers_ = cells.setdefault(name, ([], []))
+                places, found = cells.setdefault(name, (array("q"), array("d")))
                 places.append(at)
-                numbers_.append(number)
-    columns = []
-    for name, (places, found) in cells.items():
-        value = np.full(len(records), np.nan)
-        logged = np.zeros(len(records), dtype=bool)
-        value[places] = found
-        logged[places] = True
-        columns.append(Column(name, value, logged))
-    row = np.arange(1, len(records) + 1) if rows is None else np.asarray(rows, dtype=np.int64)
-    return Records(columns, row, held_out, list(problems))
+                found.append(number)
+    check_size(len(rows), len(cells))
+    columns = [_column(name, len(rows), *pair) for name, pair in cells.items()]
+    return Records(columns, np.array(rows, np.int64), np.array(held_out, dtype=bool))
+
+
+def _column(name: str, size: int, places: array[int], found: array[float]) -> Column:
+    import numpy as np
+
+    value = np.full(size, np.nan)
+    logged = np.zeros(size, dtype=bool)
+    value[np.asarray(places)] = found
+    logged[np.asarray(places)] = True
+    return Column(name, value, logged)
 
 
 def _flat(record: Mapping[str, Any], prefix: str, level: int = 0) -> Iterable[tuple[str, Any]]:
@@ -163,16 +183,20 @@ def from_whole(data: bytes) -> Records:
     if isinstance(loaded, dict):
         loaded = next((loaded[key] for key in WRAPPERS if _holds_records(loaded.get(key))), loaded)
     if isinstance(loaded, list):
-        return from_records([entry for entry in loaded if isinstance(entry, dict)])
+        return from_records(_numbered(loaded))
     if isinstance(loaded, dict):
         lists = {key: found for key, value in loaded.items() if (found := _list(value))}
-        return _from_lists(lists) if lists else from_records([loaded])
+        return _from_lists(lists) if lists else from_records([(1, loaded)])
     text = data.decode("utf-8", "replace")
     entries = [entry for found in _ENTRY.finditer(text) if (entry := _parsed(found[0]))]
     if not entries:
         raise ValueError("no JSON, and no complete record in it")
     remark = f"damaged or cut off: {len(entries):,} complete records were kept"
-    return from_records(entries, None, [Problem(remark)])
+    return replace(from_records(_numbered(entries)), problems=[Problem(remark)])
+
+
+def _numbered(entries: Iterable[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    return ((at, entry) for at, entry in enumerate(entries, start=1) if isinstance(entry, dict))
 
 
 def _holds_records(value: Any) -> bool:
@@ -197,11 +221,11 @@ def _from_lists(lists: Mapping[str, list[Any]]) -> Records:
     sizes = [len(values) for values in lists.values()]
     size = max(set(sizes), key=lambda size: (sizes.count(size), size))
     kept = {name: values for name, values in lists.items() if len(values) == size}
-    records = [dict(zip(kept, entry, strict=True)) for entry in zip(*kept.values(), strict=True)]
+    entries = zip(*kept.values(), strict=True)
+    found = from_records(_numbered(dict(zip(kept, entry, strict=True)) for entry in entries))
     left = ", ".join(name for name in lists if name not in kept)
     remark = [Problem(f"lists that are not {size:,} long were left out: {left}")] if left else []
-    found = from_records(records, range(1, size + 1), remark)
     if not any(fold(column.name) in COUNTERS for column in found.columns):
         index = Column("epoch", np.arange(size, dtype=np.float64), np.ones(size, dtype=bool))
         found.columns.append(index)
-    return found
+    return replace(found, problems=remark)

@@ -20,7 +20,7 @@ from loganalyze.ingest.json_columns import Records
 from loganalyze.ingest.wide import Column, long_frame
 from loganalyze.names import fold
 
-MAX_BYTES = 256 * 2**20  # a frame needs some ten times the memory
+MAX_BYTES = 128 * 2**20  # lines that are not uniform need some twenty times the memory
 LINE_FILES = frozenset(
     {"metrics.jsonl", "history.jsonl", "scalars.jsonl", "train_log.jsonl", "training_log.jsonl"}
 )

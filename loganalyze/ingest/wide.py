@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_STEP = 2.0**53  # beyond it a step is no longer exact as a float
 MOST_RESTARTS = 20  # more than anybody starts one run again: several runs share the table
+MAX_CELLS = 30_000_000  # rows times columns; the frame takes some 60 bytes for each that is filled
 COUNTED = "no step in it: the rows were counted instead"
 _EPOCH_MEANS = ("train_loss_epoch", "train/loss_epoch", "loss_epoch", "train/epoch_loss")
 
@@ -67,6 +68,18 @@ class Wide:
     def with_columns(self, added: Sequence[Column]) -> Wide:
         """Return this table with further columns."""
         return replace(self, columns=(*self.columns, *added))
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Refuse a table that would not fit into memory.
+
+    Raises
+    ------
+    ValueError
+        If it has more than `MAX_CELLS` cells, filled or empty.
+    """
+    if rows * columns > MAX_CELLS:
+        raise ValueError(f"{rows:,} rows of {columns:,} columns: too many to read")
 
 
 def long_frame(

@@ -283,6 +283,15 @@ def test_a_table_that_several_runs_share_says_so(tmp_path: Path) -> None:
     assert any("several runs seem to share" in problem.text for problem in found.problems)
 
 
+def test_a_table_of_mostly_empty_cells_is_refused_before_it_fills_the_memory(
+    tmp_path: Path,
+) -> None:
+    names = ["step", "loss", *(f"c{n}" for n in range(1_500))]
+    text = ",".join(names) + "\n" + ("1,2" + "," * 1_500 + "\n") * 21_000
+    with pytest.raises(ValueError, match="too many to read"):
+        csv_table.read(write(tmp_path / "log.csv", text), tmp_path)
+
+
 @given(
     losses=st.lists(st.one_of(st.none(), st.floats(width=32)), min_size=1, max_size=30),
     evals=st.lists(st.one_of(st.none(), st.floats(width=32)), min_size=30, max_size=30),

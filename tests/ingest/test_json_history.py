@@ -305,6 +305,15 @@ def test_what_holds_no_record_is_refused_in_words(tmp_path: Path) -> None:
 NUMBERS = st.floats(width=32)
 
 
+def test_a_table_of_mostly_empty_cells_is_refused_before_it_fills_the_memory(
+    tmp_path: Path,
+) -> None:
+    text = "".join(f'{{"step": {n}, "k{n % 1_900}": 1}}\n' for n in range(21_000))
+    for end in ("", "no object\n"):
+        with pytest.raises(ValueError, match="too many to read"):
+            json_history.read(write(tmp_path / "log.json", text + end), tmp_path)
+
+
 @given(
     records=st.lists(
         st.dictionaries(st.sampled_from(["loss", "val_loss", "lr"]), NUMBERS), min_size=1
