@@ -237,8 +237,21 @@ def numbers(cells: pa.ChunkedArray, is_clock: bool) -> tuple[FloatArray, NDArray
         logged = ~cells.is_null().to_numpy()
         return cells.cast(pa.float64(), safe=False).to_numpy(), logged, 0
     if pa.types.is_string(kind):
-        return _from_text(cells)
+        times = _times(cells) if is_clock else None
+        return _from_text(cells) if times is None else times
     return np.full(len(cells), np.nan), np.zeros(len(cells), dtype=bool), 0
+
+
+def _times(cells: pa.ChunkedArray) -> tuple[FloatArray, NDArray[np.bool_], int] | None:
+    """Read times of day that differ in their precision, which keeps them from having one type."""
+    import numpy as np
+    import pandas as pd
+
+    times = pd.to_datetime(cells.to_pandas(), format="ISO8601", errors="coerce", utc=True)
+    since = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(1, "s")
+    value = since.to_numpy(dtype=np.float64, na_value=np.nan)
+    logged = np.isfinite(value)
+    return (value, logged, int((~logged).sum()) - cells.null_count) if logged.any() else None
 
 
 def _from_text(cells: pa.ChunkedArray) -> tuple[FloatArray, NDArray[np.bool_], int]:

@@ -11,6 +11,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.ingest.axes import COUNTERS, HELD_OUT, SPLIT_NAMES, TIME_NAMES
@@ -44,11 +45,14 @@ class Records:
 
 def from_lines(data: bytes) -> Records:
     """Read JSON lines; a line that is no object is left out and told of."""
-    table = _arrow(data)
-    if table is not None:
-        return _from_arrow(table)
     broken: list[int] = []
-    found = from_records(_parsed_lines(data, broken))
+    whole, _, last = data.rpartition(b"\n")
+    if last.strip() and _parsed(last) is None:  # cut off while it was written, as is normal
+        data = whole + b"\n"
+    table = _arrow(data)
+    found = from_records(_parsed_lines(data, broken)) if table is None else _from_arrow(table)
+    if len(data) == len(whole) + 1:
+        broken.append(data.count(b"\n") + 1)
     remarks = [Problem("no JSON object: line left out", row) for row in broken[:MAX_REMARKS]]
     if len(broken) > MAX_REMARKS:
         remarks.append(Problem(f"{len(broken) - MAX_REMARKS:,} more such lines were left out"))
@@ -78,10 +82,6 @@ def _arrow(data: bytes) -> pa.Table | None:
         )
     except pa.ArrowException:
         return None
-    for _ in range(MAX_LEVELS):
-        if not any(pa.types.is_struct(kind) for kind in table.schema.types):
-            break
-        table = table.flatten()
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     if table.num_rows != lines or table.num_columns > MOST_COLUMNS:
         return None
@@ -94,13 +94,27 @@ def _from_arrow(table: pa.Table) -> Records:
 
     held_out = np.zeros(table.num_rows, dtype=bool)
     columns = []
-    for name, cells in zip(table.column_names, table.columns, strict=True):
-        if fold(name) in SPLIT_NAMES:
-            held_out |= is_held_out(cells)
-        else:
-            value, logged, _ = numbers(cells, fold(name) in TIME_NAMES)
-            columns.append(Column(name.replace(".", "/"), value, logged))
+    for top, nested in zip(table.column_names, table.columns, strict=True):
+        for name, cells in _leaves(top, nested):
+            if fold(name) in SPLIT_NAMES:
+                held_out |= is_held_out(cells)
+            else:
+                value, logged, _ = numbers(cells, fold(name) in TIME_NAMES)
+                columns.append(Column(name, value, logged))
     return Records(columns, np.arange(1, table.num_rows + 1), held_out)
+
+
+def _leaves(
+    name: str, cells: pa.ChunkedArray, level: int = 0
+) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """Yield the columns in a column of objects, or the column itself."""
+    import pyarrow as pa
+
+    if not pa.types.is_struct(cells.type):
+        yield name, cells
+    elif level < MAX_LEVELS:
+        for inner, part in zip(cells.type, cells.flatten(), strict=True):
+            yield from _leaves(f"{name}/{inner.name}", part, level + 1)
 
 
 def _parsed(text: bytes | str) -> Any:
@@ -134,7 +148,7 @@ def from_records(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Records:
         for name, value in _flat(record, ""):
             if isinstance(value, str) and fold(name) in SPLIT_NAMES:
                 held_out[at] |= value.strip().lower() in HELD_OUT
-            number = _number(value)
+            number = _seconds(value) if fold(name) in TIME_NAMES else _number(value)
             if number is not None and (name in cells or len(cells) < MOST_COLUMNS):
                 places, found = cells.setdefault(name, (array("q"), array("d")))
                 places.append(at)
@@ -169,6 +183,15 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (ValueError, OverflowError):
         return None
+
+
+def _seconds(value: Any) -> float | None:
+    """Return UNIX seconds, also from the text of a time of day; one without a zone is UTC."""
+    try:
+        time = datetime.fromisoformat(value)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return _number(value)
 
 
 def from_whole(data: bytes) -> Records:

@@ -51,7 +51,7 @@ def claims(path: Path, head: bytes) -> bool:
 
 def _is_lines(data: bytes) -> bool:
     """Tell whether the first line is an object of its own."""
-    first, _, rest = data.partition(b"\n")
+    first, _, rest = data.lstrip().partition(b"\n")
     first, rest = first.strip(), rest.lstrip()
     return first[:1] == b"{" and first[-1:] == b"}" and rest[:1] in (b"{", b"")
 
@@ -73,7 +73,7 @@ def read(path: Path, root: Path) -> list[Table]:
     if _is_open_mmlab(path, found):
         found, end = _open_mmlab(found)
     epoch = _allennlp_epoch(path, found)
-    if epoch is not None and _is_repeated(path, epoch):
+    if _is_repeated(path, epoch):
         return []
     kept = found.columns
     if epoch is not None:
@@ -111,9 +111,14 @@ def _allennlp_epoch(path: Path, found: Records) -> int | None:
     return int(values["epoch"][0]) if is_last else None
 
 
-def _is_repeated(path: Path, epoch: int) -> bool:
-    """Tell whether this is AllenNLP's ``metrics.json`` beside the file of its last epoch."""
-    twin = path.with_name(f"metrics_epoch_{epoch}.json")
+def _is_repeated(path: Path, epoch: int | None) -> bool:
+    """Tell whether another file holds the same: AllenNLP's last epoch, MMEngine's scalars."""
+    if epoch is not None:
+        twin = path.with_name(f"metrics_epoch_{epoch}.json")
+    elif path.parent.name == "vis_data":
+        twin = path.with_name("scalars.json")
+    else:
+        return False
     return twin.name != path.name and twin.exists()
 
 

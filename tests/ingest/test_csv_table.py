@@ -159,6 +159,7 @@ def test_a_chart_from_weights_and_biases_loses_the_run_and_the_bounds(tmp_path: 
     ("column", "cells", "expected"),
     [
         ("timestamp", ("2023-07-22 04:26:40", "2023-07-22 04:26:50"), 1690000000.0),
+        ("timestamp", ("2023-07-22T04:26:40", "2023-07-22T04:26:50.125"), 1690000000.0),
         ("timestamp", ("1690000000", "1690000010"), 1690000000.0),
         ("_timestamp", ("1690000000000", "1690000010000"), 1690000000.0),
         ("time", ("12.5", "25.0"), math.nan),  # seconds since the start: a number of its own

@@ -177,6 +177,19 @@ def test_an_evaluation_of_mmengine_counts_epochs_and_stands_after_its_training(
     assert found.run == "20230101_000000"
 
 
+def test_the_two_copies_that_mmengine_writes_are_read_once(tmp_path: Path) -> None:
+    records = [{"lr": 0.1, "loss": 1.0 / n, "iter": n, "step": n} for n in range(1, 4)]
+    folder = tmp_path / "20230101_000000" / "vis_data"
+    lines(folder / "scalars.json", *records)
+    copy = lines(folder / "20230101_000000.json", *records)
+    (run,) = load_all(tmp_path)
+    assert run.series("train/loss").step.tolist() == [1, 2, 3]
+    assert len(run.metrics) == 6
+    assert json_history.read(copy, tmp_path) == []
+    (folder / "scalars.json").unlink()
+    assert len(load(tmp_path).metrics) == 6
+
+
 HISTORY = {"accuracy": [0.5, 0.6], "loss": [2.0, 1.5], "val_loss": [2.5, 2.25], "lr": [0.1, 0.1]}
 
 
@@ -303,39 +316,39 @@ def test_what_holds_no_record_is_refused_in_words(tmp_path: Path) -> None:
 
 
 NUMBERS = st.floats(width=32)
-
-
-def test_a_table_of_mostly_empty_cells_is_refused_before_it_fills_the_memory(
-    tmp_path: Path,
-) -> None:
-    text = "".join(f'{{"step": {n}, "k{n % 1_900}": 1}}\n' for n in range(21_000))
-    for end in ("", "no object\n"):
-        with pytest.raises(ValueError, match="too many to read"):
-            json_history.read(write(tmp_path / "log.json", text + end), tmp_path)
-
-
-@given(
-    records=st.lists(
-        st.dictionaries(st.sampled_from(["loss", "val_loss", "lr"]), NUMBERS), min_size=1
-    )
+RECORDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "loss": NUMBERS,
+        "val_loss": NUMBERS,
+        "decode.loss_seg": NUMBERS,
+        "deep": st.fixed_dictionaries({"er": st.fixed_dictionaries({"loss": NUMBERS})}),
+        "time": st.sampled_from(["2023-07-22T04:26:40", "2023-07-22T04:26:40.250"]),
+    },
 )
-def test_lines_and_lists_are_read_alike(
-    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, float]]
+
+
+@given(records=st.lists(RECORDS, min_size=2))
+def test_either_road_gives_the_same_table(
+    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]]
 ) -> None:
     folder = tmp_path_factory.mktemp("json")
     steps = [{"step": at, **record} for at, record in enumerate(records)]
-    if not any(records):
+    whole = lines(folder / "a.json", *steps)
+    count = sum(len(set(record) - {"time"}) for record in records)
+    if not count:
         return
-    one = json_history.read(lines(folder / "a.json", *steps), folder)[0]
-    two = json_history.read(write(folder / "b.json", json.dumps(steps, indent=1)), folder)[0]
-    columns = ["metric", "step", "value", "segment"]
-    left, right = frame(one)[columns], frame(two)[columns]
-    order = ["step", "metric"]
-    pd.testing.assert_frame_equal(
-        left.astype({"metric": str}).sort_values(order, ignore_index=True),
-        right.astype({"metric": str}).sort_values(order, ignore_index=True),
-    )
-    assert len(left) == sum(map(len, records))
+    parted = write(folder / "b.json", b"\n" + whole.read_bytes() + b'{"loss": true}')
+    listed = write(folder / "c.json", json.dumps(steps, indent=1))
+    frames = []
+    for path in (whole, parted, listed):
+        rows = frame(json_history.read(path, folder)[0])
+        columns = rows[["metric", "name", "step", "value", "segment", "time"]]
+        columns = columns.astype({"metric": str, "name": str})
+        frames.append(columns.sort_values(["step", "metric"], ignore_index=True))
+        assert len(rows) == count
+    pd.testing.assert_frame_equal(frames[0], frames[1])
+    pd.testing.assert_frame_equal(frames[0], frames[2])
 
 
 @given(data=st.binary(max_size=200))
