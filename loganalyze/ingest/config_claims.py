@@ -53,6 +53,17 @@ def claims(path: Path, head: bytes) -> bool:
     )
 
 
+def order(path: Path) -> float:
+    """Say which of several configurations counts first: the smaller.
+
+    What Hydra kept of the run, then what is named as a run's own, then any other; a folder full of
+    configurations holds what a program may use, not what this run used.
+    """
+    if path.parent.name == ".hydra":
+        return -1.0
+    return float(path.name not in NAMES or path.parent.name in COLLECTIONS)
+
+
 def _sets_enough(path: Path, head: bytes) -> bool:
     keys = {key.decode().lower().replace("-", "_").rpartition(".")[2] for key in _KEY.findall(head)}
     known = {_SETTINGS[key] for key in keys & set(_SETTINGS)}

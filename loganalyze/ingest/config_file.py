@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from loganalyze.ingest.config_claims import DEEPSPEED, MAX_BYTES, NAMES, claims
+from loganalyze.ingest.config_claims import DEEPSPEED, MAX_BYTES, claims, order
 from loganalyze.ingest.config_text import overrides, printed_settings
 from loganalyze.ingest.ingester import Ingester, Table, relative
 from loganalyze.run import ConfigValue, Scalar
@@ -54,7 +54,7 @@ def read(path: Path, root: Path) -> list[Table]:
             format="config",
             run=run_key(path, root),
             config=config,
-            order=float(path.name not in NAMES),  # what is named as a run's own goes first
+            order=order(path),
         )
     ]
 

@@ -47,12 +47,11 @@ def from_lines(data: bytes) -> Records:
     """Read JSON lines; a line that is no object is left out and told of."""
     broken: list[int] = []
     whole, _, last = data.rpartition(b"\n")
-    if last.strip() and _parsed(last) is None:  # cut off while it was written, as is normal
-        data = whole + b"\n"
+    is_cut = bool(last.strip()) and _parsed(last) is None  # while it was written, as is normal
+    data = whole + b"\n" if is_cut else data
     table = _arrow(data)
     found = from_records(_parsed_lines(data, broken)) if table is None else _from_arrow(table)
-    if len(data) == len(whole) + 1:
-        broken.append(data.count(b"\n") + 1)
+    broken += [data.count(b"\n") + 1] * is_cut
     remarks = [Problem("no JSON object: line left out", row) for row in broken[:MAX_REMARKS]]
     if len(broken) > MAX_REMARKS:
         remarks.append(Problem(f"{len(broken) - MAX_REMARKS:,} more such lines were left out"))

@@ -143,6 +143,16 @@ def test_the_overrides_of_hydra_are_settings_of_the_folder_above(tmp_path: Path)
     assert not claimed(write(tmp_path / "overrides.yaml", text))
 
 
+def test_what_hydra_kept_of_the_run_counts_before_what_the_program_offers(tmp_path: Path) -> None:
+    run = tmp_path / "outputs" / "12-00-00"
+    write(run / "train.log", "step: 1 loss: 3.5\nstep: 2 loss: 3.0\n")
+    write(run / ".hydra" / "config.yaml", "optimizer:\n  lr: 0.1\n")
+    write(tmp_path / "conf" / "config.yaml", "optimizer:\n  lr: 0.7\nseed: 1\n")
+    found = load(tmp_path)
+    assert found.number("learning_rate") == 0.1
+    assert found.number("seed") == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [

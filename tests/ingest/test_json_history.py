@@ -70,6 +70,7 @@ def test_detectron_counts_iterations_and_times_them(tmp_path: Path) -> None:
     assert curve(found, "loss_cls") == [(19, 0.5), (39, 0.4)]
     assert curve(found, "bbox/AP") == [(39, 30.5)]
     assert found.facts.framework == "detectron2"
+    assert found.problems == ()
     assert set(frame(found)["row"]) == {1, 2, 3}
 
 
@@ -267,6 +268,13 @@ def test_a_line_that_is_cut_off_costs_itself_only(tmp_path: Path) -> None:
     assert [problem.row for problem in found.problems] == [4, 5]
 
 
+def test_a_last_line_that_is_cut_off_is_told_with_its_number(tmp_path: Path) -> None:
+    text = '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.5}\n{"step": 3, "lo'
+    found = table(write(tmp_path / "metrics.json", text))
+    assert curve(found, "train/loss") == [(1, 2.0), (2, 1.5)]
+    assert [problem.row for problem in found.problems] == [3]
+
+
 def test_a_list_that_is_cut_off_keeps_its_complete_entries(tmp_path: Path) -> None:
     text = '[{"epoch": 1, "train_loss": 2.0}, {"epoch": 2, "train_loss": 1.5}, {"epoch": 3, "tr'
     found = table(write(tmp_path / "log.json", text))
@@ -342,7 +350,9 @@ def test_either_road_gives_the_same_table(
     listed = write(folder / "c.json", json.dumps(steps, indent=1))
     frames = []
     for path in (whole, parted, listed):
-        rows = frame(json_history.read(path, folder)[0])
+        (found,) = json_history.read(path, folder)
+        assert found.problems == ()
+        rows = frame(found)
         columns = rows[["metric", "name", "step", "value", "segment", "time"]]
         columns = columns.astype({"metric": str, "name": str})
         frames.append(columns.sort_values(["step", "metric"], ignore_index=True))
