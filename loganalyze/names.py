@@ -32,6 +32,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "train/train_loss",
         "train_lm_loss",
         "train/lm_loss",
+        "loss/out",
         "train_losses",
         "training_losses",
     ),

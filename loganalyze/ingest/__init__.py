@@ -20,6 +20,7 @@ from loganalyze.ingest import (
     hf_trainer,
     json_history,
     mlflow,
+    notebook,
     stdout,
     tensorboard,
     training_args,
@@ -38,6 +39,7 @@ INGESTERS: tuple[Ingester, ...] = (
     csv_table.INGESTER,
     json_history.INGESTER,
     training_args.INGESTER,
+    notebook.INGESTER,
     config_file.INGESTER,
     stdout.INGESTER,
 )
