@@ -25,6 +25,7 @@ LINE_FILES = frozenset(
     {"metrics.jsonl", "history.jsonl", "scalars.jsonl", "train_log.jsonl", "training_log.jsonl"}
 )
 _OPEN_MMLAB = re.compile(r"(?:^|[/~])(?:\d{8}_\d{6}(?:\.log)?|scalars|None\.log)\.json$")
+_LONG_LINES = re.compile(r"(?:^|[/~_])(?:metrics|log)\.json$")  # their lines may outgrow the head
 _ALLENNLP = re.compile(r"metrics_epoch_(\d+)\.json$")
 _SUMMARY = re.compile(rb'"(?:train|eval|test|predict)_(?:runtime|samples_per_second)"')
 _KEY = re.compile(rb'"([^"\\\n]{1,100})"\s*:\s*(\[\s*|\{\s*"0"\s*:\s*)?(?:-?\d|-?NaN|-?Inf|null)')
@@ -46,7 +47,8 @@ def claims(path: Path, head: bytes) -> bool:
     if not (any(n in COUNTERS for n, _ in found) and any(is_loss(n) for n, _ in found)):
         return False
     is_epoch = _ALLENNLP.search(path.name) or b'"best_epoch"' in head
-    return start == b"[" or _is_lines(head) or bool(is_epoch)
+    is_long = b"\n" not in head and bool(_LONG_LINES.search(path.name))
+    return start == b"[" or _is_lines(head) or is_long or bool(is_epoch)
 
 
 def _is_lines(data: bytes) -> bool:

@@ -166,7 +166,9 @@ def metric_names(columns: Sequence[Column]) -> list[str]:
 
 
 def _own_name(name: str, metric: str, index: int) -> str:
-    return name if name != metric else f"{name}.{index}"
+    is_hidden = metric.startswith("eval/") and not canonical(name).startswith("eval/")
+    own = f"eval/{name}" if is_hidden else name
+    return own if own != metric else f"{own}.{index}"
 
 
 def place(

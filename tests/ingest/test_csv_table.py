@@ -246,6 +246,11 @@ def test_rows_that_name_their_split_are_parted(tmp_path: Path) -> None:
     assert curve(found, "eval/loss") == [(1, 3.5), (2, 2.5)]
 
 
+def test_of_two_losses_in_an_evaluation_neither_is_of_the_training(tmp_path: Path) -> None:
+    found = table(write(tmp_path / "val_log.csv", "epoch,loss,total_loss\n1,3,4\n2,2,3\n"))
+    assert set(frame(found)["metric"]) == {"eval/loss", "eval/total_loss"}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

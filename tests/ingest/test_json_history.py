@@ -74,6 +74,12 @@ def test_detectron_counts_iterations_and_times_them(tmp_path: Path) -> None:
     assert set(frame(found)["row"]) == {1, 2, 3}
 
 
+def test_lines_that_are_longer_than_the_head_of_the_file(tmp_path: Path) -> None:
+    many = {f"rpn/number_{n}": n for n in range(400)}
+    records = [{"iteration": step, "total_loss": 1.0 / step, **many} for step in (20, 40)]
+    assert len(curve(table(lines(tmp_path / "metrics.json", *records)), "train/loss")) == 2
+
+
 def test_a_file_that_five_starts_were_appended_to_ends_with_the_last(tmp_path: Path) -> None:
     starts = [(19, 39, 59), (19, 39, 59, 79), (19,), (19, 39), (19, 39, 59)]
     records = [
