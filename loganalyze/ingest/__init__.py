@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING
 from loganalyze.errors import NothingReadable, UsageError
 from loganalyze.ingest import (
     config_file,
+    csv_table,
     hf_trainer,
+    json_history,
     mlflow,
     mlflow_server,
+    notebook,
     stdout,
     tensorboard,
+    training_args,
     wandb_run,
 )
 from loganalyze.ingest.ingester import Ingester, Table
@@ -36,6 +40,10 @@ INGESTERS: tuple[Ingester, ...] = (
     tensorboard.INGESTER,
     mlflow.FILE_STORE,
     mlflow.DATABASE,
+    csv_table.INGESTER,
+    json_history.INGESTER,
+    training_args.INGESTER,
+    notebook.INGESTER,
     config_file.INGESTER,
     stdout.INGESTER,
 )

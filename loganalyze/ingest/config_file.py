@@ -1,4 +1,4 @@
-"""Configuration files beside a log: JSON and YAML, flattened to dotted keys."""
+"""Configuration files beside a log: JSON, YAML, TOML and printed arguments, as dotted keys."""
 
 from __future__ import annotations
 
@@ -6,32 +6,22 @@ import re
 from pathlib import Path
 from typing import Any
 
+from loganalyze.ingest.config_claims import DEEPSPEED, MAX_BYTES, claims, order
+from loganalyze.ingest.config_text import overrides, printed_settings
 from loganalyze.ingest.ingester import Ingester, Table, relative
 from loganalyze.run import ConfigValue, Scalar
 
-MAX_BYTES = 1_000_000  # a configuration is small; more is data
 MAX_ALIASES = 100  # YAML aliases beyond this are a decompression bomb, not a configuration
 MAX_NODES = 100_000  # values after every alias is written out; a bomb needs few aliases
 MAX_DEPTH = 50  # levels; the loaders recurse, the one in C until the stack is gone
+MAX_DOTS = 1_000  # in a line of TOML; the time for a dotted key grows faster than its square
 MAX_INTEGER = 2**63  # what databases, JSON readers and floats can take
 MAX_KEYS = 2_000
 MAX_LIST = 8  # elements of a list that is shown as text
 MAX_TEXT = 500  # characters of a value
-NAMES = frozenset(
-    {"config.json", "training_args.json", "args.json", "adapter_config.json", "hparams.yaml",
-     "params.yaml", "params.yml", "config.yaml", "config.yml", "training.yaml", "training.yml",
-     "ds_config.json", "args.yaml", "hparams.yml"}
-)  # fmt: skip
-_DEEPSPEED = (b'"train_micro_batch_size_per_gpu"', b'"zero_optimization"')
 _EXPONENT = re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+")
+_LABELS = ("id2label", "label2id")  # a name for each class
 _LEAF_FOLDERS = re.compile(r"^(?:checkpoint-\d+|\.hydra|files)$")
-
-
-def claims(path: Path, head: bytes) -> bool:
-    """Tell whether this is a configuration file, by its name or by DeepSpeed's keys."""
-    if path.suffix == ".json" and any(key in head for key in _DEEPSPEED):
-        return True
-    return bool(head) and path.name in NAMES
 
 
 def read(path: Path, root: Path) -> list[Table]:
@@ -40,31 +30,55 @@ def read(path: Path, root: Path) -> list[Table]:
     Raises
     ------
     ValueError
-        If it is too large, or no JSON or YAML mapping.
+        If it is too large, or holds no names with values.
     """
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES:,} bytes: not read as a configuration")
-    data = path.read_bytes()
-    loaded = _json(data) if path.suffix == ".json" else load_yaml(data)
+    loaded = _load(path, path.read_bytes())
     if not isinstance(loaded, dict):
         raise ValueError("holds no mapping of names to values")  # noqa: TRY004 - bad data
     source = relative(path, root)
-    labels = loaded.get("id2label")
-    flat = flatten({k: v for k, v in loaded.items() if k not in {"id2label", "label2id"}})
-    if isinstance(labels, dict) and labels:
-        flat.setdefault("num_labels", len(labels))
+    flat = flatten({k: v for k, v in loaded.items() if k not in _LABELS})
+    labels = [loaded[key] for key in _LABELS if isinstance(loaded.get(key), dict)]
+    if any(labels):
+        flat.setdefault("num_labels", max(map(len, labels)))
+    if DEEPSPEED & set(loaded):
+        # The Trainer fills in what is "auto": its own arguments hold the number.
+        flat = {key: value for key, value in flat.items() if value != "auto"}
     config = {
         key: ConfigValue(value, f"{source}: {key}") for key, value in list(flat.items())[:MAX_KEYS]
     }
-    return [Table(source=source, format="config", run=_run_key(path, root), config=config)]
+    return [
+        Table(
+            source=source,
+            format="config",
+            run=run_key(path, root),
+            config=config,
+            order=order(path),
+        )
+    ]
+
+
+def _load(path: Path, data: bytes) -> Any:
+    if path.suffix == ".json" or (path.suffix == ".txt" and data.lstrip()[:1] == b"{"):
+        return _json(data)
+    if path.suffix == ".txt":
+        return printed_settings(data.decode("utf-8", "replace"))
+    if path.suffix == ".toml":
+        return _toml(data)
+    loaded = load_yaml(data)
+    return overrides(loaded) if isinstance(loaded, list) else loaded
 
 
 def flatten(value: dict[str, Any], prefix: str = "") -> dict[str, Scalar]:
     """Flatten nested mappings to dotted keys; short lists become text.
 
-    The form ``{key: {value: x, desc: y}}`` that Weights & Biases writes is unwrapped.
+    The form ``{key: {value: x, desc: y}}`` that Weights & Biases writes is unwrapped. What is
+    nested deeper than `MAX_DEPTH` is left out.
     """
     flat: dict[str, Scalar] = {}
+    if prefix.count(".") > MAX_DEPTH:
+        return flat
     for key, item in value.items():
         name = f"{prefix}{key}"
         if isinstance(item, dict) and "value" in item and set(item) <= {"value", "desc"}:
@@ -94,6 +108,17 @@ def _json(data: bytes) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"no JSON: {error}") from None
+
+
+def _toml(data: bytes) -> Any:
+    import tomllib
+
+    if any(line.count(b".") > MAX_DOTS for line in data.split(b"\n")):
+        raise ValueError(f"no TOML of settings: a line with more than {MAX_DOTS:,} dots")
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no TOML: {error}") from None
 
 
 def load_yaml(data: bytes) -> Any:
@@ -140,7 +165,8 @@ def _expanded(value: Any, known: dict[int, float]) -> float:
     return known[id(value)]
 
 
-def _run_key(path: Path, root: Path) -> str:
+def run_key(path: Path, root: Path) -> str:
+    """Return the run that a file of settings belongs to: its folder, or the one above a leaf."""
     if path == root:
         return "."
     folder = path.parent

@@ -68,7 +68,7 @@ def test_every_point_comes_back_at_the_trainer_s_step(written: Any) -> None:
     folder = written("curves")
     run = la.load(folder)
     expected: dict[str, list[tuple[int, float]]] = {}
-    for entry in json.loads((folder / "logged.json").read_text()):
+    for entry in json.loads(folder.with_suffix(".json").read_text()):
         step, block = entry.pop("train/global_step"), entry.pop("block", None)
         entry.pop("train/epoch", None)
         if block:

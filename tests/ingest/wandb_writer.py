@@ -1,4 +1,4 @@
-"""Writes run directories with the real SDK, offline; what was logged goes to ``logged.json``.
+"""Writes run directories with the real SDK, offline; what was logged goes to a file beside them.
 
 Usage: python wandb_writer.py FOLDER SCENARIO
 """
@@ -49,7 +49,7 @@ def curves(folder: Path) -> None:
     run.log({"own": 7.0})
     run.config.update({"late": True, "optim": {"name": "sgd"}}, allow_val_change=True)
     run.finish()
-    (folder / "logged.json").write_text(json.dumps(logged))
+    folder.with_suffix(".json").write_text(json.dumps(logged))
 
 
 def plain(folder: Path) -> None:
