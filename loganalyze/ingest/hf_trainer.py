@@ -8,16 +8,31 @@ read too.
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loganalyze.ingest.hf_columns import Columns, from_entries, read_columns
 from loganalyze.ingest.ingester import Facts, Ingester, Table, relative
 from loganalyze.names import canonical
-from loganalyze.run import ConfigValue, Event, EventKind, Problem, Status, Where, metrics_frame
+from loganalyze.run import (
+    ConfigValue,
+    Event,
+    EventKind,
+    Problem,
+    Status,
+    Where,
+    labelled,
+    metrics_frame,
+)
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+    from loganalyze.run import FloatArray
 
 SUMMARY_KEYS = ("train_runtime",)
 AXIS_KEYS = frozenset({"step", "epoch"})
@@ -25,6 +40,7 @@ CONFIG_KEYS = (
     "train_batch_size", "logging_steps", "eval_steps", "save_steps", "max_steps",
     "num_train_epochs", "num_input_tokens_seen", "best_metric", "total_flos",
 )  # fmt: skip
+MAX_STEP = 2**53  # beyond it a step is no longer exact as a float
 _CHECKPOINT = re.compile(r"^checkpoint-\d+$")
 # A bare NaN or Infinity is only ever a value: it follows a colon, a comma or a bracket.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b')
@@ -45,11 +61,9 @@ def claims(path: Path, head: bytes) -> bool:
 
 def read(path: Path, root: Path) -> list[Table]:
     """Read one state file into one table; a truncated one keeps its complete entries."""
-    state, problems = parse(path.read_bytes())
-    history = state.get("log_history")
-    history = [entry for entry in history if isinstance(entry, dict)] if history else []
+    columns, state, problems = _history(path.read_bytes())
     source = relative(path, root)
-    metrics = _metrics(history, source)
+    metrics = _metrics(columns, source)
     steps = metrics["step"]
     last = int(state.get("global_step") or (steps.max() if len(steps) else 0))
     return [
@@ -59,12 +73,23 @@ def read(path: Path, root: Path) -> list[Table]:
             run=_run_key(path, root),
             metrics=metrics,
             config=_config(state, source),
-            events=tuple(_summaries(history, source)),
+            events=tuple(_summaries(columns, source)),
             problems=tuple(problems),
             facts=_facts(state, last),
             order=float(last),
         )
     ]
+
+
+def _history(data: bytes) -> tuple[Columns, dict[str, Any], list[Problem]]:
+    """Return the history as columns, and the state around it."""
+    columns = read_columns(data, _number)
+    if columns is not None:
+        return columns, *parse(columns.rest)
+    state, problems = parse(data)
+    history = state.pop("log_history", None) or []
+    entries = [entry for entry in history if isinstance(entry, dict)]
+    return from_entries(entries, _number), state, problems
 
 
 def parse(data: bytes) -> tuple[dict[str, Any], list[Problem]]:
@@ -128,62 +153,71 @@ def _number(value: object) -> float | None:
     return None
 
 
-def _metrics(history: list[dict[str, Any]], source: str) -> pd.DataFrame:
+def _metrics(columns: Columns, source: str) -> pd.DataFrame:
     """Lay the entries out as rows; a step that falls back opens a new segment."""
-    name: list[str] = []
-    step: list[int] = []
-    epoch: list[float] = []
-    value: list[float] = []
-    row: list[int] = []
-    segment: list[int] = []
-    restarts = 0
-    previous = -1
-    for index, entry in enumerate(history, start=1):
-        at = entry.get("step")
-        if not isinstance(at, int) or any(key in entry for key in SUMMARY_KEYS):
-            continue
-        restarts += at < previous
-        previous = at
-        when = _number(entry.get("epoch"))
-        for key, logged in entry.items():
-            number = None if key in AXIS_KEYS else _number(logged)
-            if number is not None:
-                name.append(key)
-                step.append(at)
-                epoch.append(float("nan") if when is None else when)
-                value.append(number)
-                row.append(index)
-                segment.append(restarts)
-    known = {key: canonical(key) for key in set(name)}
+    import numpy as np
+
+    step = _of_entries(columns, "step")
+    epoch = _of_entries(columns, "epoch")
+    has_step = np.isfinite(step) & (step == np.floor(step)) & (np.abs(step) <= MAX_STEP)
+    kept = has_step & ~_are_summaries(columns)
+    whole = np.where(kept, step, 0).astype(np.int64)
+    segment = np.zeros(columns.count, dtype=np.int64)
+    segment[kept] = np.cumsum(np.diff(whole[kept], prepend=whole[kept][:1]) < 0)
+    is_metric = np.array([key not in AXIS_KEYS for key in columns.keys], dtype=bool)
+    rows = np.flatnonzero(kept[columns.entry] & columns.is_number & is_metric[columns.code])
+    entry, code = columns.entry[rows], columns.code[rows]
     return metrics_frame(
         {
-            "metric": [known[key] for key in name],
-            "step": step,
-            "epoch": epoch,
-            "value": value,
-            "segment": segment,
-            "source": [source] * len(step),
-            "row": row,
-            "name": name,
+            "metric": labelled(code, [canonical(key) for key in columns.keys]),
+            "step": whole[entry],
+            "epoch": epoch[entry],
+            "value": columns.value[rows],
+            "segment": segment[entry],
+            "source": source,
+            "row": entry.astype(np.int64) + 1,
+            "name": labelled(code, columns.keys),
         }
     )
 
 
-def _summaries(history: list[dict[str, Any]], source: str) -> list[Event]:
+def _of_entries(columns: Columns, key: str) -> FloatArray:
+    """Return what each entry says under `key`; NaN where it says nothing."""
+    import numpy as np
+
+    found = np.full(columns.count, np.nan)
+    if key in columns.keys:
+        lines = (columns.code == columns.keys.index(key)) & columns.is_number
+        found[columns.entry[lines]] = columns.value[lines]
+    return found
+
+
+def _are_summaries(columns: Columns) -> NDArray[np.bool_]:
+    import numpy as np
+
+    found = np.zeros(columns.count, dtype=bool)
+    codes = [index for index, key in enumerate(columns.keys) if key in SUMMARY_KEYS]
+    found[columns.entry[np.isin(columns.code, codes)]] = True
+    return found
+
+
+def _summaries(columns: Columns, source: str) -> list[Event]:
+    import numpy as np
+
     events = []
-    for index, entry in enumerate(history, start=1):
-        if any(key in entry for key in SUMMARY_KEYS):
-            numbers = {k: n for k, v in entry.items() if (n := _number(v)) is not None}
-            at = entry.get("step")
-            events.append(
-                Event(
-                    EventKind.TRAIN_END,
-                    "the Trainer wrote its summary: training ended as it should",
-                    Where(source, index),
-                    step=at if isinstance(at, int) else None,
-                    data=numbers,
-                )
+    for index in np.flatnonzero(_are_summaries(columns)).tolist():
+        lines = np.flatnonzero((columns.entry == index) & columns.is_number)
+        numbers = {columns.keys[columns.code[k]]: float(columns.value[k]) for k in lines}
+        step = numbers.get("step", math.nan)
+        events.append(
+            Event(
+                EventKind.TRAIN_END,
+                "the Trainer wrote its summary: training ended as it should",
+                Where(source, index + 1),
+                step=int(step) if math.isfinite(step) else None,
+                data=numbers,
             )
+        )
     return events
 
 
