@@ -23,7 +23,7 @@ _CLOSES = b"\n  ]"
 _BLANK, _QUOTE, _COMMA, _NEWLINE = b" "[0], b'"'[0], b","[0], b"\n"[0]
 _ENTRY, _ENTRY_ENDS = b"{"[0], b"}"[0]
 _INDENT = 6  # blanks before a key
-_CONSTANTS = frozenset({"NaN", "Infinity", "-Infinity"})  # written by Python, though no JSON
+_CONSTANTS = frozenset({b"NaN", b"Infinity", b"-Infinity"})  # written by Python, though no JSON
 WINDOW = 2 << 20  # bytes read at once: what is worked on stays in the processor's cache
 MOST_KEYS = 500  # different keys in one history; more is data in the names
 
@@ -221,15 +221,16 @@ def _one_by_one(
 ) -> tuple[FloatArray, NDArray[np.bool_]] | None:
     import numpy as np
     import orjson
+    import pyarrow as pa
 
     found = []
-    for text in texts.to_pylist():
+    for text in texts.cast(pa.large_binary()).to_pylist():  # damage need not be UTF-8
         try:
             found.append(number(orjson.loads(text)))
         except orjson.JSONDecodeError:
             if text not in _CONSTANTS:
                 return None
-            found.append(number(text))
+            found.append(number(text.decode()))
     values = np.array([np.nan if item is None else item for item in found], dtype=np.float64)
     return values, np.array([item is not None for item in found], dtype=bool)
 
