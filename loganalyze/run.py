@@ -7,7 +7,7 @@ detectors work on: one source per metric, superseded restarts dropped, sorted by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Scalar: TypeAlias = str | int | float | bool | None
 
+STEP_SECONDS = "perf/step_seconds"
 GIVEN = "given by the user"  # the place of a setting that was told, not read
 
 METRIC_COLUMNS = (
@@ -153,6 +154,7 @@ class Series:
     time: FloatArray
     row: IntArray
     origin: IntArray  # index into `sources`, per point
+    segment: IntArray  # which start logged it
 
     def __len__(self) -> int:
         return len(self.step)
@@ -178,6 +180,7 @@ class Series:
             self.time[keep],
             self.row[keep],
             self.origin[keep],
+            self.segment[keep],
         )
 
     def value_at(self, step: int) -> float | None:
@@ -226,7 +229,11 @@ class Run:
         without a step are left out; of several points at one step the last one counts.
         """
         if metric not in self._cache:
-            self._cache[metric] = _select(self.metrics, metric, self.preferred.get(metric))
+            found = _select(self.metrics, metric, self.preferred.get(metric))
+            if metric == STEP_SECONDS and not len(found):
+                # Nobody logged it: the times of the training loss tell.
+                found = _step_seconds(self.series("train/loss"))
+            self._cache[metric] = found
         return self._cache[metric]
 
     def has(self, metric: str) -> bool:
@@ -278,8 +285,6 @@ class Run:
 
     def with_config(self, given: Mapping[str, Scalar], where: str = GIVEN) -> Run:
         """Return this run with the settings in `given` put over those that were read."""
-        from dataclasses import replace
-
         told = {key: ConfigValue(value, where) for key, value in given.items()}
         known = replace(self, config=MappingProxyType({**self.config, **told}))
         planned = known.number("max_steps") if "max_steps" in given else None
@@ -306,7 +311,7 @@ def _select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None)
     segment = rows["segment"].to_numpy(np.int64)
     keep = np.ones(len(step), dtype=bool)
     # A later start wins over everything an earlier one logged from that step on.
-    for number in np.unique(segment)[1:]:
+    for number in np.unique(segment)[1:] if segment.any() else ():
         first = step[segment == number].min()
         keep &= (segment >= number) | (step < first)
     order = np.flatnonzero(keep)
@@ -323,7 +328,22 @@ def _select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None)
         time=rows["time"].to_numpy(np.float64)[order],
         row=rows["row"].to_numpy(np.int64)[order],
         origin=origin,
+        segment=segment[order],
     )
+
+
+def _step_seconds(loss: Series) -> Series:
+    """Return the seconds a step took between each point of `loss` and the one before it.
+
+    Pauses (an evaluation, a checkpoint) stay in; the gap before a restart does not.
+    """
+    import numpy as np
+
+    steps, seconds = np.diff(loss.step), np.diff(loss.time)
+    known = np.isfinite(seconds) & (seconds >= 0) & (np.diff(loss.segment) == 0)
+    after = np.flatnonzero(known)
+    each = loss.take(after + 1)
+    return replace(each, metric=STEP_SECONDS, value=seconds[after] / steps[after])
 
 
 def empty_metrics() -> pd.DataFrame:

@@ -28,6 +28,8 @@ from loganalyze.detect import (
     oom_host,
     overfit_gap,
     run_truncated,
+    sources_disagree,
+    steps_overlap,
     warmup_too_long,
 )
 from loganalyze.detect.detector import Detector
@@ -54,6 +56,8 @@ DETECTORS: tuple[Detector[Any], ...] = (
     clip_saturated.DETECTOR,
     warmup_too_long.DETECTOR,
     corrupt_source.DETECTOR,
+    sources_disagree.DETECTOR,
+    steps_overlap.DETECTOR,
     insufficient_data.DETECTOR,
 )
 

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from loganalyze.ingest.ingester import Table
+from loganalyze.ingest.ingester import PER_FILE, Table
+from loganalyze.ingest.ranks import join_ranks, rank_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AGREEMENT = 0.9  # share of common points that must be equal for two stores to hold one run
+RESTARTED = 0.5  # share of the shorter log's points, up to which it may be a restart of the other
 ROUNDED_TOLERANCE = 2e-3  # relative; what a log prints with 3 to 4 digits
 MLFLOW = "mlflow:"
 
@@ -25,7 +27,7 @@ def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
     """Sort tables into runs by their keys; see the module for the rules."""
     groups: dict[str, list[Table]] = defaultdict(list)
     attachments = []
-    for table in tables:
+    for table in join_ranks(tables):
         if _has_data(table):
             groups[table.run].append(table)
         else:
@@ -46,13 +48,19 @@ def _has_data(table: Table) -> bool:
 
 
 def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list[Table]]:
-    """Two logs in one folder that give other values for the same steps are two runs."""
+    """Two logs or tables in one folder that give other values for the same steps are two runs."""
     split: dict[str, list[Table]] = defaultdict(list)
     for key, members in groups.items():
         kept: list[Table] = []
         for table in members:
-            twin = [other for other in kept if other.format == table.format == "text"]
-            if any(_conflict(table, other) for other in twin):
+            twins = [
+                other
+                for other in kept
+                if other.format == table.format
+                and table.format in PER_FILE
+                and not _are_ranks(table, other)
+            ]
+            if any(_conflict(table, other) for other in twins):
                 split[str(PurePosixPath(key) / PurePosixPath(table.source).name)].append(table)
             else:
                 kept.append(table)
@@ -60,9 +68,16 @@ def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list
     return split
 
 
+def _are_ranks(one: Table, two: Table) -> bool:
+    first, second = rank_of(one.source), rank_of(two.source)
+    return first is not None and second is not None and first[0] == second[0]
+
+
 def _conflict(one: Table, two: Table) -> bool:
+    """Tell two runs from a run and its restart, which repeats some of the last steps."""
     shared, equal = _agreement([one], [two])
-    return shared >= 3 and equal < 0.5 * shared
+    shorter = min(len(table.metrics) if table.metrics is not None else 0 for table in (one, two))
+    return shared >= max(3, RESTARTED * shorter) and equal < 0.5 * shared
 
 
 def _fold_folders(groups: dict[str, list[Table]]) -> None:
@@ -115,7 +130,7 @@ def _agreement(ours: Sequence[Table], theirs: Sequence[Table]) -> tuple[int, int
     left, right = _points(ours), _points(theirs)
     if left is None or right is None:
         return 0, 0
-    both = left.join(right, how="inner", lsuffix="_l", rsuffix="_r")
+    both = left.add_suffix("_l").join(right.add_suffix("_r"), how="inner")
     one, two = both["value_l"].to_numpy(), both["value_r"].to_numpy()
     return len(both), int(np.isclose(one, two, rtol=ROUNDED_TOLERANCE, equal_nan=True).sum())
 
@@ -160,4 +175,4 @@ def _owners(key: str, groups: Mapping[str, object]) -> list[str]:
     if above is not None:
         return [above]
     below = [other for other in groups if _is_below(other, key)]
-    return below or list(groups)
+    return below or ([] if key.startswith(MLFLOW) else list(groups))

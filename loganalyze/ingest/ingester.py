@@ -12,6 +12,8 @@ from loganalyze.run import ConfigValue, Event, Problem, Status
 if TYPE_CHECKING:
     import pandas as pd
 
+# Formats of which each file stands for itself: two that contradict each other are two runs.
+PER_FILE = frozenset({"text", "csv", "json-history"})
 HEAD_BYTES = 4096  # how much of a file `claims` gets to see
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loganalyze.ingest.group import MLFLOW, group_tables
-from loganalyze.ingest.ingester import Facts, Table
+from loganalyze.ingest.ingester import PER_FILE, Facts, Table
+from loganalyze.ingest.micro_steps import to_optimizer_steps
 from loganalyze.run import (
     FATAL,
     ConfigValue,
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Which format's word counts when they say the same number of things, and whose facts win.
-RANK = ("hf-trainer-state", "tfevents", "mlflow", "mlflow-sqlite", "wandb", "text")
+RANK = (
+    "hf-trainer-state", "tfevents", "mlflow", "mlflow-sqlite", "mlflow-server", "wandb", "csv",
+    "json-history", "training-args", "config", "text",
+)  # fmt: skip
 
 
 def merge_runs(tables: Sequence[Table], root: Path, shown: str) -> list[Run]:
@@ -83,14 +87,13 @@ def _told_name(members: Sequence[Table]) -> str | None:
 def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     """Merge the tables of one run."""
     tables = sorted(tables, key=lambda table: (_rank(table.format), table.order, table.source))
-    families = _families(tables)
+    config = _config(tables)
+    families = to_optimizer_steps(_families(tables), *_counting(config))
+    converted = {table.source: table for family in families for table in family}
+    tables = [converted.get(table.source, table) for table in tables]
     metrics = _concat(families)
-    events = tuple(sorted((e for t in tables for e in t.events), key=_event_key))
+    events = tuple(_in_order([event for table in tables for event in table.events]))
     facts = [table.facts for table in tables]
-    config: dict[str, ConfigValue] = {}
-    for table in tables:
-        for key, value in table.config.items():
-            config.setdefault(key, value)
     run = Run(
         name=name,
         path=shown,
@@ -103,7 +106,7 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
         config=config,
         events=events,
         sources=tuple(_sources(tables, metrics)),
-        preferred=_preferred(metrics, families),
+        preferred=_preferred(families),
     )
     from dataclasses import replace
 
@@ -113,8 +116,34 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     return replace(run, status=_status(run, facts))
 
 
+def _config(tables: Sequence[Table]) -> dict[str, ConfigValue]:
+    """Return all settings; the table that comes first has the word."""
+    config: dict[str, ConfigValue] = {}
+    for table in tables:
+        for key, value in table.config.items():
+            config.setdefault(key, value)
+    return config
+
+
+def _counting(config: Mapping[str, ConfigValue]) -> tuple[float | None, float | None]:
+    """Return passes per update, and planned updates, as far as the configuration says."""
+    known = Run("", "", empty_metrics(), config=config)
+    return known.number("gradient_accumulation_steps"), known.number("max_steps")
+
+
 def _rank(kind: str) -> int:
     return RANK.index(kind) if kind in RANK else len(RANK)
+
+
+def _in_order(events: Sequence[Event]) -> list[Event]:
+    """Sort events by time, where all have one; else by source and line."""
+    if all(event.time is not None for event in events):
+        return sorted(events, key=_moment)
+    return sorted(events, key=_event_key)
+
+
+def _moment(event: Event) -> tuple[float, str, int]:
+    return event.time or 0.0, *_event_key(event)
 
 
 def _event_key(event: Event) -> tuple[str, int]:
@@ -131,13 +160,74 @@ def _time(metrics: pd.DataFrame, which: str) -> float | None:
 
 
 def _families(tables: Sequence[Table]) -> list[list[Table]]:
-    """Group tables with metrics into families: a format's files, or one log."""
+    """Group tables with metrics into families: a format's files, or logs that continue each other."""
     families: dict[str, list[Table]] = defaultdict(list)
     for table in tables:
         if table.metrics is not None and len(table.metrics):
-            key = table.source if table.format == "text" else table.format
-            families[key].append(table)
-    return list(families.values())
+            families[table.format].append(table)
+    split: list[list[Table]] = []
+    for kind, members in families.items():
+        split += _sessions(members) if kind in PER_FILE else [members]
+    return split
+
+
+def _sessions(tables: Sequence[Table]) -> list[list[Table]]:
+    """Join logs of which each goes on where the one before it ended."""
+    families: list[list[Table]] = []
+    for table in sorted(tables, key=_begin):
+        family = next((one for one in families if _continues(one[-1], table)), None)
+        if family is None:
+            families.append([table])
+        else:
+            family.append(table)
+    return families
+
+
+def _begin(table: Table) -> tuple[float, int, str]:
+    times = _frame(table)["time"].dropna()
+    steps = _frame(table)["step"]
+    return float(times.min()) if len(times) else 0.0, int(steps.min()), table.source
+
+
+def _continues(table: Table, later: Table) -> bool:
+    """Tell whether most of what `later` logged of their common metrics comes after `table`."""
+    before, after = _spans(_frame(table)), _frame(later)
+    common = [name for name in _spans(after) if name in before]
+    if not common:
+        return False
+    for name in common:
+        steps = after["step"].to_numpy()[(after["metric"] == name).to_numpy()]
+        if (steps > before[name][1]).sum() <= len(steps) / 2:
+            return False
+    return True
+
+
+def _placed(frame: pd.DataFrame) -> list[str]:
+    """Return the metrics that have a step."""
+    import numpy as np
+
+    codes = frame["metric"].cat.codes.to_numpy()[frame["step"].to_numpy() >= 0]
+    names = frame["metric"].cat.categories
+    held = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    return [str(names[code]) for code in held.tolist()]
+
+
+def _spans(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Return first and last step of every metric that has steps."""
+    import numpy as np
+
+    codes, step = frame["metric"].cat.codes.to_numpy(), frame["step"].to_numpy()
+    placed = step >= 0
+    names = frame["metric"].cat.categories
+    low = np.full(len(names), np.iinfo(np.int64).max)
+    high = np.full(len(names), -1)
+    np.minimum.at(low, codes[placed], step[placed])
+    np.maximum.at(high, codes[placed], step[placed])
+    return {
+        str(name): (int(low[index]), int(high[index]))
+        for index, name in enumerate(names)
+        if high[index] >= 0
+    }
 
 
 def _concat(families: Sequence[Sequence[Table]]) -> pd.DataFrame:
@@ -145,8 +235,8 @@ def _concat(families: Sequence[Sequence[Table]]) -> pd.DataFrame:
     from pandas.api.types import union_categoricals
 
     frames = [frame for family in families for frame in _number_segments(family)]
-    if not frames:
-        return empty_metrics()
+    if len(frames) <= 1:
+        return frames[0] if frames else empty_metrics()
     return pd.DataFrame(
         {
             column: (
@@ -170,28 +260,28 @@ def _number_segments(family: Sequence[Table]) -> list[pd.DataFrame]:
     offset = 0
     for table in family:
         frame = _frame(table)
-        steps = frame.groupby("metric", observed=True)["step"].agg(["min", "max"])
-        if any(seen.get(str(metric), -1) >= low for metric, low in steps["min"].items()):
+        spans = _spans(frame)
+        if any(seen.get(metric, -1) >= low for metric, (low, _) in spans.items()):
             offset = int(max(part["segment"].max() for part in frames)) + 1
         frame = frame.assign(segment=frame["segment"] + offset)
         frames.append(frame)
-        for metric, high in steps["max"].items():
-            seen[str(metric)] = int(high)
+        seen.update((metric, high) for metric, (_, high) in spans.items())
     return frames
 
 
 def _checkpoints(family: Sequence[Table]) -> list[pd.DataFrame]:
     """Keep the latest state whole, and of the older ones only what it does not repeat."""
+    import pandas as pd
+
     kept: list[pd.DataFrame] = []
-    seen: set[tuple[str, int, str]] = set()
+    seen: list[pd.Series[int]] = []
     for table in reversed(family):
         frame = _frame(table)
-        keys = list(
-            zip(frame["metric"].astype(str), frame["step"], frame["value"].map(repr), strict=True)
-        )
-        new = [key not in seen for key in keys]
-        seen.update(keys)
-        if any(new):
+        # A point is known by its metric, step and the very bits of its value.
+        key = pd.util.hash_pandas_object(frame[["metric", "step", "value"]], index=False)
+        new = ~key.isin(pd.concat(seen)) if seen else pd.Series(data=True, index=frame.index)
+        seen.append(key)
+        if new.any():
             kept.append(frame[new])
     kept.reverse()
     offset = 0
@@ -205,20 +295,32 @@ def _frame(table: Table) -> pd.DataFrame:
     return table.metrics if table.metrics is not None else empty_metrics()
 
 
-def _preferred(
-    metrics: pd.DataFrame, families: Sequence[Sequence[Table]]
-) -> dict[str, tuple[str, ...]]:
+def _preferred(families: Sequence[Sequence[Table]]) -> dict[str, tuple[str, ...]]:
     """Pick the finest family per metric: most distinct steps; the earlier format on a tie."""
     best: dict[str, tuple[int, tuple[str, ...]]] = {}
-    with_step = metrics[metrics["step"] >= 0]
     for family in families:
-        names = {str(name) for table in family for name in _frame(table)["source"].unique()}
-        rows = with_step[with_step["source"].isin(names)]
-        counts = rows.groupby("metric", observed=True)["step"].nunique()
-        for metric, count in counts.items():
-            if count > best.get(str(metric), (0, ()))[0]:
-                best[str(metric)] = (int(count), tuple(sorted(names)))
+        sources = tuple(
+            sorted({str(name) for table in family for name in _frame(table)["source"].unique()})
+        )
+        for metric, count in _distinct_steps(family, count=len(families) > 1).items():
+            if count > best.get(metric, (0, ()))[0]:
+                best[metric] = (count, sources)
     return {metric: sources for metric, (_, sources) in best.items()}
+
+
+def _distinct_steps(family: Sequence[Table], *, count: bool) -> dict[str, int]:
+    """Return the number of distinct steps of each metric; 1 for all where nothing is compared."""
+    import pandas as pd
+
+    names = sorted({name for table in family for name in _placed(_frame(table))})
+    if not count:
+        return dict.fromkeys(names, 1)
+    found = {}
+    for name in names:
+        frames = [_frame(table) for table in family]
+        steps = pd.concat([frame["step"][frame["metric"] == name] for frame in frames])
+        found[name] = int(steps[steps >= 0].nunique())
+    return found
 
 
 def _sources(tables: Sequence[Table], metrics: pd.DataFrame) -> Iterable[Source]:
