@@ -5,7 +5,7 @@ element (TensorFlow 2, Keras). Nothing is sampled. ``row`` is the 1-based number
 
 Every checksum is verified, those of images and histograms too: at several GB/s that costs less
 than reading them from a disk. What they hold is not decoded, and the memory of a file of any size
-stays that of one window of it (`tfrecord.WINDOW_BYTES`).
+stays that of one window of it (`tf_windows.WINDOW_BYTES`).
 """
 
 from __future__ import annotations

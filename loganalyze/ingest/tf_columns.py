@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from loganalyze.ingest import crc32c
 from loganalyze.ingest.tf_event import HPARAMS_TAG
 from loganalyze.ingest.tf_shape import Shape, shape_of
-from loganalyze.ingest.tfrecord import FOOTER, RecordFile, Window
+from loganalyze.ingest.tf_windows import Window
+from loganalyze.ingest.tfrecord import FOOTER, RecordFile
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loganalyze.ingest.tf_columns import groups
 from loganalyze.ingest.tf_event import Events, read_event
-from loganalyze.ingest.tfrecord import RecordFile, Window, windows
+from loganalyze.ingest.tf_windows import Window, windows
+from loganalyze.ingest.tfrecord import RecordFile
 from loganalyze.names import canonical
 from loganalyze.run import Problem, labelled, metrics_frame
 
@@ -64,11 +65,11 @@ class Points:
             self.untold += 1
 
     def columns(self) -> Columns:
-        """Return the columns of all parts as one."""
+        """Hand over the columns of all parts as one; each part is given up as it is copied."""
         import numpy as np
 
         return {
-            name: np.concatenate([np.empty(0, kind), *(part[name] for part in self.parts)])
+            name: np.concatenate([np.empty(0, kind), *(part.pop(name) for part in self.parts)])
             for name, kind in _COLUMNS.items()
         }
 
