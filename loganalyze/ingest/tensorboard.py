@@ -127,6 +127,8 @@ def _hparams(
     except Exception as error:  # noqa: BLE001 - a foreign reader on foreign data
         problems.append(Problem(f"hparams not read: {type(error).__name__}", lossy=False))
         return {}
+    if frame.empty:  # it has no columns then
+        return {}
     return {
         str(tag): ConfigValue(
             value.item() if hasattr(value, "item") else value, f"{source}: hparams"

@@ -143,9 +143,8 @@ def _scalars(
 
 
 def _column(rows: NDArray[np.uint8], position: int, kind: str) -> NDArray[Any]:
-    import numpy as np
-
-    return np.ndarray((len(rows),), kind, rows, position, (rows.strides[0],))
+    """Return the numbers of type `kind` that stand at one position of each row."""
+    return rows[:, position : position + int(kind[-1])].copy().view(kind).ravel()
 
 
 def _tag_codes(rows: NDArray[np.uint8], tag: range) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
