@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from loganalyze.ingest.config_file import flatten
 from loganalyze.ingest.ingester import Facts, Ingester, Table, relative
-from loganalyze.ingest.tf_points import SUMMARY_TAG, Points, points_frame, read_points
+from loganalyze.ingest.tf_event import MAX_SETTINGS
+from loganalyze.ingest.tf_points import KERAS_EPOCH, SUMMARY_TAG, Points, points_frame, read_points
 from loganalyze.ingest.tfrecord import HEADER, RecordFile, framed, is_record_file
 from loganalyze.run import ConfigValue, Event, EventKind, Problem, Where
 
@@ -52,6 +53,9 @@ def read(path: Path, root: Path) -> list[Table]:
     run, prefix = _run_key(path, root)
     metrics = points_frame(points, source, prefix)
     config = _config(events.texts, source)
+    if events.oversized:
+        text = f"settings over {MAX_SETTINGS:,} bytes were left out (texts: {events.oversized:,})"
+        problems.append(Problem(text))
     if events.hparams:
         config.update(_hparams(events.hparams, source, problems))
     return [
@@ -73,7 +77,7 @@ def _framework(points: Points) -> str | None:
     """Name the framework where a tag gives it away."""
     if any(tag.startswith("args") for tag in points.events.texts):
         return "hf-trainer"
-    return "keras" if any(tag.startswith("epoch_") for tag in points.tags) else None
+    return "keras" if any(tag.startswith(KERAS_EPOCH) for tag in points.tags) else None
 
 
 def _summary_event(metrics: pd.DataFrame, source: str) -> tuple[Event, ...]:

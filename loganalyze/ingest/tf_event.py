@@ -16,7 +16,7 @@ SETTINGS_TAGS = (
     "args",
     "model_config",
 )  # texts in which the Hugging Face Trainer keeps its settings
-MAX_SETTINGS = 1_000_000  # bytes of one text of settings, and of all hparams; more is data
+MAX_SETTINGS = 1_000_000  # bytes of all texts of settings and hparams of a file; more is data
 
 # TensorProto: data type -> NumPy type of the content; field of the typed values -> their type
 TENSOR_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
@@ -41,17 +41,30 @@ class Events:
         Tag -> first text with settings.
     hparams
         Payloads of the events of the hparams plugin.
+    oversized
+        How many texts and hparams were left out for their size.
+    room
+        Bytes of further texts and hparams that are kept.
     """
 
     first: tuple[int, float] | None = None
     scalars: list[tuple[str, int, float, float, int]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     hparams: list[bytes] = field(default_factory=list)
+    oversized: int = 0
+    room: int = MAX_SETTINGS
 
     def began(self, row: int, time: float) -> None:
         """Note an event; the first one counts."""
         if self.first is None or row < self.first[0]:
             self.first = (row, time)
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether `size` more bytes of settings are kept, and count them."""
+        fits = size <= self.room
+        self.room -= size if fits else 0
+        self.oversized += not fits
+        return fits
 
 
 def read_event(data: memoryview, row: int, events: Events) -> None:
@@ -78,7 +91,7 @@ def read_event(data: memoryview, row: int, events: Events) -> None:
     for number, kind, value, _ in fields(summary):
         if number == 1 and kind == BYTES:
             has_hparams |= _value(value, row, step, time, events)  # type: ignore[arg-type]
-    if has_hparams and len(data) + sum(map(len, events.hparams)) <= MAX_SETTINGS:
+    if has_hparams and events.has_room(len(data)):
         events.hparams.append(bytes(data))
 
 
@@ -104,8 +117,9 @@ def _value(data: memoryview, row: int, step: int, time: float, events: Events) -
 
 
 def _keep_text(tag: str, text: memoryview, events: Events) -> None:
-    if tag.startswith(SETTINGS_TAGS) and len(text) <= MAX_SETTINGS:
-        events.texts.setdefault(tag, bytes(text).decode("utf-8", "replace"))
+    new = tag.startswith(SETTINGS_TAGS) and tag not in events.texts
+    if new and events.has_room(len(tag) + len(text)):
+        events.texts[tag] = bytes(text).decode("utf-8", "replace")
 
 
 def _tensor(data: memoryview) -> float | memoryview | None:

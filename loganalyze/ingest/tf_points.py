@@ -26,7 +26,7 @@ SUMMARY_TAG = "train/train_runtime"
 _SUMMARY_TAGS = re.compile(
     r"^train/(?:train_(?:loss|runtime|samples_per_second|steps_per_second)|total_flos)$"
 )
-_KERAS_EPOCH = "epoch_"  # tags whose step counts epochs
+KERAS_EPOCH = "epoch_"  # tags whose step counts epochs
 _COLUMNS = {"tag": "int32", "step": "int64", "time": "float64", "value": "float64", "row": "int64"}
 _UNREAD = -1  # in a column of tags: no scalar was read from this record
 
@@ -148,7 +148,7 @@ def points_frame(points: Points, source: str, prefix: str) -> pd.DataFrame:
 
     columns = points.columns()
     tags, code = list(points.tags), columns["tag"]
-    counts_epochs = np.array([tag.startswith(_KERAS_EPOCH) for tag in tags], dtype=bool)
+    counts_epochs = np.array([tag.startswith(KERAS_EPOCH) for tag in tags], dtype=bool)
     epoch = columns["step"].astype(np.float64)
     if len(code):
         epoch[~counts_epochs[code]] = np.nan

@@ -39,11 +39,15 @@ def next_record(file: RecordFile, at: int) -> int | None:
 
 
 def _headers(file: RecordFile, at: int, stop: int) -> NDArray[np.int64]:
-    """Return the places from `at` to `stop` at which a length and its checksum stand."""
+    """Return the places from `at` to `stop` at which a length and its checksum stand.
+
+    Length 0 is left out: no event is empty, and a crash may leave zeros by the gigabyte.
+    """
     import numpy as np
 
     room = file.size - HEADER - FOOTER - np.arange(at, stop)
-    places = at + np.flatnonzero(file.array("<u8")[at:stop] <= room.astype(np.uint64))
+    lengths = file.array("<u8")[at:stop]
+    places = at + np.flatnonzero((lengths > 0) & (lengths <= room.astype(np.uint64)))
     data = file.array("u1")
     columns = [(index, data[places + index]) for index in range(LENGTH.size)]
     sums = crc32c.of_variants(bytes(LENGTH.size), columns, len(places))

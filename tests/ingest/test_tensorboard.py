@@ -206,6 +206,21 @@ def test_a_tag_of_the_hparams_plugin_without_hparams_says_nothing(tmp_path: Path
     assert (dict(table.config), len(table.metrics), table.problems) == ({}, 0, ())
 
 
+def test_texts_too_long_for_settings_are_left_out_and_told(tmp_path: Path) -> None:
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_text("args", '{"learning_rate": 0.5}')
+        writer.add_text("model_config", "{" + "x" * 1_000_000 + "}")
+        writer.add_text("samples", "y" * 1_000_000)  # no settings: of no interest
+    path = next(tmp_path.iterdir())
+    (table,) = read(path, path)
+    assert table.config["learning_rate"].value == 0.5
+    assert [problem.text for problem in table.problems] == [
+        "settings over 1,000,000 bytes were left out (texts: 1)"
+    ]
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_large_payloads_take_no_memory(tmp_path: Path) -> None:
     from loganalyze.ingest.tfrecord import framed
