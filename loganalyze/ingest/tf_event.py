@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from loganalyze.ingest.protowire import BYTES, FIXED32, FIXED64, VARINT, fields, signed, varint
 
 HPARAMS_TAG = "_hparams_/"
-SETTINGS_TAGS = (
-    "args",
-    "model_config",
-)  # texts in which the Hugging Face Trainer keeps its settings
+SETTINGS_TAGS = ("args", "model_config")  # of the Hugging Face Trainer's texts
 MAX_SETTINGS = 1_000_000  # bytes of all texts of settings and hparams of a file; more is data
+
+MAX_TAG = 10_000  # bytes; a longer one is no name
 
 # TensorProto: data type -> NumPy type of the content; field of the typed values -> their type
 TENSOR_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
@@ -100,7 +99,7 @@ def _value(data: memoryview, row: int, step: int, time: float, events: Events) -
     tag, found = "", None
     for number, kind, value, _ in fields(data):
         if number == 1 and kind == BYTES:
-            tag = bytes(value).decode("utf-8", "replace")
+            tag = _tag(value)  # type: ignore[arg-type]
         elif number == 2 and kind == FIXED32:
             found = _FLOAT.unpack(value)[0]  # type: ignore[arg-type]
         elif number == 8 and kind == BYTES:
@@ -114,6 +113,12 @@ def _value(data: memoryview, row: int, step: int, time: float, events: Events) -
     if found is not None:
         events.scalars.append((tag, step, time, found, row))
     return False
+
+
+def _tag(data: memoryview) -> str:
+    if len(data) > MAX_TAG:
+        raise ValueError(f"a tag of {len(data):,} bytes")
+    return bytes(data).decode("utf-8", "replace")
 
 
 def _keep_text(tag: str, text: memoryview, events: Events) -> None:

@@ -232,6 +232,14 @@ def test_a_step_of_more_than_64_bits_is_cut_as_protocol_buffers_cut_it(folder: P
     assert read(path, 1)[1]["step"].tolist() == [-1]
 
 
+def test_a_tag_as_long_as_a_file_is_no_tag(folder: Path) -> None:
+    path = folder / "tag"
+    path.write_bytes(framed(event(1, Value(tag="x" * 20_000, simple_value=1.0))))
+    points = read_points(RecordFile(path))
+    assert points.tags == {}
+    assert points.problems[0].text == "record 1 is no event: a tag of 20,000 bytes"
+
+
 def test_a_file_of_rubbish_tells_a_bounded_number_of_problems(folder: Path) -> None:
     path = folder / "rubbish"
     path.write_bytes(framed(b"\x07") * (tf_points.MAX_PROBLEMS + 5))
