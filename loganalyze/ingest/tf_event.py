@@ -14,7 +14,6 @@ from loganalyze.ingest.protowire import BYTES, FIXED32, FIXED64, VARINT, fields,
 HPARAMS_TAG = "_hparams_/"
 SETTINGS_TAGS = ("args", "model_config")  # of the Hugging Face Trainer's texts
 MAX_SETTINGS = 1_000_000  # bytes of all texts of settings and hparams of a file; more is data
-
 MAX_TAG = 10_000  # bytes; a longer one is no name
 
 # TensorProto: data type -> NumPy type of the content; field of the typed values -> their type
