@@ -2,48 +2,31 @@
 
 Scalars come as ``simple_value`` (PyTorch, tensorboardX, TensorFlow 1) or as tensors of one
 element (TensorFlow 2, Keras). Nothing is sampled. ``row`` is the 1-based number of the record.
+
+Every checksum is verified, those of images and histograms too: at several GB/s that costs less
+than reading them from a disk. What they hold is not decoded, and the memory of a file of any size
+stays that of one window of it (`tf_windows.WINDOW_BYTES`).
 """
 
 from __future__ import annotations
 
-import mmap
-import re
-import struct
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loganalyze.ingest.config_file import flatten
 from loganalyze.ingest.ingester import Facts, Ingester, Table, relative
-from loganalyze.ingest.tfrecord import (
-    BYTES,
-    FIXED32,
-    FIXED64,
-    VARINT,
-    fields,
-    is_record_file,
-    records,
-    signed,
-)
-from loganalyze.names import canonical
-from loganalyze.run import ConfigValue, Event, EventKind, Problem, Where, metrics_frame
+from loganalyze.ingest.tf_event import MAX_SETTINGS
+from loganalyze.ingest.tf_points import KERAS_EPOCH, SUMMARY_TAG, Points, points_frame, read_points
+from loganalyze.ingest.tfrecord import HEADER, RecordFile, framed, is_record_file
+from loganalyze.run import ConfigValue, Event, EventKind, Problem, Where
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_DOUBLE, _FLOAT = struct.Struct("<d"), struct.Struct("<f")
 _SPLIT_FOLDERS = {"train": "train/", "validation": "validation/", "eval": "eval/", "val": "val/",
                   "test": "test/"}  # fmt: skip
-_HPARAMS = "_hparams_/"
-_SUMMARY_TAG = "train/train_runtime"
-_SUMMARY_TAGS = re.compile(
-    r"^train/(?:train_(?:loss|runtime|samples_per_second|steps_per_second)|total_flos)$"
-)
-
-# TensorProto: data type -> (field of the typed values, struct format, numpy type of the content)
-_TENSOR_TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
-_TYPED_FIELDS = {5: "<f", 6: "<d"}
-_TEXT_TYPE = 7
 
 
 def claims(path: Path, head: bytes) -> bool:
@@ -52,221 +35,68 @@ def claims(path: Path, head: bytes) -> bool:
 
 
 def read(path: Path, root: Path) -> list[Table]:
-    """Read one event file into one table."""
+    """Read one event file into one table.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    ValueError
+        If it is empty, or no event file.
+    """
     source = relative(path, root)
-    points = Points()
-    problems: list[Problem] = []
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        view = memoryview(mapped)
-        try:
-            for row, payload in records(view, problems):
-                try:
-                    _event(payload, row, points)
-                except (ValueError, struct.error) as error:
-                    problems.append(Problem(f"record {row:,} is no event: {error}", row))
-                finally:
-                    payload.release()
-        finally:
-            view.release()
-    if not points.records and problems and not is_record_file(path.read_bytes()[:64]):
+    file = RecordFile(path)
+    points = read_points(file)
+    events, problems = points.events, points.problems
+    if events.first is None and problems and not is_record_file(bytes(file.view[:HEADER])):
         raise ValueError("no TensorBoard event file, in spite of its name")
     run, prefix = _run_key(path, root)
-    events = points.summary_event(source)
-    config = _config(points, source)
-    if points.has_hparams:
-        config.update(_hparams(path, source, problems))
+    metrics = points_frame(points, source, prefix)
+    config = _config(events.texts, source)
+    if events.oversized:
+        text = f"settings over {MAX_SETTINGS:,} bytes were left out (texts: {events.oversized:,})"
+        problems.append(Problem(text))
+    if events.hparams:
+        config.update(_hparams(events.hparams, source, problems))
     return [
         Table(
             source=source,
             format="tfevents",
             run=run,
-            metrics=points.frame(source, prefix),
+            metrics=metrics,
             config=config,
-            events=events,
+            events=_summary_event(metrics, source),
             problems=tuple(problems),
-            facts=Facts(framework=points.framework()),
-            order=points.first_time,
+            facts=Facts(framework=_framework(points)),
+            order=events.first[1] if events.first else 0.0,
         )
     ]
 
 
-@dataclass
-class Points:
-    """The scalars and texts of a file, as they come."""
-
-    tag: list[str] = field(default_factory=list)
-    step: list[int] = field(default_factory=list)
-    time: list[float] = field(default_factory=list)
-    value: list[float] = field(default_factory=list)
-    row: list[int] = field(default_factory=list)
-    texts: dict[str, str] = field(default_factory=dict)
-    restarts: list[int] = field(default_factory=list)  # positions where a new session begins
-    records: int = 0
-    first_time: float = 0.0
-    has_hparams: bool = False
-
-    def framework(self) -> str | None:
-        """Name the framework where a tag gives it away."""
-        if any(tag.startswith("args") for tag in self.texts):
-            return "hf-trainer"
-        return "keras" if any(tag.startswith("epoch_") for tag in set(self.tag)) else None
-
-    def summary_event(self, source: str) -> tuple[Event, ...]:
-        """Return the end of training that the Hugging Face Trainer logs as its summary."""
-        if _SUMMARY_TAG not in self.tag:
-            return ()
-        index = self.tag.index(_SUMMARY_TAG)
-        text = "the Trainer logged its summary: training ended as it should"
-        where = Where(source, self.row[index])
-        return (Event(EventKind.TRAIN_END, text, where, self.step[index], self.time[index]),)
-
-    def frame(self, source: str, prefix: str) -> pd.DataFrame:
-        """Return the points as rows; `prefix` names the split that the folder stands for."""
-        import numpy as np
-
-        has_summary = _SUMMARY_TAG in self.tag
-        names = {}
-        for tag in set(self.tag):
-            if has_summary and _SUMMARY_TAGS.match(tag):
-                names[tag] = f"summary/{tag.removeprefix('train/')}"
-            else:
-                full = tag if not prefix or tag.startswith(prefix) else f"{prefix}{tag}"
-                known = canonical(full)
-                names[tag] = known if known != full else canonical(tag) if not prefix else full
-        steps = np.asarray(self.step, dtype=np.int64)
-        epoch = np.full(len(steps), np.nan)
-        keras = np.asarray([tag.startswith("epoch_") for tag in self.tag], dtype=bool)
-        if keras.any():
-            epoch[keras] = steps[keras]
-        return metrics_frame(
-            {
-                "metric": [names[tag] for tag in self.tag],
-                "step": steps,
-                "epoch": epoch,
-                "time": self.time,
-                "value": self.value,
-                "segment": self._segments(steps),
-                "source": [source] * len(steps),
-                "row": self.row,
-                "name": self.tag,
-            }
-        )
-
-    def _segments(self, steps: Any) -> Any:
-        """Count restarts: a tag whose step falls back, or a new session."""
-        import numpy as np
-        import pandas as pd
-
-        if not len(steps):
-            return steps
-        codes = pd.factorize(np.asarray(self.tag, dtype=object))[0]
-        back = np.zeros(len(steps), dtype=bool)
-        order = np.argsort(codes, kind="stable")
-        same = codes[order][1:] == codes[order][:-1]
-        back[order[1:][same & (np.diff(steps[order]) < 0)]] = True
-        starts = np.flatnonzero(back)
-        # Several tags fall back together at one restart: count the first of each group.
-        segment = np.zeros(len(steps), dtype=np.int64)
-        last = -1
-        for index in starts.tolist():
-            if last < 0 or (
-                steps[index] < steps[last:index].max(initial=-1)
-                and not (codes[index] not in codes[last:index])
-            ):
-                segment[index:] += 1
-                last = index
-        return segment
+def _framework(points: Points) -> str | None:
+    """Name the framework where a tag gives it away."""
+    if any(tag.startswith("args") for tag in points.events.texts):
+        return "hf-trainer"
+    return "keras" if any(tag.startswith(KERAS_EPOCH) for tag in points.tags) else None
 
 
-def _event(data: memoryview, row: int, points: Points) -> None:
-    time, step = 0.0, 0
-    summary: memoryview | None = None
-    for number, kind, value in fields(data):
-        if number == 1 and kind == FIXED64:
-            time = _DOUBLE.unpack(value)[0]  # type: ignore[arg-type]
-        elif number == 2 and kind == VARINT:
-            step = signed(value)  # type: ignore[arg-type]
-        elif number == 5 and kind == BYTES:
-            summary = value  # type: ignore[assignment]
-    if not points.records:
-        points.first_time = time
-    points.records += 1
-    if summary is None:
-        return
-    for number, kind, value in fields(summary):
-        if number == 1 and kind == BYTES:
-            _value(value, row, step, time, points)  # type: ignore[arg-type]
+def _summary_event(metrics: pd.DataFrame, source: str) -> tuple[Event, ...]:
+    """Return the end of training that the Hugging Face Trainer logs as its summary."""
+    summary = metrics[metrics["name"] == SUMMARY_TAG]
+    if summary.empty:
+        return ()
+    first = summary.iloc[0]
+    text = "the Trainer logged its summary: training ended as it should"
+    where = Where(source, int(first["row"]))
+    return (Event(EventKind.TRAIN_END, text, where, int(first["step"]), float(first["time"])),)
 
 
-def _value(data: memoryview, row: int, step: int, time: float, points: Points) -> None:
-    tag, number_found = "", None
-    for number, kind, value in fields(data):
-        if number == 1 and kind == BYTES:
-            tag = bytes(value).decode("utf-8", "replace")
-        elif number == 2 and kind == FIXED32:
-            number_found = _FLOAT.unpack(value)[0]  # type: ignore[arg-type]
-        elif number == 8 and kind == BYTES:
-            content = _tensor(value)  # type: ignore[arg-type]
-            if isinstance(content, str):
-                points.texts.setdefault(tag, content)
-            elif content is not None:
-                number_found = content
-    if tag.startswith(_HPARAMS):
-        points.has_hparams = True
-    elif number_found is not None:
-        points.tag.append(tag)
-        points.step.append(step)
-        points.time.append(time)
-        points.value.append(number_found)
-        points.row.append(row)
-
-
-def _tensor(data: memoryview) -> float | str | None:
-    """Return the one number of a scalar tensor, or the text of a text tensor; else None."""
-    kind, size = 0, 1
-    content: int | memoryview | None = None
-    text: int | memoryview | None = None
-    typed: float | None = None
-    for number, wire, value in fields(data):
-        if number == 1 and wire == VARINT:
-            kind = int(value)
-        elif number == 2 and wire == BYTES:
-            size = _elements(value)  # type: ignore[arg-type]
-        elif number == 4 and wire == BYTES:
-            content = value
-        elif number in _TYPED_FIELDS and wire in (BYTES, FIXED32, FIXED64):
-            typed = struct.unpack_from(_TYPED_FIELDS[number], value)[0]  # type: ignore[arg-type]
-        elif number in (7, 10) and wire == VARINT:
-            typed = float(signed(value))  # type: ignore[arg-type]
-        elif number == 8 and wire == BYTES and text is None:
-            text = value
-    if kind == _TEXT_TYPE:
-        return bytes(text).decode("utf-8", "replace") if text is not None else None
-    if size != 1 or kind not in _TENSOR_TYPES:
-        return None
-    if content is not None:
-        import numpy as np
-
-        return float(np.frombuffer(bytes(content), _TENSOR_TYPES[kind], count=1)[0])
-    return float(typed) if typed is not None else None
-
-
-def _elements(shape: memoryview) -> int:
-    count = 1
-    for number, wire, value in fields(shape):
-        if number == 2 and wire == BYTES:
-            for inner, kind, size in fields(value):  # type: ignore[arg-type]
-                if inner == 1 and kind == VARINT:
-                    count *= signed(size)  # type: ignore[arg-type]
-    return count
-
-
-def _config(points: Points, source: str) -> dict[str, ConfigValue]:
+def _config(texts: Mapping[str, str], source: str) -> dict[str, ConfigValue]:
     """Return the settings that the Trainer wrote as JSON into the text plugin."""
     import orjson
 
     config: dict[str, ConfigValue] = {}
-    for tag, text in points.texts.items():
+    for tag, text in texts.items():
         if not tag.startswith(("args", "model_config")):
             continue
         start, stop = text.find("{"), text.rfind("}")
@@ -284,14 +114,24 @@ def _config(points: Points, source: str) -> dict[str, ConfigValue]:
     return config
 
 
-def _hparams(path: Path, source: str, problems: list[Problem]) -> dict[str, ConfigValue]:
-    """Read the hparams plugin through tbparse, which knows its messages."""
+def _hparams(
+    payloads: Sequence[bytes], source: str, problems: list[Problem]
+) -> dict[str, ConfigValue]:
+    """Read the events of the hparams plugin through tbparse, which knows its messages.
+
+    It gets a file of these events alone: it would take every other one into memory.
+    """
     try:
         from tbparse import SummaryReader
 
-        frame = SummaryReader(str(path)).hparams
-    except Exception as error:  # noqa: BLE001 - a foreign reader on a foreign file
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "events.out.tfevents.hparams"
+            path.write_bytes(b"".join(map(framed, payloads)))
+            frame = SummaryReader(str(path)).hparams
+    except Exception as error:  # noqa: BLE001 - a foreign reader on foreign data
         problems.append(Problem(f"hparams not read: {type(error).__name__}", lossy=False))
+        return {}
+    if frame.empty:  # it has no columns then
         return {}
     return {
         str(tag): ConfigValue(
