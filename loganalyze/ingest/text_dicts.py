@@ -16,7 +16,7 @@ _DICT_ITEM = re.compile(
     re.I,
 )
 _TOKEN = re.compile(
-    r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|-?(?:NaN|Infinity|\d+\.?\d*(?:[eE][-+]?\d+)?)|[a-z]+|\s+|.'
+    r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|-?(?:NaN|Infinity|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|[a-z]+|\s+|.'
 )
 _NUMBER = re.compile(NUMBER, re.I)
 _MLPERF = re.compile(r":::MLL(?:OG)?\s+(?:(\d+\.\d+)\s+([\w/]{1,60}):\s*)?(?=\{)")

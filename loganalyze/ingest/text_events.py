@@ -38,7 +38,9 @@ _BARE = re.compile(  # the last line of a traceback whose beginning is not in th
     r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception)|Exception|KeyboardInterrupt|Fatal Python error)"
     r"(?::\s(.+))?$"
 )
-_ASSERTION = re.compile(r"([\w.]+\.(?:cu|cuh|cpp|h):\d+).*?(Assertion [`'].+?['`] failed)")
+_ASSERTION = re.compile(
+    r"(?<![\w.])([\w.]{1,100}\.(?:cu|cuh|cpp|h):\d{1,9})\b.{0,500}?(Assertion [`'].{1,500}?['`] failed)"
+)
 _FRAME = re.compile(r'File "([^"]{1,500})", line (\d+)(?:, in (\S+))?')
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?::\s?(.*))?$")
 _RANK = re.compile(r"^\[?(?:default|rank|gpu)[ _]?\d+\]?:\s?", re.IGNORECASE)
@@ -83,7 +85,8 @@ _HINTS_OF_TEXT = re.compile(
     r"|exitcode|core dumped|Floating point|cale|overflow|OVERFLOW|skip|Skip"
     r"|heckpoint|saved|esum|Continuing|Loading states"
     r"|labels|nitialized|RuntimeWarning|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
-    r"|Assertion|(?:^|[a-z_.\]:]\s?)[A-Z]\w*(?:Error|Exception)\b|Exception: |KeyboardInterrupt|Fatal Python"
+    r"|Assertion|(?:^|[a-z_.\]:]\s?)[A-Z]\w{0,60}(?:Error|Exception)\b|Exception: "
+    r"|KeyboardInterrupt|Fatal Python"
 )
 INTEREST = _HINTS_OF_TEXT.pattern + "|" + _START.pattern  # in the syntax of RE2, too
 _SCALE = re.compile(r"(?:to|loss scale:?)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)

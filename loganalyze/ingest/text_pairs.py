@@ -146,8 +146,9 @@ def _put_rates(draft: Draft, text: str, start: int, names: set[str]) -> None:
 
 def _is_place_in_code(text: str, found: re.Match[str]) -> bool:
     """Tell ``(trainer:464)`` and ``train:1-682batch`` from a name with its number."""
-    inside = text[found.start() - 1 : found.start()] == "(" and text[found.end() :][:1] == ")"
-    return found["sep"] == ":" and (inside or text[found.end("value") :][:1] in {"-", ":"})
+    start, end, after = found.start(), found.end(), found.end("value")
+    inside = text[start - 1 : start] == "(" and text[end : end + 1] == ")"
+    return found["sep"] == ":" and (inside or text[after : after + 1] in {"-", ":"})
 
 
 def _darknet(found: re.Match[str]) -> Draft:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LONGEST = 4_000  # characters; a longer line is read by itself
 MOST_FIELDS = 200  # numbers in one line
 
-_PLAIN = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
+_PLAIN = r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
 _GROUPED = r"[-+]?\d[\d,]*(?:\.\d+)?"  # 1,093,515
 _STAMP = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _IS_PLAIN = re.compile(_PLAIN)

@@ -6,7 +6,7 @@ import json
 from array import array
 from collections.abc import Iterator
 
-from loganalyze.ingest.tfrecord import BYTES, fields
+from loganalyze.ingest.protowire import BYTES, fields
 
 KEY, NESTED_KEY, VALUE = 1, 2, 16  # the fields of every item: of history, samples, settings
 _VALUE_TAG = b"\x82\x01"  # field 16, with a length
@@ -81,7 +81,7 @@ class Columns:
                 continue
             add_code(code)
             add_value(value)
-        for number, kind, item in fields(memoryview(data)[position:]):
+        for number, kind, item, _ in fields(memoryview(data)[position:]):
             if number << 3 | kind == tag:
                 self._add_item(bytes(item))
 
@@ -129,7 +129,7 @@ def decode_item(item: bytes) -> tuple[Key, bytes]:
     """
     parts: list[str] = []
     text = b""
-    for number, kind, value in fields(memoryview(item)):
+    for number, kind, value, _ in fields(memoryview(item)):
         if kind != BYTES:
             continue
         if number in (KEY, NESTED_KEY):

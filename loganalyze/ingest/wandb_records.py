@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loganalyze.ingest.config_file import MAX_DEPTH
-from loganalyze.ingest.tfrecord import BYTES, VARINT, FieldValue, fields, signed
+from loganalyze.ingest.protowire import BYTES, VARINT, FieldValue, fields, signed
 from loganalyze.ingest.wandb_columns import Columns, decode_item, load_value
 from loganalyze.ingest.wandb_log import records
 from loganalyze.run import Problem
@@ -74,7 +74,9 @@ class Contents:
             code = _message(body).get(_EXIT_CODE, 0)
             self.exit_code = signed(code) if isinstance(code, int) else None
         elif kind == _ENVIRONMENT:
-            self.arguments += [_text(v) for n, _, v in fields(body) if n == _ENVIRONMENT_ARGUMENT]
+            self.arguments += [
+                _text(v) for n, _, v, _ in fields(body) if n == _ENVIRONMENT_ARGUMENT
+            ]
 
     def _describe(self, message: dict[int, FieldValue]) -> None:
         started = _seconds(message.get(_RUN_STARTED))
@@ -86,7 +88,7 @@ class Contents:
 
     def _configure(self, data: memoryview) -> None:
         """Set and remove settings; those of nested dictionaries have keys of several parts."""
-        for number, kind, value in fields(data):
+        for number, kind, value, _ in fields(data):
             if kind != BYTES or number not in (_CONFIG_UPDATE, _CONFIG_REMOVE):
                 continue
             (*path, last), text = decode_item(bytes(value))
@@ -140,7 +142,7 @@ def _lines(data: memoryview) -> Iterator[str]:
 
 def _record(payload: bytes) -> tuple[int, memoryview]:
     """Return the kind of a record and its message."""
-    for number, kind, value in fields(memoryview(payload)):
+    for number, kind, value, _ in fields(memoryview(payload)):
         if number in _KINDS and kind == BYTES:
             return number, value  # type: ignore[return-value]
     return 0, memoryview(b"")
@@ -148,7 +150,7 @@ def _record(payload: bytes) -> tuple[int, memoryview]:
 
 def _message(data: memoryview) -> dict[int, FieldValue]:
     """Return the fields of a message by number; of a repeated one the last."""
-    return {number: value for number, kind, value in fields(data) if kind in (BYTES, VARINT)}
+    return {number: value for number, kind, value, _ in fields(data) if kind in (BYTES, VARINT)}
 
 
 def _text(value: FieldValue) -> str:
