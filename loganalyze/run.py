@@ -412,4 +412,4 @@ def metrics_frame(
         else:
             codes, names = pd.factorize(np.asarray(data, dtype=object))
             frame[column] = labelled(codes, [str(name) for name in names])
-    return pd.DataFrame(frame)
+    return pd.DataFrame(frame, copy=False)  # the arrays are ours: no need to stack them anew

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from loganalyze.ingest.group import MLFLOW, group_tables
 from loganalyze.ingest.ingester import PER_FILE, Facts, Table
 from loganalyze.ingest.micro_steps import to_optimizer_steps
+from loganalyze.ingest.one_name import one_name_each
 from loganalyze.run import (
     FATAL,
     ConfigValue,
@@ -87,6 +88,7 @@ def _told_name(members: Sequence[Table]) -> str | None:
 def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     """Merge the tables of one run."""
     tables = sorted(tables, key=lambda table: (_rank(table.format), table.order, table.source))
+    tables = [_with_one_name_each(table) for table in tables]
     config = _config(tables)
     families = to_optimizer_steps(_families(tables), *_counting(config))
     converted = {table.source: table for family in families for table in family}
@@ -114,6 +116,12 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
         told = run.number("max_steps")
         run = replace(run, planned_steps=int(told) if told and told > 0 else None)
     return replace(run, status=_status(run, facts))
+
+
+def _with_one_name_each(table: Table) -> Table:
+    from dataclasses import replace
+
+    return table if table.metrics is None else replace(table, metrics=one_name_each(table.metrics))
 
 
 def _config(tables: Sequence[Table]) -> dict[str, ConfigValue]:

@@ -41,6 +41,9 @@ _BARE = re.compile(  # the last line of a traceback whose beginning is not in th
 _ASSERTION = re.compile(
     r"(?<![\w.])([\w.]{1,100}\.(?:cu|cuh|cpp|h):\d{1,9})\b.{0,500}?(Assertion [`'].{1,500}?['`] failed)"
 )
+_BODY = re.compile(
+    r"^\s*(?:File \"|[|\u2502]|Traceback \()"
+)  # what may follow the head of a traceback
 _FRAME = re.compile(r'File "([^"]{1,500})", line (\d+)(?:, in (\S+))?')
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?::\s?(.*))?$")
 _RANK = re.compile(r"^\[?(?:default|rank|gpu)[ _]?\d+\]?:\s?", re.IGNORECASE)
@@ -88,13 +91,13 @@ _HINTS_OF_TEXT = re.compile(
     r"|Assertion|(?:^|[a-z_.\]:]\s?)[A-Z]\w{0,60}(?:Error|Exception)\b|Exception: "
     r"|KeyboardInterrupt|Fatal Python"
 )
-INTEREST = _HINTS_OF_TEXT.pattern + "|" + _START.pattern  # in the syntax of RE2, too
+INTEREST = rf'{_HINTS_OF_TEXT.pattern}|{_START.pattern}|^\s*File "'  # in the syntax of RE2, too
 _SCALE = re.compile(r"(?:to|loss scale:?)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)
 
 
 def may_be_event(text: str) -> bool:
     """Tell whether a line is worth a closer look."""
-    return bool(_HINTS_OF_TEXT.search(text) or _START.search(text))
+    return bool(_HINTS_OF_TEXT.search(text) or _START.search(text) or _BODY.match(text))
 
 
 @dataclass
@@ -106,6 +109,7 @@ class Collector:
     events: list[Event] = field(default_factory=list)
     counts: Counter[EventKind] = field(default_factory=Counter)
     _block: list[str] = field(default_factory=list)
+    _waiting: list[str] = field(default_factory=list)  # the head of one whose frames did not follow
     _row: int = 0
     _place: int = 0
     _chained: bool = False
@@ -132,6 +136,10 @@ class Collector:
         elif _START.search(text):
             self._block, self._row, self._place = [_RANK.sub("", text)], row, place
             return True
+        elif self._waiting and _BODY.match(_RANK.sub("", text)):
+            self._block, self._waiting = [*self._waiting, _RANK.sub("", text)], []
+            self._place = place
+            return True
         if _HINTS_OF_TEXT.search(text) and self._single(text, bare, row, place):
             return False
         self._bare(bare, row, place)
@@ -152,6 +160,7 @@ class Collector:
 
     def finish(self) -> list[Problem]:
         """Close an open traceback; return what was left out."""
+        self._block = self._block or self._waiting
         if self._block:
             self._close()
         return [
@@ -175,6 +184,10 @@ class Collector:
         lines and a chained traceback may follow.
         """
         text = _RANK.sub("", line)
+        if len(self._block) == 1 and not _BODY.match(text):
+            # Standard error comes early: its frames may follow lines of standard output.
+            self._waiting, self._block = self._block, []
+            return False
         if any(mark in text for mark in _CHAIN):
             self._chained, self._named = True, False
         elif _START.search(text):

@@ -45,8 +45,8 @@ def prefix(text: str) -> tuple[Draft, int]:
     return line, start + (logger.end() if logger else 0)
 
 
-def read_line(text: str, names: tuple[str, ...] | None = None) -> Reading | None:
-    """Return what a line says; None for prose. `names` is the head of the table that it may be in."""
+def read_line(text: str, heads: tuple[tuple[str, ...], ...] = ()) -> Reading | None:
+    """Return what a line says; None for prose. `heads` are those of tables that it may be in."""
     if not _DIGIT_OR_NAN.search(text):
         return None
     line, start = prefix(text)
@@ -55,7 +55,7 @@ def read_line(text: str, names: tuple[str, ...] | None = None) -> Reading | None
         line.drop(Role.BAR_TOTAL)
         line.put(bar.span(1), Role.BAR)
         line.put(bar.span(2), Role.BAR_TOTAL)
-    drafts = _records(text, start, names)
+    drafts = _records(text, start, heads)
     bare = text[start:]
     if not drafts and not text_config.is_dump(bare) and (place := text_pairs.header(text, start)):
         drafts = [place]
@@ -64,7 +64,7 @@ def read_line(text: str, names: tuple[str, ...] | None = None) -> Reading | None
     return assemble(drafts, line, _framework(drafts, bare))
 
 
-def _records(text: str, start: int, names: tuple[str, ...] | None) -> list[Draft]:
+def _records(text: str, start: int, heads: tuple[tuple[str, ...], ...]) -> list[Draft]:
     if "{'" in text and (found := text_dicts.dictionaries(text)):
         return found
     if ":::MLL" in text:
@@ -75,8 +75,9 @@ def _records(text: str, start: int, names: tuple[str, ...] | None) -> list[Draft
         return [record] if record else []
     if (found_cell := text_tables.cell(text, start)) is not None:
         return [found_cell]
-    if names is not None and (entry := text_tables.row(text, start, names)) is not None:
-        return [entry]
+    for names in heads:
+        if (entry := text_tables.row(text, start, names)) is not None:
+            return [entry]
     if text_config.is_dump(text[start:]):
         return []
     record = text_pairs.line_record(text, start)

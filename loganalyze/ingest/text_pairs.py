@@ -33,7 +33,7 @@ _IN_UNIT = re.compile(r"\((\w+)\)\s*$")  # elapsed time per iteration (ms)
 EPOCH = re.compile(
     r"\bepochs?\b[\s:=#\[]*(\d{1,9}(?:\.\d+)?)\b(?:\s*/\s*(\d{1,9}))?|\b(\d{1,9})epoch\b", re.I
 )
-_BRACKET = re.compile(r"[\[(]\s*(\d{1,12})\s*/\s*(\d{1,12})(?:\s*\([^)]*\))?\s*[\])]")
+_BRACKET = re.compile(r"\[\s*(\d{1,12})\s*/\s*(\d{1,12})(?:\s*\([^)]*\))?\s*\]")
 _TWO_BRACKETS = re.compile(
     r"\[\s*(\d{1,9})\s*(?:/\s*(\d{1,9})\s*)?\]\s*"
     r"(?:\[\s*(\d{1,12})\s*(?:/\s*(\d{1,12})\s*)?\]|\(\s*(\d{1,12})\s*/\s*(\d{1,12})\s*\))"

@@ -53,7 +53,7 @@ class Reader:
     _shapes: list[Shape] = field(default_factory=list)
     _hits: Counter[str] = field(default_factory=Counter)
     _known: set[str] = field(default_factory=set)
-    _columns: tuple[str, ...] | None = None  # names in the head of the table being printed
+    _heads: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of tables, by first name
     _chunk: int = FIRST_CHUNK
 
     def __post_init__(self) -> None:
@@ -64,6 +64,7 @@ class Reader:
         import numpy as np
 
         array = lines.array()
+        self._find_heads(lines, array)
         done = self._continue_block(lines, 0)
         while done < len(lines):
             stop = min(done + self._chunk, len(lines))
@@ -71,6 +72,17 @@ class Reader:
             rest = np.arange(done, stop)
             rest = self._scan_shapes(lines, array, rest)
             done = max(stop, self._read_rest(lines, array, rest))
+
+    def _find_heads(self, lines: Lines, array: pa.Array) -> None:
+        """Look ahead for the heads of tables: a log may begin in the middle of one."""
+        import pyarrow.compute as pc
+
+        if self._heads or lines.first:
+            return
+        found = pc.match_substring_regex(array, text_tables.HEAD).to_numpy(zero_copy_only=False)
+        for index in found.nonzero()[0].tolist():
+            if (names := text_tables.columns(lines.text(index))) is not None:
+                self._heads.setdefault(names[0], names)
 
     def _scan_shapes(self, lines: Lines, array: pa.Array, rest: IntArray) -> IntArray:
         """Read the lines of known shapes; return the others."""
@@ -131,7 +143,7 @@ class Reader:
     def _read(self, text: str, lines: Lines, index: int) -> Shape | None:
         """Read one line; return its shape if it came before and can be learned."""
         if (names := text_tables.columns(text)) is not None:
-            self._columns = names
+            self._heads[names[0]] = names
             return None
         line, start = prefix(text)
         self._keep_time(text, line)
@@ -140,7 +152,7 @@ class Reader:
         if self.collector.is_open:
             return None
         row = int(lines.rows[index])
-        reading = read_line(text, self._columns)
+        reading = read_line(text, tuple(self._heads.values()))
         if reading is not None:
             numbers = text_shape.evaluate(text, reading)
             self.heap.add(reading.form, lines.first + index, row, numbers)

@@ -100,20 +100,29 @@ class Heap:
         default_factory=lambda: defaultdict(list)
     )
 
+    drawn: list[tuple[IntArray, FloatArray, FloatArray]] = field(default_factory=list)
+
     def add_many(
         self, form: Form, line: IntArray, row: IntArray, columns: tuple[FloatArray, ...]
     ) -> None:
         """Add lines of one form."""
-        self.chunks[form].append((line, row, columns))
+        self._draw(form, line, columns)
+        if form.records:
+            self.chunks[form].append((line, row, columns))
 
     def add(self, form: Form, line: int, row: int, numbers: tuple[float, ...]) -> None:
         """Add one line."""
-        self.singles[form].append((line, row, numbers))
+        import numpy as np
+
+        self._draw(form, np.array([line]), tuple(np.array([number]) for number in numbers))
+        if form.records:
+            self.singles[form].append((line, row, numbers))
 
     def clear(self) -> None:
         """Forget all lines."""
         self.chunks.clear()
         self.singles.clear()
+        self.drawn.clear()
 
     def framework(self) -> str | None:
         """Return the framework that most lines give away."""
@@ -128,17 +137,17 @@ class Heap:
         """Return line, position and total of every progress bar, in the order of the log."""
         import numpy as np
 
-        found = [
-            (line, columns[at], columns[at + 1])
-            for form, (line, _, columns) in self._forms()
-            for at, meaning in enumerate(form.fields)
-            if meaning.role is Role.BAR
-        ]
-        if not found:
+        if not self.drawn:
             return np.zeros(0, np.int64), np.zeros(0), np.zeros(0)
-        line, position, total = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        line, position, total = (np.concatenate(parts) for parts in zip(*self.drawn, strict=True))
         order = np.argsort(line, kind="stable")
         return line[order], position[order], total[order]
+
+    def _draw(self, form: Form, line: IntArray, columns: tuple[FloatArray, ...]) -> None:
+        """Keep the progress bars of some lines apart: most lines with one hold nothing else."""
+        for at, meaning in enumerate(form.fields):
+            if meaning.role is Role.BAR:
+                self.drawn.append((line, columns[at], columns[at + 1]))
 
     def _forms(self) -> list[tuple[Form, tuple[IntArray, IntArray, tuple[FloatArray, ...]]]]:
         """Return each form with all of its lines as columns."""

@@ -20,11 +20,13 @@ _STABLE_BASELINES = {
 _TABLE_STEP = "total_timesteps"
 
 _AXES = frozenset({"epoch", "step", "iter", "iteration", "class"})
-_WORD = re.compile(r"[A-Za-z][\w@()./ -]*")
+_WORD = re.compile(r"[A-Za-z][\w@()./-]*(?: [A-Za-z(][\w@()./-]*)*")
 _ENTRY = re.compile(
     rf"(?P<of>(\d+)/(\d+))(?=\s)|(?P<number>{NUMBER})(?P<unit>[GM]i?B?)?(?=[\s:]|$)|\S+", re.I
 )
 MOST_COLUMNS = 40
+# The head of a table that has an axis, in the syntax of RE2.
+HEAD = r"^\s*(?i:epoch|step|iter|iteration|class)(?:\s+[A-Za-z][\w@()./-]*){2,40}\s*$"
 _BOX = re.compile(r"Box\((P)$")  # ultralytics: `Box(P  R  mAP50  mAP50-95)`
 
 

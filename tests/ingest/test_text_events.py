@@ -110,3 +110,33 @@ def test_an_event_of_a_thousand_ranks_is_kept_fifty_times_and_counted(tmp_path: 
     run = la.load(path)
     assert len(run.events) == 50
     assert any("950 more" in problem.text for problem in run.sources[0].problems)
+
+
+def test_frames_that_follow_lines_of_standard_output_belong_to_their_traceback(
+    tmp_path: Path,
+) -> None:
+    head, *frames = TRACEBACK.splitlines()
+    lines = [head, "{'loss': 2.0, 'epoch': 0.1}", "{'loss': 1.0, 'epoch': 0.2}", *frames]
+    path = tmp_path / "train.log"
+    path.write_text("\n".join(lines) + "\n")
+    run = la.load(path)
+    assert run.series("train/loss").value.tolist() == [2.0, 1.0]
+    (event,) = run.events_of(EventKind.TRACEBACK)
+    assert event.data["exception"] == "ValueError"
+    assert event.step == 2
+
+
+def test_an_exception_and_an_assertion_on_the_device_are_events_without_a_traceback(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(
+        "step 1 loss=2.0\n../aten/Indexing.cu:1146: index: block: [316,0,0] Assertion `a < b` failed.\n"
+        "torch.distributed.DistBackendError: NCCL error\n"
+    )
+    asserted, raised = la.load(path).events_of(EventKind.TRACEBACK)
+    assert (asserted.data["exception"], asserted.data["frame"]) == (
+        "device-side assert",
+        "Indexing.cu:1146",
+    )
+    assert raised.data["exception"] == "DistBackendError"
