@@ -68,14 +68,21 @@ def _walk(folder: Path, root: Path, ingesters: Sequence[Ingester], found: Found)
         if entry.is_dir(follow_symlinks=False):
             if entry.name not in SKIPPED_FOLDERS:
                 yield from _walk(path, root, ingesters, found)
-        elif not entry.is_dir():
+        elif not _leads_to_folder(entry):
             yield path
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _inside(path: Path, base: Path) -> bool:
     try:
         return path.resolve(strict=True).is_relative_to(base)
-    except OSError:
+    except (OSError, RuntimeError):  # what it leads to is not there, or itself
         return False
 
 

@@ -91,4 +91,5 @@ def relative(path: Path, root: Path) -> str:
         text = path.relative_to(base).as_posix()
     except ValueError:
         text = path.name
-    return text
+    # A name need not be valid text; what is shown of it must be.
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
