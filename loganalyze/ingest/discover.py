@@ -15,11 +15,11 @@ from pathlib import Path
 from loganalyze.ingest.ingester import HEAD_BYTES, Ingester, Table, relative
 from loganalyze.run import Problem
 
-MAX_FILES = 100_000  # files looked at below one root; a run directory holds a few hundred
+MAX_FILES = 200_000  # files looked at below one root; a run directory holds a few hundred
 SKIPPED_FOLDERS = frozenset(
     {".git", "__pycache__", "node_modules", "site-packages", ".ipynb_checkpoints", ".venv", "venv"}
 )
-LOG_ENDINGS = (".log", ".out", ".err", ".txt", ".json", ".jsonl", ".db")
+LOG_ENDINGS = (".log", ".out", ".err", ".txt", ".json", ".jsonl", ".csv", ".tsv", ".db", ".wandb")
 LFS_MARK = b"version https://git-lfs"
 
 
@@ -54,7 +54,7 @@ def discover(root: Path, ingesters: Sequence[Ingester]) -> Found:
 
 def _walk(folder: Path, root: Path, ingesters: Sequence[Ingester], found: Found) -> Iterator[Path]:
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=_promise)
     except OSError as error:
         found.tables.append(_remark(folder, root, "directory", f"cannot list: {error.strerror}"))
         return
@@ -70,6 +70,12 @@ def _walk(folder: Path, root: Path, ingesters: Sequence[Ingester], found: Found)
                 yield from _walk(path, root, ingesters, found)
         elif not _leads_to_folder(entry):
             yield path
+
+
+def _promise(entry: os.DirEntry[str]) -> tuple[bool, str]:
+    """Sort what is named like a log to the front: the limit must not cut it off."""
+    is_log = entry.name.endswith(LOG_ENDINGS) or "tfevents" in entry.name
+    return not is_log, entry.name
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
