@@ -7,7 +7,7 @@ detectors work on: one source per metric, superseded restarts dropped, sorted by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -153,6 +153,8 @@ class Series:
     time: FloatArray
     row: IntArray
     origin: IntArray  # index into `sources`, per point
+    segment: IntArray  # restarts before this point
+    derived: bool = False  # computed from other points, not logged
 
     def __len__(self) -> int:
         return len(self.step)
@@ -178,7 +180,13 @@ class Series:
             self.time[keep],
             self.row[keep],
             self.origin[keep],
+            self.segment[keep],
+            self.derived,
         )
+
+    def measuring(self, metric: str, value: FloatArray) -> Series:
+        """Return what was derived at these points: the same places, another metric."""
+        return replace(self, metric=metric, value=value, derived=True)
 
     def value_at(self, step: int) -> float | None:
         """Return the value logged last at or before `step`, or None where there is none."""
@@ -224,9 +232,15 @@ class Run:
 
         A restart supersedes what earlier segments logged at or after its first step; points
         without a step are left out; of several points at one step the last one counts.
+        ``perf/step_seconds``, where it was not logged, is derived from the times of the loss.
         """
+        from loganalyze.series import STEP_SECONDS, select, step_seconds
+
         if metric not in self._cache:
-            self._cache[metric] = _select(self.metrics, metric, self.preferred.get(metric))
+            found = select(self.metrics, metric, self.preferred.get(metric))
+            if metric == STEP_SECONDS and not len(found):
+                found = step_seconds(self)
+            self._cache[metric] = found
         return self._cache[metric]
 
     def has(self, metric: str) -> bool:
@@ -278,8 +292,6 @@ class Run:
 
     def with_config(self, given: Mapping[str, Scalar], where: str = GIVEN) -> Run:
         """Return this run with the settings in `given` put over those that were read."""
-        from dataclasses import replace
-
         told = {key: ConfigValue(value, where) for key, value in given.items()}
         known = replace(self, config=MappingProxyType({**self.config, **told}))
         planned = known.number("max_steps") if "max_steps" in given else None
@@ -293,37 +305,6 @@ class Run:
         for key, value in self.config.items():
             folded[key.lower().replace("-", "_")] = value
         return folded
-
-
-def _select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None) -> Series:
-    import numpy as np
-
-    chosen = ((metrics["metric"] == metric) & (metrics["step"] >= 0)).to_numpy()
-    if sources is not None:
-        chosen = chosen & metrics["source"].isin(sources).to_numpy()
-    rows = metrics[chosen]
-    step = rows["step"].to_numpy(np.int64)
-    segment = rows["segment"].to_numpy(np.int64)
-    keep = np.ones(len(step), dtype=bool)
-    # A later start wins over everything an earlier one logged from that step on.
-    for number in np.unique(segment)[1:]:
-        first = step[segment == number].min()
-        keep &= (segment >= number) | (step < first)
-    order = np.flatnonzero(keep)
-    order = order[np.argsort(step[order], kind="stable")]
-    last = np.r_[step[order][1:] != step[order][:-1], True] if len(order) else order.astype(bool)
-    order = order[last]
-    origin = np.asarray(rows["source"].cat.codes, dtype=np.int64)[order]
-    return Series(
-        metric=metric,
-        sources=tuple(str(name) for name in metrics["source"].cat.categories),
-        step=step[order],
-        value=rows["value"].to_numpy(np.float64)[order],
-        epoch=rows["epoch"].to_numpy(np.float64)[order],
-        time=rows["time"].to_numpy(np.float64)[order],
-        row=rows["row"].to_numpy(np.int64)[order],
-        origin=origin,
-    )
 
 
 def empty_metrics() -> pd.DataFrame:

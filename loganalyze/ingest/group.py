@@ -1,7 +1,7 @@
 """Which tables are one run: by their folders, and by the numbers that they share.
 
 A folder joins the one above it if it adds a format; an MLflow run joins the folder whose numbers it
-repeats; two logs in one folder that contradict each other are two runs.
+repeats; two logs in one folder that contradict each other are two runs, unless one job wrote both.
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from loganalyze.ingest.ingester import Table
+from loganalyze.ingest.overlap import AGREEMENT, FEWEST, Points, agreement, contradict, points
+from loganalyze.ingest.ranks import home, members
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-AGREEMENT = 0.9  # share of common points that must be equal for two stores to hold one run
-ROUNDED_TOLERANCE = 2e-3  # relative; what a log prints with 3 to 4 digits
 MLFLOW = "mlflow:"
 
 
@@ -27,7 +23,7 @@ def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
     attachments = []
     for table in tables:
         if _has_data(table):
-            groups[table.run].append(table)
+            groups[_at_home(table)].append(table)
         else:
             attachments.append(table)
     groups = _split_conflicting_logs(groups)
@@ -42,27 +38,58 @@ def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
 
 
 def _has_data(table: Table) -> bool:
-    return (table.metrics is not None and len(table.metrics) > 0) or bool(table.events)
+    return bool(len(table.frame)) or bool(table.events)
+
+
+def _at_home(table: Table) -> str:
+    """Return the run of a table: a launcher's folders for ranks and attempts are not runs."""
+    found = home(table.source) if table.format == "text" else None
+    if found is None or found == ".." or table.run.startswith(MLFLOW):
+        return table.run
+    return found
 
 
 def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list[Table]]:
-    """Two logs in one folder that give other values for the same steps are two runs."""
-    split: dict[str, list[Table]] = defaultdict(list)
-    for key, members in groups.items():
-        kept: list[Table] = []
-        for table in members:
-            twin = [other for other in kept if other.format == table.format == "text"]
-            if any(_conflict(table, other) for other in twin):
-                split[str(PurePosixPath(key) / PurePosixPath(table.source).name)].append(table)
-            else:
-                kept.append(table)
-        split[key].extend(kept)
-    return split
+    """Two logs in one folder that give other values for the same steps are two runs.
+
+    The logs of one job (its ranks, its two streams) stay together, whatever they say.
+    """
+    split: dict[str, list[Table]] = {}
+    for key, tables in groups.items():
+        runs: list[list[tuple[list[Table], Points]]] = [[]]
+        for logs in _jobs(tables):
+            own = points(_of_lowest_rank(logs))
+            fits = (run for run in runs if not any(contradict(own, other) for _, other in run))
+            run = next(fits, None)
+            if run is None:
+                runs.append(run := [])
+            run.append((logs, own))
+        split[key] = [table for table in tables if table.format != "text"]
+        for number, run in enumerate(runs):
+            logs = [table for job, _ in run for table in job]
+            name = key if not number else str(PurePosixPath(key) / _name(logs[0]))
+            split.setdefault(name, []).extend(logs)
+    return {key: tables for key, tables in split.items() if tables}
 
 
-def _conflict(one: Table, two: Table) -> bool:
-    shared, equal = _agreement([one], [two])
-    return shared >= 3 and equal < 0.5 * shared
+def _jobs(tables: Sequence[Table]) -> list[list[Table]]:
+    """Return the logs of text, those of one job together."""
+    logs = [table for table in tables if table.format == "text"]
+    known = members(table.source for table in logs)
+    jobs: dict[str, list[Table]] = defaultdict(list)
+    for table in logs:
+        jobs[known[table.source].job].append(table)
+    return list(jobs.values())
+
+
+def _of_lowest_rank(logs: Sequence[Table]) -> list[Table]:
+    known = members(table.source for table in logs)
+    ranks = {known[table.source].rank or 0 for table in logs if len(table.frame)}
+    return [table for table in logs if (known[table.source].rank or 0) == min(ranks, default=0)]
+
+
+def _name(table: Table) -> str:
+    return PurePosixPath(table.source).name
 
 
 def _fold_folders(groups: dict[str, list[Table]]) -> None:
@@ -102,37 +129,10 @@ def _fold_stores(groups: dict[str, list[Table]]) -> None:
         return
     for store in stores:
         for folder in folders:
-            shared, equal = _agreement(groups[store], groups[folder])
-            if shared >= 3 and equal >= AGREEMENT * shared:
+            shared, equal = agreement(points(groups[store]), points(groups[folder]))
+            if shared >= FEWEST and equal >= AGREEMENT * shared:
                 groups[folder].extend(groups.pop(store))
                 break
-
-
-def _agreement(ours: Sequence[Table], theirs: Sequence[Table]) -> tuple[int, int]:
-    """Count the common (metric, step) points of two sets of tables, and the equal ones."""
-    import numpy as np
-
-    left, right = _points(ours), _points(theirs)
-    if left is None or right is None:
-        return 0, 0
-    both = left.join(right, how="inner", lsuffix="_l", rsuffix="_r")
-    one, two = both["value_l"].to_numpy(), both["value_r"].to_numpy()
-    return len(both), int(np.isclose(one, two, rtol=ROUNDED_TOLERANCE, equal_nan=True).sum())
-
-
-def _points(tables: Sequence[Table]) -> pd.DataFrame | None:
-    import pandas as pd
-
-    frames = [
-        table.metrics[["metric", "step", "value"]].astype({"metric": str})
-        for table in tables
-        if table.metrics is not None and len(table.metrics)
-    ]
-    if not frames:
-        return None
-    points = pd.concat(frames, ignore_index=True)
-    points = points[(points["step"] > 0) & points["metric"].str.contains("/")]
-    return points.groupby(["metric", "step"], sort=False).last()
 
 
 def _formats(tables: Iterable[Table]) -> set[str]:

@@ -1,18 +1,24 @@
 """From the tables of a run to one `Run`: how their numbers become one frame.
 
-Every row is kept. Files of one format that continue each other are one *family*; a restart inside
-a family becomes a new segment. For each metric the finest family is preferred for analysis.
+Of several ranks one gives the metrics (`ranks`); sources that continue each other become one family
+(`families`), on one step axis (`axes`), with its restarts numbered (`segments`). Every other row is
+kept. For each metric the finest family is preferred for analysis.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from loganalyze.ingest.axes import to_optimizer_steps
+from loganalyze.ingest.families import families, preferred
 from loganalyze.ingest.group import MLFLOW, group_tables
 from loganalyze.ingest.ingester import Facts, Table
+from loganalyze.ingest.ranks import one_rank
+from loganalyze.ingest.segments import number_segments
 from loganalyze.run import (
     FATAL,
     ConfigValue,
@@ -27,7 +33,7 @@ from loganalyze.run import (
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
+    from loganalyze.run import IntArray
 
 # Which format's word counts when they say the same number of things, and whose facts win.
 RANK = ("hf-trainer-state", "tfevents", "mlflow", "mlflow-sqlite", "text")
@@ -39,8 +45,6 @@ def merge_runs(tables: Sequence[Table], root: Path, shown: str) -> list[Run]:
     runs = [(merge(name, members, shown), members) for name, members in groups.items()]
     runs.sort(key=lambda item: _age_key(item[0], item[1], root), reverse=True)
     names = [run.name for run, _ in runs]
-    from dataclasses import replace
-
     return [
         replace(run, others=tuple(name for name in names if name != run.name)) for run, _ in runs
     ]
@@ -48,8 +52,7 @@ def merge_runs(tables: Sequence[Table], root: Path, shown: str) -> list[Run]:
 
 def _age_key(run: Run, members: Sequence[Table], root: Path) -> tuple[bool, float, str]:
     """Newest last: by the time in the data, else by the files' own time."""
-    times = run.metrics["time"]
-    newest = float(times.max()) if len(times) and times.notna().any() else (run.ended or 0.0)
+    newest = _time(run.metrics, "fmax") or run.ended or 0.0
     if not newest:
         base = root if root.is_dir() else root.parent
         newest = max((_modified(base / table.source) for table in members), default=0.0)
@@ -83,33 +86,35 @@ def _told_name(members: Sequence[Table]) -> str | None:
 def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     """Merge the tables of one run."""
     tables = sorted(tables, key=lambda table: (_rank(table.format), table.order, table.source))
-    families = _families(tables)
-    metrics = _concat(families)
-    events = tuple(sorted((e for t in tables for e in t.events), key=_event_key))
-    facts = [table.facts for table in tables]
     config: dict[str, ConfigValue] = {}
     for table in tables:
         for key, value in table.config.items():
             config.setdefault(key, value)
-    run = Run(
-        name=name,
-        path=shown,
+    told = Run(name, shown, empty_metrics(), config=config)
+    tables = one_rank(tables)
+    bare = [table for table in tables if not len(table.frame)]
+    groups = to_optimizer_steps(
+        families(tables), told.number("gradient_accumulation_steps"), told.number("max_steps")
+    )
+    tables = [*(table for family in groups for table in family), *bare]
+    frames = [number_segments(family) for family in groups]
+    metrics = _concat([frame for family in frames for frame in family])
+    facts = [table.facts for table in tables]
+    run = replace(
+        told,
         metrics=metrics,
         framework=_first(facts, "framework") or "unknown",
         planned_steps=_first(facts, "planned_steps"),
         planned_epochs=_first(facts, "planned_epochs"),
-        started=_first(facts, "started") or _time(metrics, "min"),
-        ended=_first(facts, "ended") or _time(metrics, "max"),
-        config=config,
-        events=events,
-        sources=tuple(_sources(tables, metrics)),
-        preferred=_preferred(metrics, families),
+        started=_first(facts, "started") or _time(metrics, "fmin"),
+        ended=_first(facts, "ended") or _time(metrics, "fmax"),
+        events=_in_order(tables),
+        sources=tuple(_sources(tables)),
+        preferred=preferred(frames),
     )
-    from dataclasses import replace
-
     if run.planned_steps is None:
-        told = run.number("max_steps")
-        run = replace(run, planned_steps=int(told) if told and told > 0 else None)
+        planned = run.number("max_steps")
+        run = replace(run, planned_steps=int(planned) if planned and planned > 0 else None)
     return replace(run, status=_status(run, facts))
 
 
@@ -117,8 +122,24 @@ def _rank(kind: str) -> int:
     return RANK.index(kind) if kind in RANK else len(RANK)
 
 
-def _event_key(event: Event) -> tuple[str, int]:
-    return event.where.source, event.where.row or 0
+def _in_order(tables: Iterable[Table]) -> tuple[Event, ...]:
+    """Return all events as they happened: by time, and in each source by row.
+
+    An event without a time takes that of the one before it in its source; sources that state no
+    time at all come last. So the failure that pulls other ranks down stands before theirs.
+    """
+    timed: list[tuple[float, str, int, Event]] = []
+    for table in tables:
+        last = float("-inf") if any(_has_time(event) for event in table.events) else float("inf")
+        for event in sorted(table.events, key=lambda event: event.where.row or 0):
+            if event.time is not None and event.time > last:
+                last = event.time
+            timed.append((last, event.where.source, event.where.row or 0, event))
+    return tuple(entry[-1] for entry in sorted(timed, key=lambda entry: entry[:3]))
+
+
+def _has_time(event: Event) -> bool:
+    return event.time is not None and event.time == event.time
 
 
 def _first(facts: Iterable[Facts], name: str) -> Any:
@@ -126,114 +147,53 @@ def _first(facts: Iterable[Facts], name: str) -> Any:
 
 
 def _time(metrics: pd.DataFrame, which: str) -> float | None:
-    times = metrics["time"].dropna()
-    return float(getattr(times, which)()) if len(times) else None
+    """Return the earliest (``"fmin"``) or latest (``"fmax"``) time of any point."""
+    import numpy as np
+
+    times = metrics["time"].to_numpy()
+    found = float(getattr(np, which).reduce(times)) if len(times) else math.nan
+    return found if math.isfinite(found) else None
 
 
-def _families(tables: Sequence[Table]) -> list[list[Table]]:
-    """Group tables with metrics into families: a format's files, or one log."""
-    families: dict[str, list[Table]] = defaultdict(list)
-    for table in tables:
-        if table.metrics is not None and len(table.metrics):
-            key = table.source if table.format == "text" else table.format
-            families[key].append(table)
-    return list(families.values())
-
-
-def _concat(families: Sequence[Sequence[Table]]) -> pd.DataFrame:
+def _concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import numpy as np
     import pandas as pd
     from pandas.api.types import union_categoricals
 
-    frames = [frame for family in families for frame in _number_segments(family)]
-    if not frames:
-        return empty_metrics()
+    if len(frames) < 2:
+        return frames[0] if frames else empty_metrics()
     return pd.DataFrame(
         {
             column: (
                 union_categoricals([frame[column] for frame in frames])
                 if isinstance(frames[0][column].dtype, pd.CategoricalDtype)
-                else pd.concat([frame[column] for frame in frames], ignore_index=True)
+                else np.concatenate([frame[column].to_numpy() for frame in frames])
             )
             for column in frames[0].columns
-        }
+        },
+        copy=False,
     )
 
 
-def _number_segments(family: Sequence[Table]) -> list[pd.DataFrame]:
-    """Number the restarts over the files of a family, and drop what a later file repeats."""
-    if len(family) == 1:
-        return [_frame(family[0])]
-    if family[0].format == "hf-trainer-state":
-        return _checkpoints(family)
-    frames: list[pd.DataFrame] = []
-    seen: dict[str, int] = {}  # metric -> last step so far
-    offset = 0
-    for table in family:
-        frame = _frame(table)
-        steps = frame.groupby("metric", observed=True)["step"].agg(["min", "max"])
-        if any(seen.get(str(metric), -1) >= low for metric, low in steps["min"].items()):
-            offset = int(max(part["segment"].max() for part in frames)) + 1
-        frame = frame.assign(segment=frame["segment"] + offset)
-        frames.append(frame)
-        for metric, high in steps["max"].items():
-            seen[str(metric)] = int(high)
-    return frames
-
-
-def _checkpoints(family: Sequence[Table]) -> list[pd.DataFrame]:
-    """Keep the latest state whole, and of the older ones only what it does not repeat."""
-    kept: list[pd.DataFrame] = []
-    seen: set[tuple[str, int, str]] = set()
-    for table in reversed(family):
-        frame = _frame(table)
-        keys = list(
-            zip(frame["metric"].astype(str), frame["step"], frame["value"].map(repr), strict=True)
-        )
-        new = [key not in seen for key in keys]
-        seen.update(keys)
-        if any(new):
-            kept.append(frame[new])
-    kept.reverse()
-    offset = 0
-    for index, frame in enumerate(kept):
-        kept[index] = frame.assign(segment=frame["segment"] + offset)
-        offset = int(kept[index]["segment"].max()) + 1
-    return kept
-
-
-def _frame(table: Table) -> pd.DataFrame:
-    return table.metrics if table.metrics is not None else empty_metrics()
-
-
-def _preferred(
-    metrics: pd.DataFrame, families: Sequence[Sequence[Table]]
-) -> dict[str, tuple[str, ...]]:
-    """Pick the finest family per metric: most distinct steps; the earlier format on a tie."""
-    best: dict[str, tuple[int, tuple[str, ...]]] = {}
-    with_step = metrics[metrics["step"] >= 0]
-    for family in families:
-        names = {str(name) for table in family for name in _frame(table)["source"].unique()}
-        rows = with_step[with_step["source"].isin(names)]
-        counts = rows.groupby("metric", observed=True)["step"].nunique()
-        for metric, count in counts.items():
-            if count > best.get(str(metric), (0, ()))[0]:
-                best[str(metric)] = (int(count), tuple(sorted(names)))
-    return {metric: sources for metric, (_, sources) in best.items()}
-
-
-def _sources(tables: Sequence[Table], metrics: pd.DataFrame) -> Iterable[Source]:
+def _sources(tables: Sequence[Table]) -> Iterable[Source]:
     for table in sorted(tables, key=lambda table: table.source):
-        frame = _frame(table)
-        steps = frame["step"][frame["step"] >= 0]
+        frame = table.frame
+        step = frame["step"].to_numpy()
+        last = int(step.max(initial=-1))
         yield Source(
             path=table.source,
             format=table.format,
             rows=len(frame),
             metrics=tuple(sorted(str(name) for name in frame["metric"].unique())),
-            first_step=int(steps.min()) if len(steps) else None,
-            last_step=int(steps.max()) if len(steps) else None,
+            first_step=_first_step(step) if last >= 0 else None,
+            last_step=last if last >= 0 else None,
             problems=table.problems,
         )
+
+
+def _first_step(step: IntArray) -> int:
+    low = int(step.min())
+    return low if low >= 0 else int(step[step >= 0].min())
 
 
 def _status(run: Run, facts: Sequence[Facts]) -> Status:
