@@ -37,7 +37,16 @@ def select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None =
     last[:-1] = step[1:] != step[:-1]
     if not last.all():
         rows = rows[last]
-    origin = np.asarray(metrics["source"].cat.codes, dtype=np.int64)[rows]
+    return _taken(metrics, metric, rows)
+
+
+def every_start(run: Run, metric: str) -> Series:
+    """Return all points of `metric` in the order of the log, those that a restart superseded too."""
+    return _taken(run.metrics, metric, _rows(run.metrics, metric, run.preferred.get(metric)))
+
+
+def _taken(metrics: pd.DataFrame, metric: str, rows: IntArray) -> Series:
+    import numpy as np
 
     def take(name: str) -> NDArray[Any]:
         return np.asarray(metrics[name].to_numpy()[rows])
@@ -50,7 +59,7 @@ def select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None =
         epoch=take("epoch"),
         time=take("time"),
         row=take("row"),
-        origin=origin,
+        origin=metrics["source"].cat.codes.to_numpy()[rows].astype(np.int64),
         segment=take("segment"),
     )
 

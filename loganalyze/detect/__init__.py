@@ -28,6 +28,8 @@ from loganalyze.detect import (
     oom_host,
     overfit_gap,
     run_truncated,
+    sources_disagree,
+    steps_overlap,
     warmup_too_long,
 )
 from loganalyze.detect.detector import Detector
@@ -53,6 +55,8 @@ DETECTORS: tuple[Detector[Any], ...] = (
     grad_vanishing.DETECTOR,
     clip_saturated.DETECTOR,
     warmup_too_long.DETECTOR,
+    sources_disagree.DETECTOR,
+    steps_overlap.DETECTOR,
     corrupt_source.DETECTOR,
     insufficient_data.DETECTOR,
 )

@@ -67,7 +67,7 @@ def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list
         split[key] = [table for table in tables if table.format != "text"]
         for number, run in enumerate(runs):
             logs = [table for job, _ in run for table in job]
-            name = key if not number else str(PurePosixPath(key) / _name(logs[0]))
+            name = key if not number else str(PurePosixPath(key) / _name(logs))
             split.setdefault(name, []).extend(logs)
     return {key: tables for key, tables in split.items() if tables}
 
@@ -88,8 +88,10 @@ def _of_lowest_rank(logs: Sequence[Table]) -> list[Table]:
     return [table for table in logs if (known[table.source].rank or 0) == min(ranks, default=0)]
 
 
-def _name(table: Table) -> str:
-    return PurePosixPath(table.source).name
+def _name(logs: Sequence[Table]) -> str:
+    """Return the name of the first log that has numbers, or of the first one."""
+    first = next((table for table in logs if len(table.frame)), logs[0])
+    return PurePosixPath(first.source).name
 
 
 def _fold_folders(groups: dict[str, list[Table]]) -> None:

@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import PurePosixPath
 
 from loganalyze.ingest.ingester import Table
@@ -109,70 +110,70 @@ def one_rank(tables: Sequence[Table]) -> list[Table]:
     """Keep of each job the metrics of its lowest rank, and what only the others have.
 
     All ranks keep their failures, marked with the rank; of other events only the kinds that no lower
-    rank reports.
+    rank reports. A failure that has no step in its own file gets that of its job.
     """
     known = members(table.source for table in tables if table.format == "text")
     jobs: dict[str, list[Table]] = defaultdict(list)
     for table in tables:
-        member = known.get(table.source)
-        if member and member.rank is not None:
-            jobs[member.job].append(table)
+        if table.format == "text":
+            jobs[known[table.source].job].append(table)
     reduced: dict[str, Table] = {}
     for logs in jobs.values():
-        reduced |= _reduce(logs, known)
+        if len(logs) > 1:
+            reduced |= _reduce(logs, known)
     return [
         reduced.get(table.source, table) if table.format == "text" else table for table in tables
     ]
 
 
 def _reduce(logs: Sequence[Table], known: Mapping[str, Member]) -> dict[str, Table]:
-    by_rank: dict[int, list[Table]] = defaultdict(list)
-    for table in logs:
-        by_rank[known[table.source].rank or 0].append(table)
-    if len(by_rank) == 1:
-        return {}
+    logs = sorted(logs, key=lambda table: known[table.source].rank or 0)
+    by_rank = {
+        rank: list(own) for rank, own in groupby(logs, key=lambda table: known[table.source].rank)
+    }
+    ends: dict[int, int] = {}  # attempt -> last step of the lowest rank that has any
     reduced: dict[str, Table] = {}
     metrics: set[str] = set()
     kinds: set[str] = set()
-    last: int | None = None
-    for rank, own in sorted(by_rank.items()):
-        kept = [_without(table, rank, metrics, kinds, last) for table in own]
-        reduced |= {table.source: table for table in kept}
+    for rank, own in by_rank.items():
+        kept = list(own)
+        if rank is not None and len(by_rank) > 1:
+            kept = [_without(table, rank, metrics, kinds) for table in own]
         for table in kept:
             metrics |= {str(name) for name in table.frame["metric"].unique()}
             kinds |= {event.kind for event in table.events}
-        last = max((n for t in kept if (n := _last_step(t)) is not None), default=last)
+        steps = [(known[t.source].attempt, n) for t in own if (n := _last_step(t)) is not None]
+        ends = dict(sorted(steps)) | ends
+        for table, whole in zip(kept, own, strict=True):
+            end = ends.get(known[table.source].attempt)
+            events = tuple(_at_end(event, _last_step(whole), end) for event in table.events)
+            reduced[table.source] = replace(table, events=events)
     return reduced
 
 
-def _without(
-    table: Table, rank: int, metrics: set[str], kinds: set[str], last: int | None
-) -> Table:
+def _without(table: Table, rank: int, metrics: set[str], kinds: set[str]) -> Table:
     """Drop from a table the metrics and the kinds of events that a lower rank gave."""
     events = tuple(
-        replace(_at_end(event, table, last), data={**event.data, "rank": rank})
+        replace(event, data={**event.data, "rank": rank})
         for event in table.events
         if event.kind in FATAL or event.kind not in kinds
     )
     frame, problems = table.frame, table.problems
-    if metrics:
-        names = frame["metric"].cat.categories
-        double = names.isin(metrics)[frame["metric"].cat.codes.to_numpy()]
-        if double.any():
-            text = f"rank {rank} of the same run: its {int(double.sum()):,} points were left out"
-            problems = (*problems, Problem(text, lossy=False))
-            frame = frame[~double].reset_index(drop=True)
+    double = frame["metric"].cat.categories.isin(metrics)[frame["metric"].cat.codes.to_numpy()]
+    if double.any():
+        text = f"rank {rank} of the same run: its {int(double.sum()):,} points were left out"
+        problems = (*problems, Problem(text, lossy=False))
+        frame = frame[~double].reset_index(drop=True)
     return replace(table, metrics=frame, events=events, problems=problems)
 
 
-def _at_end(event: Event, table: Table, last: int | None) -> Event:
-    """Put a failure after a rank's last step after the last step of the rank that gives the metrics.
+def _at_end(event: Event, own: int | None, end: int | None) -> Event:
+    """Put a failure after the last step of its own file after the last step of the job.
 
-    Ranks need not log at the same steps, and most of them log none: what ended one ended all.
+    Ranks need not log at the same steps, and error streams log none: what ended one ended all.
     """
-    own = _last_step(table)
-    if event.kind in FATAL and last is not None and (event.step is None or event.step == own):
-        return replace(event, step=last)
+    if event.kind in FATAL and end is not None and (event.step is None or event.step == own):
+        return replace(event, step=end)
     return event
 
 
