@@ -25,9 +25,8 @@ def select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None =
     import numpy as np
 
     rows = _rows(metrics, metric, sources)
-    column = {name: metrics[name].to_numpy()[rows] for name in ("step", "segment")}
-    step, segment = column["step"], column["segment"]
-    if len(segment) and (segment != segment[0]).any():
+    step, segment = (metrics[name].to_numpy()[rows] for name in ("step", "segment"))
+    if len(rows) and metrics["segment"].to_numpy().any():
         keep = step < _superseded_from(metrics, metric, sources, step, segment)[segment]
         rows, step = rows[keep], step[keep]
     if (step[1:] < step[:-1]).any():

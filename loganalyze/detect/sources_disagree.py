@@ -14,8 +14,8 @@ Not to be confused with
 -----------------------
 Rounding to the printed digits. An average over the logging interval, a smoothed display, a mean
 over ranks, steps counted from 0 and from 1, percent and fractions, epochs for steps: these are
-named where the numbers show them, and are a note. NaN in one source only is a warning. A log whose steps had to be counted is not
-compared.
+named where the numbers show them, and are a note. NaN in one source only is a warning. A log
+whose steps had to be counted is not compared.
 
 Settings
 --------

@@ -87,7 +87,7 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     """Merge the tables of one run."""
     tables = sorted(tables, key=lambda table: (_rank(table.format), table.order, table.source))
     config: dict[str, ConfigValue] = {}
-    for table in tables:
+    for table in sorted(tables, key=_latest_first):
         for key, value in table.config.items():
             config.setdefault(key, value)
     told = Run(name, shown, empty_metrics(), config=config)
@@ -99,7 +99,7 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     tables = [*(table for family in groups for table in family), *bare]
     frames = [number_segments(family) for family in groups]
     metrics = _concat([frame for family in frames for frame in family])
-    facts = [table.facts for table in tables]
+    facts = [table.facts for table in sorted(tables, key=_latest_first)]
     run = replace(
         told,
         metrics=metrics,
@@ -116,6 +116,11 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
         planned = run.number("max_steps")
         run = replace(run, planned_steps=int(planned) if planned and planned > 0 else None)
     return replace(run, status=_status(run, facts))
+
+
+def _latest_first(table: Table) -> tuple[int, float, str]:
+    """A later start says what holds now: it may have been told to train for longer."""
+    return _rank(table.format), -table.order, table.source
 
 
 def _rank(kind: str) -> int:
