@@ -63,25 +63,30 @@ def _taken(metrics: pd.DataFrame, metric: str, rows: IntArray) -> Series:
     )
 
 
-def families(run: Run, metric: str) -> list[tuple[str, ...]]:
-    """Return the groups of sources that hold `metric`: the preferred one, then one a format.
+def families(run: Run) -> dict[str, list[tuple[str, ...]]]:
+    """Return for each metric the groups of sources that hold it: the preferred one, then one a format.
 
     A log of text is a group of its own: two logs of one run need not print the same number.
     """
     import numpy as np
 
-    rows = _rows(run.metrics, metric, None)
-    names = [str(name) for name in run.metrics["source"].cat.categories]
-    codes = np.asarray(run.metrics["source"].cat.codes)[rows]
-    held = [names[code] for code in np.unique(codes).tolist()]
-    preferred = tuple(name for name in run.preferred.get(metric, ()) if name in held)
-    formats = {source.path: source.format for source in run.sources}
-    groups: dict[str, list[str]] = {}
-    for name in held:
-        if name not in preferred:
-            kind = formats.get(name, "text")
-            groups.setdefault(name if kind == "text" else kind, []).append(name)
-    return [group for group in (preferred, *map(tuple, groups.values())) if group]
+    metric, source = (run.metrics[name].cat for name in ("metric", "source"))
+    files = [str(name) for name in source.categories]
+    pairs = metric.codes.to_numpy().astype(np.int64) * len(files) + source.codes.to_numpy()
+    shape = len(metric.categories), len(files)
+    present = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
+    formats = {item.path: item.format for item in run.sources}
+    found = {}
+    for name, counts in zip(metric.categories, present, strict=True):
+        held = [files[index] for index in np.flatnonzero(counts).tolist()]
+        preferred = tuple(file for file in run.preferred.get(name, ()) if file in held)
+        groups: dict[str, list[str]] = {}
+        for file in held:
+            if file not in preferred:
+                kind = formats.get(file, "text")
+                groups.setdefault(file if kind == "text" else kind, []).append(file)
+        found[str(name)] = [group for group in (preferred, *map(tuple, groups.values())) if group]
+    return found
 
 
 def step_seconds(run: Run) -> Series:
@@ -94,7 +99,7 @@ def step_seconds(run: Run) -> Series:
     """
     import numpy as np
 
-    for sources in families(run, LOSS):
+    for sources in families(run).get(LOSS, ()):
         loss = select(run.metrics, LOSS, sources)
         loss = loss.take(np.isfinite(loss.time))
         loss = loss.take(np.r_[True, np.diff(loss.time) != 0][: len(loss)])

@@ -77,10 +77,10 @@ def _comparisons(run: Run) -> Iterator[Comparison]:
         for source in run.sources
         if any(COUNTED in problem.text for problem in source.problems)
     }
-    for metric in run.metrics["metric"].cat.categories:
-        if not str(metric).startswith(COMPARED) or _MEASURED.search(str(metric)):
+    for metric, held in families(run).items():
+        if not metric.startswith(COMPARED) or _MEASURED.search(metric):
             continue
-        groups = [group for group in families(run, metric) if counted.isdisjoint(group)]
+        groups = [group for group in held if counted.isdisjoint(group)]
         for other in groups[1:]:
             found = compare(
                 select(run.metrics, metric, groups[0]), select(run.metrics, metric, other)

@@ -21,9 +21,12 @@ def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
     """Sort tables into runs by their keys; see the module for the rules."""
     groups: dict[str, list[Table]] = defaultdict(list)
     attachments = []
+    ranked = members(table.source for table in tables if table.format == "text")
     for table in tables:
         if _has_data(table):
-            groups[_at_home(table)].append(table)
+            member = ranked.get(table.source) if table.format == "text" else None
+            own = home(table.source) if member and member.rank is not None else None
+            groups[own or table.run].append(table)
         else:
             attachments.append(table)
     groups = _split_conflicting_logs(groups)
@@ -39,14 +42,6 @@ def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
 
 def _has_data(table: Table) -> bool:
     return bool(len(table.frame)) or bool(table.events)
-
-
-def _at_home(table: Table) -> str:
-    """Return the run of a table: a launcher's folders for ranks and attempts are not runs."""
-    found = home(table.source) if table.format == "text" else None
-    if found is None or found == ".." or table.run.startswith(MLFLOW):
-        return table.run
-    return found
 
 
 def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list[Table]]:
@@ -67,8 +62,7 @@ def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list
         split[key] = [table for table in tables if table.format != "text"]
         for number, run in enumerate(runs):
             logs = [table for job, _ in run for table in job]
-            name = key if not number else str(PurePosixPath(key) / _name(logs))
-            split.setdefault(name, []).extend(logs)
+            split.setdefault(_name(logs) if number else key, []).extend(logs)
     return {key: tables for key, tables in split.items() if tables}
 
 
@@ -89,9 +83,8 @@ def _of_lowest_rank(logs: Sequence[Table]) -> list[Table]:
 
 
 def _name(logs: Sequence[Table]) -> str:
-    """Return the name of the first log that has numbers, or of the first one."""
-    first = next((table for table in logs if len(table.frame)), logs[0])
-    return PurePosixPath(first.source).name
+    """Return the path of the first log that has numbers, or of the first one."""
+    return next((table for table in logs if len(table.frame)), logs[0]).source
 
 
 def _fold_folders(groups: dict[str, list[Table]]) -> None:
@@ -129,9 +122,11 @@ def _fold_stores(groups: dict[str, list[Table]]) -> None:
     if len(stores) == 1 and len(folders) == 1:
         groups[folders[0]].extend(groups.pop(stores[0]))
         return
+    theirs = {folder: points(groups[folder]) for folder in folders if stores}
     for store in stores:
+        own = points(groups[store])
         for folder in folders:
-            shared, equal = agreement(points(groups[store]), points(groups[folder]))
+            shared, equal = agreement(own, theirs[folder])
             if shared >= FEWEST and equal >= AGREEMENT * shared:
                 groups[folder].extend(groups.pop(store))
                 break

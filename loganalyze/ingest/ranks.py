@@ -29,9 +29,9 @@ _RANKED = (
     ),
     re.compile(r"(?P<before>(?:.*/)?slurm-\d+(?:_\d+)?-)(?P<rank>\d{1,6})(?P<after>\.(?:out|err|log))$"),
 )  # fmt: skip
-# The two streams of one process: job.out and job.err, stdout.log and stderr.log, job.o12 and job.e12.
+# The streams of one process: job.out (or .log) and job.err, stdout.log and stderr.log, job.o1 and job.e1.
 _STREAM = re.compile(
-    r"(?P<name>(?:^|(?<=[/._-]))std(?:out|err)(?=\.|$)|\.(?:out|err|[oe](?=\d+))(?=\d*$))"
+    r"(?P<name>(?:^|(?<=[/._-]))std(?:out|err)(?=\.|$)|\.(?:out|err|log|[oe](?=\d+))(?=\d*$))"
 )
 _ANY = "*"
 

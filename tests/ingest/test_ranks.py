@@ -58,8 +58,13 @@ def test_ranks_are_one_run_with_the_numbers_of_the_lowest(tmp_path: Path, name: 
 
 @pytest.mark.parametrize(
     ("name", "numbers"),
-    [("slurm-123_{}.out", (0, 1, 2)), ("lora_rank{}.log", (4, 8, 16)), ("run-{}.log", (0, 1))],
-    ids=["array tasks", "another rank", "plain numbers"],
+    [
+        ("slurm-123_{}.out", (0, 1, 2)),
+        ("lora_rank{}.log", (4, 8, 16)),
+        ("lora_rank{}/train.log", (4, 8, 16)),
+        ("run-{}.log", (0, 1, 2)),
+    ],
+    ids=["array tasks", "another rank", "folders of another rank", "plain numbers"],
 )
 def test_other_numbers_are_runs_of_their_own(tmp_path: Path, name: str, numbers) -> None:
     logs = {name.format(number): lines(1 + index) for index, number in enumerate(numbers)}
@@ -113,7 +118,7 @@ def test_the_lowest_rank_that_logs_gives_the_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("out", "err"),
-    [("job.out", "job.err"), ("slurm-1.out", "slurm-1.err"), ("stdout.log", "stderr.log"),
+    [("job.out", "job.err"), ("slurm-1.out", "slurm-1.err"), ("stdout.log", "stderr.log"), ("a.log", "a.err"),
      ("train.o123", "train.e123")],
 )  # fmt: skip
 def test_both_streams_of_a_job_are_one_run(tmp_path: Path, out: str, err: str) -> None:
