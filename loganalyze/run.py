@@ -207,6 +207,9 @@ class Run:
     preferred
         Canonical metric name -> the sources that analysis uses for it: files of one format
         that continue each other.
+    families
+        Sources with metrics, grouped: those of a group continue each other and count their
+        segments together.
     others
         Names of further runs found at the same path, newest first.
     """
@@ -224,6 +227,7 @@ class Run:
     events: tuple[Event, ...] = ()
     sources: tuple[Source, ...] = ()
     preferred: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    families: tuple[tuple[str, ...], ...] = ()
     others: tuple[str, ...] = ()
     _cache: dict[str, Series] = field(default_factory=dict, repr=False, compare=False)
 

@@ -39,9 +39,9 @@ def select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None =
     return _taken(metrics, metric, rows)
 
 
-def every_start(run: Run, metric: str) -> Series:
+def every_start(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...]) -> Series:
     """Return all points of `metric` in the order of the log, those that a restart superseded too."""
-    return _taken(run.metrics, metric, _rows(run.metrics, metric, run.preferred.get(metric)))
+    return _taken(metrics, metric, _rows(metrics, metric, sources))
 
 
 def _taken(metrics: pd.DataFrame, metric: str, rows: IntArray) -> Series:
@@ -64,10 +64,7 @@ def _taken(metrics: pd.DataFrame, metric: str, rows: IntArray) -> Series:
 
 
 def families(run: Run) -> dict[str, list[tuple[str, ...]]]:
-    """Return for each metric the groups of sources that hold it: the preferred one, then one a format.
-
-    A log of text is a group of its own: two logs of one run need not print the same number.
-    """
+    """Return for each metric the families of sources that hold it, the preferred one first."""
     import numpy as np
 
     metric, source = (run.metrics[name].cat for name in ("metric", "source"))
@@ -75,17 +72,15 @@ def families(run: Run) -> dict[str, list[tuple[str, ...]]]:
     pairs = metric.codes.to_numpy().astype(np.int64) * len(files) + source.codes.to_numpy()
     shape = len(metric.categories), len(files)
     present = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
-    formats = {item.path: item.format for item in run.sources}
+    home = {file: index for index, family in enumerate(run.families) for file in family}
     found = {}
     for name, counts in zip(metric.categories, present, strict=True):
-        held = [files[index] for index in np.flatnonzero(counts).tolist()]
-        preferred = tuple(file for file in run.preferred.get(name, ()) if file in held)
-        groups: dict[str, list[str]] = {}
-        for file in held:
-            if file not in preferred:
-                kind = formats.get(file, "text")
-                groups.setdefault(file if kind == "text" else kind, []).append(file)
-        found[str(name)] = [group for group in (preferred, *map(tuple, groups.values())) if group]
+        groups: dict[int | str, list[str]] = {}
+        for file in (files[index] for index in np.flatnonzero(counts).tolist()):
+            groups.setdefault(home.get(file, file), []).append(file)
+        preferred = run.preferred.get(name, ())
+        ordered = sorted(groups.values(), key=lambda group: group[0] not in preferred)
+        found[str(name)] = [tuple(group) for group in ordered]
     return found
 
 

@@ -112,7 +112,8 @@ def _finding(run: Run, differing: list[Comparison]) -> Finding:
     places = found.one.where(found.left[worst]), found.two.where(found.right[worst])
     count, step = int(found.differs.sum()), int(found.one.step[found.left[worst]])
     metrics = tuple(dict.fromkeys(item.one.metric for item in differing))
-    more = f" So do {', '.join(metrics[1:4])}." if len(metrics) > 1 else ""
+    rest = [metric for metric in metrics if metric != found.one.metric]
+    more = f" So do {', '.join(rest[:3])}." if rest else ""
     likely = f" Likely: {reason}." if reason else " Nothing in the numbers says why."
     return Finding(
         id="sources-disagree",

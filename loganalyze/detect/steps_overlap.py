@@ -2,9 +2,9 @@
 
 What it does
 ------------
-Follows the training loss over all starts of the run and counts the steps that were trained again
-after each restart, what they cost, and whether the repeated losses agree. The later start is kept
-for analysis, the earlier points stay in the data with their segment.
+Follows the training loss, in each source that has it, over all starts of the run and counts the
+steps that were trained again after each restart, what they cost, and whether the repeated losses
+agree. The later start is kept for analysis, the earlier points stay in the data with their segment.
 
 Why it matters
 --------------
@@ -38,7 +38,7 @@ import numpy as np
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
-from loganalyze.series import every_start
+from loganalyze.series import every_start, families
 from loganalyze.settings import setting
 
 LOSS = "train/loss"
@@ -84,18 +84,26 @@ class Repeat:
 
 
 def detect(run: Run, settings: OverlapSettings) -> Detected:
-    """Find the restarts that repeat steps."""
-    points = every_start(run, LOSS)
-    starts = len(np.unique(points.segment))
-    if starts > MOST_STARTS:
-        return NotApplicable(f"{starts:,} starts in one log: several runs seem to share it")
-    repeats = list(_repeats(points))
+    """Find the restarts that repeat steps, in the sources that show most of them.
+
+    A resumed Trainer's state holds nothing of what was lost; its event files may.
+    """
+    found = []
+    for sources in families(run).get(LOSS, ()):
+        points = every_start(run.metrics, LOSS, sources)
+        starts = len(np.unique(points.segment))
+        if starts > MOST_STARTS:
+            return NotApplicable(f"{starts:,} starts in one log: several runs seem to share it")
+        found.append((points, list(_repeats(points))))
+    points, repeats = max(found, key=lambda item: sum(repeat.steps for repeat in item[1]))
     return (_finding(points, repeats, settings),) if repeats else ()
 
 
 def _repeats(points: Series) -> list[Repeat]:
     """Follow the starts in order; the earlier points that a start goes back behind are repeated."""
-    found = []
+    found: list[Repeat] = []
+    if not len(points):
+        return found
     live = np.flatnonzero(points.segment == points.segment[0])
     for number in np.unique(points.segment)[1:].tolist():
         new = np.flatnonzero(points.segment == number)

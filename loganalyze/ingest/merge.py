@@ -111,6 +111,7 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
         events=_in_order(tables),
         sources=tuple(_sources(tables)),
         preferred=preferred(frames),
+        families=tuple(tuple(table.source for table in family) for family in groups),
     )
     if run.planned_steps is None:
         planned = run.number("max_steps")

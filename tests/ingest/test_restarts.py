@@ -156,6 +156,24 @@ def test_checkpoints_of_one_start_are_one_segment(tmp_path: Path) -> None:
     assert starts(run) == {0: (1, 150)}
 
 
+def test_all_sources_of_a_resumed_run_tell_the_same_story(tmp_path: Path) -> None:
+    """The state forgot what was lost, the event files and the logs of the two jobs did not."""
+    resumed = [(range(1, 101), 0), (range(101, 201), 1)]
+    state(tmp_path / "trainer_state.json", *resumed)
+    session(tmp_path / "runs/a", range(1, 121), 0)
+    session(tmp_path / "runs/b", range(101, 201), 1)
+    (tmp_path / "slurm-1.out").write_text(lines(range(1, 121)))
+    (tmp_path / "slurm-2.out").write_text(lines(range(101, 201), 1))
+    run = la.load(tmp_path)
+    assert run.others == ()
+    assert [len(family) for family in run.families] == [1, 2, 2]
+    assert_series_is_of(run, *resumed)
+    found = {finding.id: finding for finding in la.diagnose(run).findings}
+    assert "sources-disagree" not in found
+    assert found["steps-overlap"].evidence["steps_repeated"] == 20
+    assert "tfevents" in str(found["steps-overlap"].where[0])
+
+
 RESUMED = "Resuming training from checkpoint-100\n"
 
 
