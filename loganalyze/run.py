@@ -154,7 +154,8 @@ class Series:
     time: FloatArray
     row: IntArray
     origin: IntArray  # index into `sources`, per point
-    segment: IntArray  # which start logged it
+    segment: IntArray  # restarts before this point
+    derived: bool = False  # computed from other points, not logged
 
     def __len__(self) -> int:
         return len(self.step)
@@ -181,7 +182,12 @@ class Series:
             self.row[keep],
             self.origin[keep],
             self.segment[keep],
+            self.derived,
         )
+
+    def measuring(self, metric: str, value: FloatArray) -> Series:
+        """Return what was derived at these points: the same places, another metric."""
+        return replace(self, metric=metric, value=value, derived=True)
 
     def value_at(self, step: int) -> float | None:
         """Return the value logged last at or before `step`, or None where there is none."""
@@ -202,6 +208,9 @@ class Run:
     preferred
         Canonical metric name -> the sources that analysis uses for it: files of one format
         that continue each other.
+    families
+        Sources with metrics, grouped: those of a group continue each other and count their
+        segments together.
     others
         Names of further runs found at the same path, newest first.
     """
@@ -219,6 +228,7 @@ class Run:
     events: tuple[Event, ...] = ()
     sources: tuple[Source, ...] = ()
     preferred: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    families: tuple[tuple[str, ...], ...] = ()
     others: tuple[str, ...] = ()
     _cache: dict[str, Series] = field(default_factory=dict, repr=False, compare=False)
 
@@ -227,12 +237,14 @@ class Run:
 
         A restart supersedes what earlier segments logged at or after its first step; points
         without a step are left out; of several points at one step the last one counts.
+        ``perf/step_seconds``, where it was not logged, is derived from the times of the loss.
         """
+        from loganalyze.series import STEP_SECONDS, select, step_seconds
+
         if metric not in self._cache:
-            found = _select(self.metrics, metric, self.preferred.get(metric))
+            found = select(self.metrics, metric, self.preferred.get(metric))
             if metric == STEP_SECONDS and not len(found):
-                # Nobody logged it: the times of the training loss tell.
-                found = _step_seconds(self.series("train/loss"))
+                found = step_seconds(self)
             self._cache[metric] = found
         return self._cache[metric]
 
@@ -298,52 +310,6 @@ class Run:
         for key, value in self.config.items():
             folded[key.lower().replace("-", "_")] = value
         return folded
-
-
-def _select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None) -> Series:
-    import numpy as np
-
-    chosen = ((metrics["metric"] == metric) & (metrics["step"] >= 0)).to_numpy()
-    if sources is not None:
-        chosen = chosen & metrics["source"].isin(sources).to_numpy()
-    rows = metrics[chosen]
-    step = rows["step"].to_numpy(np.int64)
-    segment = rows["segment"].to_numpy(np.int64)
-    keep = np.ones(len(step), dtype=bool)
-    # A later start wins over everything an earlier one logged from that step on.
-    for number in np.unique(segment)[1:] if segment.any() else ():
-        first = step[segment == number].min()
-        keep &= (segment >= number) | (step < first)
-    order = np.flatnonzero(keep)
-    order = order[np.argsort(step[order], kind="stable")]
-    last = np.r_[step[order][1:] != step[order][:-1], True] if len(order) else order.astype(bool)
-    order = order[last]
-    origin = np.asarray(rows["source"].cat.codes, dtype=np.int64)[order]
-    return Series(
-        metric=metric,
-        sources=tuple(str(name) for name in metrics["source"].cat.categories),
-        step=step[order],
-        value=rows["value"].to_numpy(np.float64)[order],
-        epoch=rows["epoch"].to_numpy(np.float64)[order],
-        time=rows["time"].to_numpy(np.float64)[order],
-        row=rows["row"].to_numpy(np.int64)[order],
-        origin=origin,
-        segment=segment[order],
-    )
-
-
-def _step_seconds(loss: Series) -> Series:
-    """Return the seconds a step took between each point of `loss` and the one before it.
-
-    Pauses (an evaluation, a checkpoint) stay in; the gap before a restart does not.
-    """
-    import numpy as np
-
-    steps, seconds = np.diff(loss.step), np.diff(loss.time)
-    known = np.isfinite(seconds) & (seconds >= 0) & (np.diff(loss.segment) == 0)
-    after = np.flatnonzero(known)
-    each = loss.take(after + 1)
-    return replace(each, metric=STEP_SECONDS, value=seconds[after] / steps[after])
 
 
 def empty_metrics() -> pd.DataFrame:

@@ -12,11 +12,16 @@ from loganalyze.cli.options import run_argument
 from loganalyze.errors import NothingReadable
 from loganalyze.report.json import plain
 from loganalyze.report.redact import redact, redact_value, visible
+from loganalyze.run import Where
+from loganalyze.series import STEP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loganalyze.run import Run
+
+EVENTS_SHOWN = 20
+RESTARTS_SHOWN = 20
 
 _EMBEDDED = re.compile(
     rb'<script type="application/json" id="loganalyze-diagnosis">(.*?)</script>', re.DOTALL
@@ -70,7 +75,10 @@ def embedded(path: Path) -> Any:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """Return what was read as plain values: sources, metrics, config, events, other runs."""
+    """Return what was read as plain values: sources, restarts, metrics, config, events, other runs."""
+    from loganalyze.ingest.ranks import members
+
+    logs = members(source.path for source in run.sources if source.format == "text")
     return {
         "name": run.name,
         "path": run.path,
@@ -83,12 +91,15 @@ def summary(run: Run) -> dict[str, Any]:
                 "path": source.path,
                 "format": source.format,
                 "rows": source.rows,
+                "metrics": len(source.metrics),
                 "first_step": source.first_step,
                 "last_step": source.last_step,
+                "rank": logs[source.path].rank if source.path in logs else None,
                 "problems": [_problem(p.text, p.row) for p in source.problems],
             }
             for source in run.sources
         ],
+        "restarts": list(_restarts(run)),
         "metrics": list(_metrics(run)),
         "config": {
             key: {"value": redact_value(key, item.value), "where": item.where}
@@ -106,14 +117,44 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
+def _restarts(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield where each segment after the first begins in each source."""
+    import numpy as np
+
+    segment = run.metrics["segment"].to_numpy()
+    if not segment.any():
+        return
+    codes = run.metrics["source"].cat.codes.to_numpy().astype(np.int64)
+    width = int(segment.max()) + 1
+    starts, first = np.unique(codes * width + segment, return_index=True)
+    names = run.metrics["source"].cat.categories
+    for start, index in zip(starts.tolist(), first.tolist(), strict=True):
+        if start % width:
+            place = Where(str(names[start // width]), int(run.metrics["row"].iloc[index]))
+            step = int(run.metrics["step"].iloc[index])
+            yield {"segment": start % width, "step": step, "where": str(place)}
+
+
 def _metrics(run: Run) -> Iterator[dict[str, Any]]:
-    for metric in sorted(str(name) for name in run.metrics["metric"].unique()):
-        rows = int((run.metrics["metric"] == metric).sum())
+    """Yield each metric with the sources that analysis takes it from, the derived one too."""
+    import numpy as np
+
+    names = [str(name) for name in run.metrics["metric"].cat.categories]
+    counts = np.bincount(run.metrics["metric"].cat.codes, minlength=len(names))
+    rows = {name: int(count) for name, count in zip(names, counts, strict=True) if count}
+    for metric in sorted({*rows, STEP_SECONDS} if run.has(STEP_SECONDS) else rows):
         series = run.series(metric)
-        entry: dict[str, Any] = {"metric": metric, "rows": rows, "analysed": len(series)}
+        entry: dict[str, Any] = {
+            "metric": metric,
+            "rows": rows.get(metric, 0),
+            "analysed": len(series),
+            "derived": series.derived,
+        }
         if len(series):
+            used = list(dict.fromkeys(series.sources[i] for i in np.unique(series.origin).tolist()))
             entry |= {
-                "source": str(series.where(0)).rsplit(":", 1)[0],
+                "source": series.where(0).source,
+                "sources": used,
                 "first_step": int(series.step[0]),
                 "last_step": int(series.step[-1]),
                 "first": float(series.value[0]),
@@ -134,25 +175,18 @@ def _lines(run: Run) -> Iterator[str]:
     yield ""
     yield f"Sources ({len(data['sources'])})"
     for source in data["sources"]:
-        span = (
-            f", steps {source['first_step']:,} to {source['last_step']:,}"
-            if (source["first_step"] is not None)
-            else ""
-        )
-        yield f"  {source['path']}  [{source['format']}]  {source['rows']:,} rows{span}"
-        for problem in source["problems"]:
-            yield f"    ! {problem}"
+        yield from _source_lines(source)
+    if data["restarts"]:
+        yield ""
+        yield f"Restarts ({len(data['restarts'])})"
+        for start in data["restarts"][:RESTARTS_SHOWN]:
+            yield f"  segment {start['segment']} from step {start['step']:,}  {start['where']}"
+        yield from _more(data["restarts"], RESTARTS_SHOWN)
     yield ""
     yield f"Metrics ({len(data['metrics'])})"
     width = max((len(item["metric"]) for item in data["metrics"]), default=0)
     for item in data["metrics"]:
-        line = f"  {item['metric']:<{min(width, 40)}}  {item['rows']:>9,} rows"
-        if item["analysed"]:
-            line += (
-                f"  steps {item['first_step']:,} to {item['last_step']:,}"
-                f"  {item['first']:.5g} -> {item['last']:.5g}"
-            )
-        yield line
+        yield _metric_line(item, min(width, 40))
     if data["config"]:
         yield ""
         yield f"Configuration ({len(data['config'])})"
@@ -164,11 +198,38 @@ def _lines(run: Run) -> Iterator[str]:
         for event in data["events"][:EVENTS_SHOWN]:
             step = "" if event["step"] is None else f"  after step {event['step']:,}"
             yield f"  {event['kind']}{step}  {event['where']}  {event['text'][:120]}"
-        if len(data["events"]) > EVENTS_SHOWN:
-            yield f"  and {len(data['events']) - EVENTS_SHOWN} more: --format json has them all"
+        yield from _more(data["events"], EVENTS_SHOWN)
     if data["others"]:
         yield ""
         yield f"Other runs here ({len(data['others'])}): {', '.join(data['others'])}"
 
 
-EVENTS_SHOWN = 20
+def _source_lines(source: dict[str, Any]) -> Iterator[str]:
+    line = f"  {source['path']}  [{source['format']}]  {source['rows']:,} rows"
+    if source["metrics"]:
+        line += f", {source['metrics']} metric{'s' * (source['metrics'] > 1)}"
+    if source["first_step"] is not None:
+        line += f", steps {source['first_step']:,} to {source['last_step']:,}"
+    if source["rank"] is not None:
+        line += f", rank {source['rank']}"
+    yield line
+    for problem in source["problems"]:
+        yield f"    ! {problem}"
+
+
+def _metric_line(item: dict[str, Any], width: int) -> str:
+    line = f"  {item['metric']:<{width}}  {item['rows']:>9,} rows"
+    if item["derived"]:
+        line = f"  {item['metric']:<{width}}  {'from times':>14}"
+    if not item["analysed"]:
+        return line
+    more = f" and {len(item['sources']) - 1} more" if len(item["sources"]) > 1 else ""
+    return (
+        f"{line}  steps {item['first_step']:,} to {item['last_step']:,}"
+        f"  {item['first']:.5g} -> {item['last']:.5g}  ({item['source']}{more})"
+    )
+
+
+def _more(items: list[Any], shown: int) -> Iterator[str]:
+    if len(items) > shown:
+        yield f"  and {len(items) - shown} more: --format json has them all"

@@ -55,6 +55,8 @@ DETECTORS: tuple[Detector[Any], ...] = (
     grad_vanishing.DETECTOR,
     clip_saturated.DETECTOR,
     warmup_too_long.DETECTOR,
+    sources_disagree.DETECTOR,
+    steps_overlap.DETECTOR,
     corrupt_source.DETECTOR,
     sources_disagree.DETECTOR,
     steps_overlap.DETECTOR,

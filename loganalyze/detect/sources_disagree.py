@@ -1,213 +1,171 @@
-"""Two sources report different values for one metric at the same steps.
+"""Two sources report different values for the same metric at the same step.
 
 What it does
 ------------
-Compares, metric by metric, the source that analysis uses with every other one at their common
-steps. What rounding explains (the digits that a source prints) is no difference. Where the numbers
-show a reason (one source averages, counts from another first step, or prints percent), it is named.
+Compares every training and evaluation metric that several sources hold, at their common steps,
+beyond what each of them rounded off when it printed. States how many points differ, the largest
+difference with both places, and, where the numbers show it, what the difference is.
 
 Why it matters
 --------------
-One of the sources is not what it seems: a mean over a window or over ranks, another axis, another
-run's file. Conclusions drawn from it are wrong.
+One of the two curves is not what its name says. A diagnosis of the wrong one is wrong.
 
 Not to be confused with
 -----------------------
-Rounding in printed logs; averages over ``logging_steps`` beside single values (told as such).
+Rounding to the printed digits. An average over the logging interval, a smoothed display, a mean
+over ranks, steps counted from 0 and from 1, percent and fractions, epochs for steps: these are
+named where the numbers show them, and are a note. NaN in one source only is a warning. A log
+whose steps had to be counted is not compared.
 
 Settings
 --------
-``disagree.share``: share of common points that must differ.
-``disagree.relative``: relative difference that counts, beside rounding.
-``disagree.points``: fewest common points.
+`share`, `points`.
 
 Fix
 ---
-Log one reduction everywhere; remove files of other runs from the directory.
+Log one number from one place; give the averaged one another name.
 
 References
 ----------
-Half a unit in the last printed place is the largest error of rounding.
+Single precision keeps 7 digits (IEEE 754); event files store it, logs of text print 3 to 6.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run, Where
+from loganalyze.run import Run
+from loganalyze.series import families, select
 from loganalyze.settings import setting
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from loganalyze.run import FloatArray
-
-MOST_DIGITS = 8  # decimals beyond which a number is not a printed one
+from loganalyze.signals.same_metric import Comparison, compare, explain
 
 
 @dataclass(frozen=True)
 class DisagreeSettings:
-    """When two sources disagree."""
+    """Thresholds of the check."""
 
     share: float = setting(
-        0.1, unit="share of common points", source="restarts repeat a few points"
+        0.05, unit="share of common points", source="single points differ after a repeated save"
     )
-    relative: float = setting(
-        0.02, unit="ratio", source="single precision and rounding stay below 1 %"
-    )
-    points: int = setting(5, unit="points", source="fewer may be chance")
+    points: int = setting(3, unit="points", source="fewer may be a summary under the same name")
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """Two sources of one metric at their common steps."""
-
-    metric: str
-    step: NDArray[np.int64]
-    ours: FloatArray
-    theirs: FloatArray
-    other: str
-    their_row: int
-    differ: NDArray[np.bool_]
+COMPARED = ("train/", "eval/")
+_MEASURED = re.compile(r"runtime|per_second|_time$|seconds$|/s$")  # each logger's own clock
+COUNTED = "counted"  # in the remark of a source whose steps were not in the log
+RANKS = ("world_size", "num_processes", "n_gpu", "num_gpus", "data_parallel_size")
 
 
 def detect(run: Run, settings: DisagreeSettings) -> Detected:
-    """Compare the sources of every metric."""
-    pairs = [
-        pair
-        for metric, sources in run.preferred.items()
-        for pair in _pairs(run, metric, sources, settings)
-    ]
-    if not pairs:
-        return NotApplicable("no metric was logged at the same steps by two sources")
-    return tuple(
-        _finding(run, pair, settings) for pair in pairs if pair.differ.mean() >= settings.share
+    """Compare the sources of each metric."""
+    made = list(_comparisons(run))
+    if not made:
+        return NotApplicable("no metric stands in two sources at the same steps")
+    differing = [found for found in made if _disagrees(found, settings)]
+    return (_finding(run, differing),) if differing else ()
+
+
+def _comparisons(run: Run) -> Iterator[Comparison]:
+    counted = {
+        source.path
+        for source in run.sources
+        if any(COUNTED in problem.text for problem in source.problems)
+    }
+    for metric, held in families(run).items():
+        if not metric.startswith(COMPARED) or _MEASURED.search(metric):
+            continue
+        groups = [group for group in held if counted.isdisjoint(group)]
+        for other in groups[1:]:
+            found = compare(
+                select(run.metrics, metric, groups[0]), select(run.metrics, metric, other)
+            )
+            if len(found.left):
+                yield found
+
+
+def _disagrees(found: Comparison, settings: DisagreeSettings) -> bool:
+    count = int(found.differs.sum())
+    return count >= settings.points and count > settings.share * len(found.differs)
+
+
+def _finding(run: Run, differing: list[Comparison]) -> Finding:
+    told = [explain(found, _factors(run)) for found in differing]
+    # What nobody can explain comes first, and of that the training loss.
+    order = sorted(
+        range(len(differing)),
+        key=lambda i: (
+            told[i] is not None and not differing[i].hides,
+            differing[i].one.metric != "train/loss",
+        ),
     )
-
-
-def _pairs(
-    run: Run, metric: str, sources: tuple[str, ...], settings: DisagreeSettings
-) -> list[_Pair]:
-    metrics = run.metrics
-    if len(run.sources) < 2 or set(metrics["source"].cat.categories) <= set(sources):
-        return []
-    rows = metrics[(metrics["metric"] == metric) & (metrics["step"] >= 0)]
-    others = [str(name) for name in rows["source"].unique() if name not in sources]
-    if not others:
-        return []
-    ours = _by_step(rows[rows["source"].isin(sources)])
-    found = []
-    for other in others:
-        theirs = _by_step(rows[rows["source"] == other]).add_suffix("_theirs")
-        both = ours.join(theirs, how="inner")
-        if len(both) >= settings.points:
-            found.append(_pair(metric, other, both, settings))
-    return found
-
-
-def _by_step(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.groupby("step")[["value", "row"]].last()
-
-
-def _pair(metric: str, other: str, both: pd.DataFrame, settings: DisagreeSettings) -> _Pair:
-    import numpy as np
-
-    ours, theirs = both["value"].to_numpy(), both["value_theirs"].to_numpy()
-    rounding = max(_rounding(ours), _rounding(theirs))
-    same = np.isclose(ours, theirs, rtol=settings.relative, atol=rounding, equal_nan=True)
-    at = int(np.argmax(~same))
-    return _Pair(
-        metric,
-        both.index.to_numpy(np.int64),
-        ours,
-        theirs,
-        other,
-        int(both["row_theirs"].iloc[at]),
-        ~same,
-    )
-
-
-def _rounding(values: FloatArray) -> float:
-    """Return half a unit in the last place that all of `values` are printed to."""
-    import numpy as np
-
-    finite = values[np.isfinite(values)]
-    for digits in range(MOST_DIGITS):
-        if np.allclose(np.round(finite, digits), finite, rtol=0, atol=1e-12):
-            return 0.5 * 10.0**-digits
-    return 0.0
-
-
-def _finding(run: Run, pair: _Pair, settings: DisagreeSettings) -> Finding:
-    import numpy as np
-
-    reason = _reason(pair, settings)
-    gap = np.abs(pair.ours - pair.theirs)
-    largest = int(np.argmax(np.where(np.isfinite(gap), gap, -1.0)))
-    ours = run.series(pair.metric)
-    ours_at = ours.where(int(np.searchsorted(ours.step, pair.step[int(np.argmax(pair.differ))])))
-    count = int(pair.differ.sum())
+    found, reason = differing[order[0]], told[order[0]]
+    a, b = found.values
+    with np.errstate(invalid="ignore"):
+        gap = np.where(np.isfinite(a - b), np.abs(a - b), np.inf)
+    worst = int(np.argmax(np.where(found.differs, gap, -1)))
+    places = found.one.where(found.left[worst]), found.two.where(found.right[worst])
+    count, step = int(found.differs.sum()), int(found.one.step[found.left[worst]])
+    metrics = tuple(dict.fromkeys(item.one.metric for item in differing))
+    rest = [metric for metric in metrics if metric != found.one.metric]
+    more = f" So do {', '.join(rest[:3])}." if rest else ""
+    likely = f" Likely: {reason}." if reason else " Nothing in the numbers says why."
     return Finding(
         id="sources-disagree",
-        severity=Severity.INFO if reason else Severity.WARNING,
-        confidence=0.9,
-        title=f"{pair.other} gives other values of {pair.metric}",
+        severity=Severity.WARNING if reason is None or found.hides else Severity.INFO,
+        confidence=0.9 if count > 10 else 0.75,
+        title=f"Two sources disagree about {found.one.metric}",
         summary=(
-            f"{count:,} of {len(pair.step):,} common steps differ; at step {pair.step[largest]:,} it is "
-            f"{pair.ours[largest]:.5g} in {ours_at.source} and {pair.theirs[largest]:.5g} in {pair.other}. "
-            + (reason or "Nothing in the numbers explains it.")
+            f"{count:,} of {len(a):,} common points of {found.one.metric} differ, most at step "
+            f"{step:,}: {a[worst]:.6g} ({places[0]}) against {b[worst]:.6g} ({places[1]}).{likely}{more}"
         ),
-        steps=(int(pair.step[pair.differ][0]), int(pair.step[pair.differ][-1])),
-        metrics=(pair.metric,),
+        steps=_span(found),
+        metrics=metrics,
         evidence={
-            "points_compared": float(len(pair.step)),
-            "points_that_differ": float(count),
-            "largest_difference": float(gap[largest]),
-            "likely_reason": reason or "unknown",
+            "points_compared": len(a),
+            "points_differing": count,
+            "largest_difference": float(gap[worst]),
+            "step": step,
+            "value": float(a[worst]),
+            "other_value": float(b[worst]),
+            "place": str(places[0]),
+            "other_place": str(places[1]),
+            "explanation": reason or "none",
+            "metrics_differing": len(metrics),
         },
-        where=(ours_at, Where(pair.other, pair.their_row)),
-        fix=("Log one reduction everywhere, and keep one run to a directory",),
+        where=places,
+        fix=("Log the metric from one place, or give the averaged one another name",),
     )
 
 
-def _reason(pair: _Pair, settings: DisagreeSettings) -> str:
-    """Return the sentence that explains the difference, if the numbers show one."""
-    import numpy as np
-
-    ours, theirs = pair.ours, pair.theirs
-    for factor, words in ((100.0, "percent"), (0.01, "a fraction")):
-        if np.isclose(theirs, ours * factor, rtol=settings.relative).mean() > 1 - settings.share:
-            return f"It is printed as {words} there."
-    for shift in (1, -1):
-        one = ours[shift:] if shift > 0 else ours[:shift]
-        two = theirs[:-shift] if shift > 0 else theirs[-shift:]
-        if len(one) and np.isclose(one, two, rtol=settings.relative).mean() > 1 - settings.share:
-            return "Its steps are counted from another first step: the curves are shifted by one point."
-    rough, smooth = _roughness(ours), _roughness(theirs)
-    if max(rough, smooth) > 2 * min(rough, smooth):
-        averaged = pair.other if smooth < rough else "the analysed source"
-        return f"The values of {averaged} are averages: they vary less than half as much."
-    return ""
+def _span(found: Comparison) -> tuple[int, int]:
+    steps = found.one.step[found.left[found.differs]]
+    return int(steps[0]), int(steps[-1])
 
 
-def _roughness(values: FloatArray) -> float:
-    """Return the median distance of neighbours: what averaging makes smaller."""
-    import numpy as np
-
-    finite = values[np.isfinite(values)]
-    return float(np.median(np.abs(np.diff(finite)))) if len(finite) > 1 else 0.0
+def _factors(run: Run) -> dict[str, float]:
+    """Return the factors between a sum and a mean that the settings of this run suggest."""
+    factors = {}
+    k = run.number("gradient_accumulation_steps")
+    if k and k > 1:
+        factors[f"a sum over the {k:.0f} batches of an update against their mean"] = k
+    for name in RANKS:
+        ranks = run.number(name)
+        if ranks and ranks > 1:
+            factors[f"a sum over {ranks:.0f} ranks against their mean"] = ranks
+    return factors
 
 
 DETECTOR = Detector(
     id="sources-disagree",
     group="disagree",
-    passed="The sources agree where they meet",
-    failed="Two sources report different values",
+    passed="All sources agree",
+    failed="Sources report different values for the same metric",
     requires=(),
     settings=DisagreeSettings,
     detect=detect,

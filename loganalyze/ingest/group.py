@@ -1,7 +1,7 @@
 """Which tables are one run: by their folders, and by the numbers that they share.
 
 A folder joins the one above it if it adds a format; an MLflow run joins the folder whose numbers it
-repeats; two logs in one folder that contradict each other are two runs.
+repeats; two logs in one folder that contradict each other are two runs, unless one job wrote both.
 """
 
 from __future__ import annotations
@@ -9,17 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 from loganalyze.ingest.ingester import PER_FILE, Table
-from loganalyze.ingest.ranks import join_ranks, rank_of
+from loganalyze.ingest.overlap import AGREEMENT, FEWEST, Points, agreement, contradict, points
+from loganalyze.ingest.ranks import home, members
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-AGREEMENT = 0.9  # share of common points that must be equal for two stores to hold one run
-RESTARTED = 0.5  # share of the shorter log's points, up to which it may be a restart of the other
-ROUNDED_TOLERANCE = 2e-3  # relative; what a log prints with 3 to 4 digits
 MLFLOW = "mlflow:"
 
 
@@ -27,9 +21,12 @@ def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
     """Sort tables into runs by their keys; see the module for the rules."""
     groups: dict[str, list[Table]] = defaultdict(list)
     attachments = []
-    for table in join_ranks(tables):
+    ranked = members(table.source for table in tables if table.format == "text")
+    for table in tables:
         if _has_data(table):
-            groups[table.run].append(table)
+            member = ranked.get(table.source) if table.format == "text" else None
+            own = home(table.source) if member and member.rank is not None else None
+            groups[own or table.run].append(table)
         else:
             attachments.append(table)
     groups = _split_conflicting_logs(groups)
@@ -44,40 +41,50 @@ def group_tables(tables: Sequence[Table]) -> dict[str, list[Table]]:
 
 
 def _has_data(table: Table) -> bool:
-    return (table.metrics is not None and len(table.metrics) > 0) or bool(table.events)
+    return bool(len(table.frame)) or bool(table.events)
 
 
 def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list[Table]]:
-    """Two logs or tables in one folder that give other values for the same steps are two runs."""
-    split: dict[str, list[Table]] = defaultdict(list)
-    for key, members in groups.items():
-        kept: list[Table] = []
-        for table in members:
-            twins = [
-                other
-                for other in kept
-                if other.format == table.format
-                and table.format in PER_FILE
-                and not _are_ranks(table, other)
-            ]
-            if any(_conflict(table, other) for other in twins):
-                split[str(PurePosixPath(key) / PurePosixPath(table.source).name)].append(table)
-            else:
-                kept.append(table)
-        split[key].extend(kept)
-    return split
+    """Two logs in one folder that give other values for the same steps are two runs.
+
+    The logs of one job (its ranks, its two streams) stay together, whatever they say.
+    """
+    split: dict[str, list[Table]] = {}
+    for key, tables in groups.items():
+        runs: list[list[tuple[list[Table], Points]]] = [[]]
+        for logs in _jobs(tables):
+            own = points(_of_lowest_rank(logs))
+            fits = (run for run in runs if not any(contradict(own, other) for _, other in run))
+            run = next(fits, None)
+            if run is None:
+                runs.append(run := [])
+            run.append((logs, own))
+        split[key] = [table for table in tables if table.format not in PER_FILE]
+        for number, run in enumerate(runs):
+            logs = [table for job, _ in run for table in job]
+            split.setdefault(_name(logs) if number else key, []).extend(logs)
+    return {key: tables for key, tables in split.items() if tables}
 
 
-def _are_ranks(one: Table, two: Table) -> bool:
-    first, second = rank_of(one.source), rank_of(two.source)
-    return first is not None and second is not None and first[0] == second[0]
+def _jobs(tables: Sequence[Table]) -> list[list[Table]]:
+    """Return the files that stand for themselves, those of one job together."""
+    logs = [table for table in tables if table.format in PER_FILE]
+    known = members(table.source for table in logs)
+    jobs: dict[tuple[str, str], list[Table]] = defaultdict(list)
+    for table in logs:
+        jobs[table.format, known[table.source].job].append(table)
+    return list(jobs.values())
 
 
-def _conflict(one: Table, two: Table) -> bool:
-    """Tell two runs from a run and its restart, which repeats some of the last steps."""
-    shared, equal = _agreement([one], [two])
-    shorter = min(len(table.metrics) if table.metrics is not None else 0 for table in (one, two))
-    return shared >= max(3, RESTARTED * shorter) and equal < 0.5 * shared
+def _of_lowest_rank(logs: Sequence[Table]) -> list[Table]:
+    known = members(table.source for table in logs)
+    ranks = {known[table.source].rank or 0 for table in logs if len(table.frame)}
+    return [table for table in logs if (known[table.source].rank or 0) == min(ranks, default=0)]
+
+
+def _name(logs: Sequence[Table]) -> str:
+    """Return the path of the first log that has numbers, or of the first one."""
+    return next((table for table in logs if len(table.frame)), logs[0]).source
 
 
 def _fold_folders(groups: dict[str, list[Table]]) -> None:
@@ -115,39 +122,14 @@ def _fold_stores(groups: dict[str, list[Table]]) -> None:
     if len(stores) == 1 and len(folders) == 1:
         groups[folders[0]].extend(groups.pop(stores[0]))
         return
+    theirs = {folder: points(groups[folder]) for folder in folders if stores}
     for store in stores:
+        own = points(groups[store])
         for folder in folders:
-            shared, equal = _agreement(groups[store], groups[folder])
-            if shared >= 3 and equal >= AGREEMENT * shared:
+            shared, equal = agreement(own, theirs[folder])
+            if shared >= FEWEST and equal >= AGREEMENT * shared:
                 groups[folder].extend(groups.pop(store))
                 break
-
-
-def _agreement(ours: Sequence[Table], theirs: Sequence[Table]) -> tuple[int, int]:
-    """Count the common (metric, step) points of two sets of tables, and the equal ones."""
-    import numpy as np
-
-    left, right = _points(ours), _points(theirs)
-    if left is None or right is None:
-        return 0, 0
-    both = left.add_suffix("_l").join(right.add_suffix("_r"), how="inner")
-    one, two = both["value_l"].to_numpy(), both["value_r"].to_numpy()
-    return len(both), int(np.isclose(one, two, rtol=ROUNDED_TOLERANCE, equal_nan=True).sum())
-
-
-def _points(tables: Sequence[Table]) -> pd.DataFrame | None:
-    import pandas as pd
-
-    frames = [
-        table.metrics[["metric", "step", "value"]].astype({"metric": str})
-        for table in tables
-        if table.metrics is not None and len(table.metrics)
-    ]
-    if not frames:
-        return None
-    points = pd.concat(frames, ignore_index=True)
-    points = points[(points["step"] > 0) & points["metric"].str.contains("/")]
-    return points.groupby(["metric", "step"], sort=False).last()
 
 
 def _formats(tables: Iterable[Table]) -> set[str]:
@@ -175,4 +157,4 @@ def _owners(key: str, groups: Mapping[str, object]) -> list[str]:
     if above is not None:
         return [above]
     below = [other for other in groups if _is_below(other, key)]
-    return below or ([] if key.startswith(MLFLOW) else list(groups))
+    return below or list(groups)

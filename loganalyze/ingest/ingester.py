@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loganalyze.run import ConfigValue, Event, Problem, Status
+from loganalyze.run import ConfigValue, Event, Problem, Status, empty_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,11 @@ class Table:
     problems: tuple[Problem, ...] = ()
     facts: Facts = field(default_factory=Facts)
     order: float = 0.0
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The metrics; a frame without rows where there are none."""
+        return empty_metrics() if self.metrics is None else self.metrics
 
 
 @dataclass(frozen=True, slots=True)

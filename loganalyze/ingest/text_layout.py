@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from loganalyze.run import IntArray
 
 FEWEST_LOOSE = 10  # losses without any step that make a curve; fewer may be prose
 FEWEST_ROWS = 4  # the same, where another number stands beside each loss
@@ -59,8 +58,6 @@ def lay_out(reader: Reader) -> Layout:
     interval = reader.config.get("logging_steps")
     every = interval.value if interval and isinstance(interval.value, int) else 1
     placed = place(records, bars, every, float(first_epoch))
-    resumed = [e.step or 0 for e in reader.collector.events if e.kind is EventKind.RESUME]
-    placed = replace(placed, segments=_resumed(placed.segments, records, resumed))
     problems += _remarks(placed)
     return Layout(
         rows(reader.source, records, placed),
@@ -147,18 +144,6 @@ def _curve(records: Records) -> NDArray[np.bool_]:
     held = np.bincount(records.owner, minlength=len(records))[found]
     fewest = FEWEST_ROWS if len(held) and held.min() > 1 else FEWEST_LOOSE
     return found if found.sum() >= fewest else np.zeros(len(records), dtype=bool)
-
-
-def _resumed(segments: IntArray, records: Records, lines: Sequence[int]) -> IntArray:
-    """Begin a segment after each line that tells of a resume, where none begins there by its steps."""
-    import numpy as np
-
-    segments = segments.copy()
-    for place_in_log in sorted(lines):
-        after = int(np.searchsorted(records.line, place_in_log, side="right"))
-        if 0 < after < len(segments) and segments[after] == segments[after - 1]:
-            segments[after:] += 1
-    return segments
 
 
 def _remarks(placed: Placed) -> list[Problem]:

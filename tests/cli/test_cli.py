@@ -172,6 +172,30 @@ def test_inspect_lists_sources_metrics_and_config(call, samples) -> None:
     assert {m["metric"] for m in json.loads(out)["metrics"]} >= {"train/loss", "train/grad_norm"}
 
 
+def test_inspect_shows_restarts_ranks_and_where_each_metric_comes_from(call, tmp_path) -> None:
+    def lines(steps, factor: int = 1) -> str:
+        return "".join(
+            f"2024-01-01 10:{s // 60:02d}:{s % 60:02d} step {s} loss={factor * s}.5\n"
+            for s in steps
+        )
+
+    restarted = lines(range(1, 61)) + lines(range(41, 101))
+    (tmp_path / "rank_0.log").write_text(restarted)
+    (tmp_path / "rank_1.log").write_text(lines(range(1, 61), 2))
+    code, out, _ = call("inspect", tmp_path)
+    assert code == 0
+    assert "rank_0.log  [text]  120 rows, 1 metric, steps 1 to 100, rank 0" in out
+    assert "! rank 1 of the same run: its 60 points were left out" in out
+    assert "segment 1 from step 41  rank_0.log:61" in out
+    assert "perf/step_seconds      from times" in out
+    assert "1.5 -> 100.5  (rank_0.log)" in out
+    document = json.loads(call("inspect", tmp_path, "--format", "json")[1])
+    assert document["restarts"] == [{"segment": 1, "step": 41, "where": "rank_0.log:61"}]
+    assert [source["rank"] for source in document["sources"]] == [0, 1]
+    derived = {item["metric"]: item["derived"] for item in document["metrics"]}
+    assert derived == {"perf/step_seconds": True, "train/loss": False}
+
+
 def test_inspect_reads_a_report_back(call, samples) -> None:
     call("report", samples / SICK, "-o", "r.html", "--json", "r.json")
     code, out, _ = call("inspect", "r.html")

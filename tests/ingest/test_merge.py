@@ -105,3 +105,34 @@ def test_metrics_are_one_tidy_table_of_the_agreed_types(tmp_path: Path) -> None:
         "name": "category",
     }  # fmt: skip
     assert np.isfinite(metrics["value"]).all()
+
+
+def test_events_are_in_the_order_of_their_times(tmp_path: Path) -> None:
+    def log(name: str, minute: int, text: str) -> None:
+        stamp = f"2024-01-01 10:{minute:02d}:00"
+        (tmp_path / name).write_text(f"{stamp} step 1 loss=1.0\n{stamp} {text}\n")
+
+    log("a.log", 30, "Saving model checkpoint to c")
+    log("b.log", 10, "Resuming training from checkpoint-1")
+    log("c.log", 20, "Bus error")
+    (tmp_path / "untimed.log").write_text("step 1 loss=1.0\nSegmentation fault\n")
+    assert [event.where.source for event in la.load(tmp_path).events] == [
+        "b.log", "c.log", "a.log", "untimed.log",
+    ]  # fmt: skip
+
+
+def test_a_folder_of_many_event_files_and_metrics_keeps_every_point(tmp_path: Path) -> None:
+    from tensorboardX import SummaryWriter
+
+    for start in range(3):
+        with SummaryWriter(str(tmp_path), filename_suffix=f".{start}") as writer:
+            for step in range(10 * start, 10 * start + 10):
+                for tag in ("train/loss", f"extra/{start}"):
+                    writer.add_scalar(tag, step, step)
+    run = la.load(tmp_path)
+    assert len(run.metrics) == 60
+    assert run.series("train/loss").step.tolist() == list(range(30))
+    assert run.series("extra/1").step.tolist() == list(range(10, 20))
+    assert {str(name) for name in run.metrics["metric"].cat.categories} == {
+        "train/loss", "extra/0", "extra/1", "extra/2",
+    }  # fmt: skip

@@ -1,0 +1,158 @@
+"""The view of one metric that analysis works on, selected from the table of everything logged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from loganalyze.run import Series
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from loganalyze.run import IntArray, Run
+
+STEP_SECONDS = "perf/step_seconds"
+LOSS = "train/loss"
+SAME_AXIS = 1.5  # times the loss's last step, beyond which a metric counts something else
+
+
+def select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None = None) -> Series:
+    """Return `metric` as the given sources logged it (all of them by default).
+
+    Sorted by step, the last of several points at one step, without what a restart superseded.
+    """
+    import numpy as np
+
+    rows = _rows(metrics, metric, sources)
+    step, segment = (metrics[name].to_numpy()[rows] for name in ("step", "segment"))
+    if len(rows) and metrics["segment"].to_numpy().any():
+        keep = step < _superseded_from(metrics, metric, sources, step, segment)[segment]
+        rows, step = rows[keep], step[keep]
+    if (step[1:] < step[:-1]).any():
+        order = np.argsort(step, kind="stable")
+        rows, step = rows[order], step[order]
+    last = np.ones(len(step), dtype=bool)
+    last[:-1] = step[1:] != step[:-1]
+    if not last.all():
+        rows = rows[last]
+    return _taken(metrics, metric, rows)
+
+
+def every_start(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...]) -> Series:
+    """Return all points of `metric` in the order of the log, those that a restart superseded too."""
+    return _taken(metrics, metric, _rows(metrics, metric, sources))
+
+
+def _taken(metrics: pd.DataFrame, metric: str, rows: IntArray) -> Series:
+    import numpy as np
+
+    def take(name: str) -> NDArray[Any]:
+        return np.asarray(metrics[name].to_numpy()[rows])
+
+    return Series(
+        metric=metric,
+        sources=tuple(str(name) for name in metrics["source"].cat.categories),
+        step=take("step"),
+        value=take("value"),
+        epoch=take("epoch"),
+        time=take("time"),
+        row=take("row"),
+        origin=metrics["source"].cat.codes.to_numpy()[rows].astype(np.int64),
+        segment=take("segment"),
+    )
+
+
+def families(run: Run) -> dict[str, list[tuple[str, ...]]]:
+    """Return for each metric the families of sources that hold it, the preferred one first."""
+    import numpy as np
+
+    metric, source = (run.metrics[name].cat for name in ("metric", "source"))
+    files = [str(name) for name in source.categories]
+    pairs = metric.codes.to_numpy().astype(np.int64) * len(files) + source.codes.to_numpy()
+    shape = len(metric.categories), len(files)
+    present = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
+    home = {file: index for index, family in enumerate(run.families) for file in family}
+    found = {}
+    for name, counts in zip(metric.categories, present, strict=True):
+        groups: dict[int | str, list[str]] = {}
+        for file in (files[index] for index in np.flatnonzero(counts).tolist()):
+            groups.setdefault(home.get(file, file), []).append(file)
+        preferred = run.preferred.get(name, ())
+        ordered = sorted(groups.values(), key=lambda group: group[0] not in preferred)
+        found[str(name)] = [tuple(group) for group in ordered]
+    return found
+
+
+def step_seconds(run: Run) -> Series:
+    """Return the seconds that a step took, from the times at which the training loss was logged.
+
+    Each point stands where the later of two neighbouring losses was logged: ``dt / d(step)``.
+    The gap of a restart is left out; pauses for evaluation and saving are in it. Points that share
+    a time stamp (of whole seconds, say) count as one. The first family that has times is used,
+    which need not be the one that the loss is taken from.
+    """
+    import numpy as np
+
+    for sources in families(run).get(LOSS, ()):
+        loss = select(run.metrics, LOSS, sources)
+        loss = loss.take(np.isfinite(loss.time))
+        loss = loss.take(np.r_[True, np.diff(loss.time) != 0][: len(loss)])
+        seconds, steps = np.diff(loss.time), np.diff(loss.step)
+        good = (np.diff(loss.segment) == 0) & (seconds > 0)
+        if good.any():
+            points = loss.take(np.flatnonzero(good) + 1)
+            return points.measuring(STEP_SECONDS, seconds[good] / steps[good])
+    return select(run.metrics, STEP_SECONDS)
+
+
+def _rows(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None) -> IntArray:
+    """Return the positions of the rows of a metric that have a step."""
+    import numpy as np
+
+    names = metrics["metric"].cat.categories
+    if metric not in names:
+        return np.zeros(0, dtype=np.int64)
+    rows = np.flatnonzero(metrics["metric"].cat.codes.to_numpy() == names.get_loc(metric))
+    files = metrics["source"].cat.categories
+    wanted = np.ones(len(files), bool) if sources is None else files.isin(sources)
+    if not wanted.all():
+        rows = rows[wanted[metrics["source"].cat.codes.to_numpy()[rows]]]
+    step = metrics["step"].to_numpy()[rows]
+    return rows if (step >= 0).all() else rows[step >= 0]
+
+
+def _superseded_from(
+    metrics: pd.DataFrame,
+    metric: str,
+    sources: tuple[str, ...] | None,
+    step: IntArray,
+    segment: IntArray,
+) -> IntArray:
+    """Return for each segment the first step that a later one logged.
+
+    A restart that crashed before its first evaluation supersedes older evaluations all the same:
+    the steps of the training loss count too, where they count the same thing.
+    """
+    import numpy as np
+
+    first = _first_steps(step, segment)
+    if metric != LOSS:
+        rows = _rows(metrics, LOSS, sources)
+        other = metrics["step"].to_numpy()[rows]
+        if len(other) and step.max() <= SAME_AXIS * other.max():
+            starts = _first_steps(other, metrics["segment"].to_numpy()[rows])
+            longer, shorter = sorted((first, starts), key=len, reverse=True)
+            first = longer.copy()
+            first[: len(shorter)] = np.minimum(longer[: len(shorter)], shorter)
+    never = np.iinfo(np.int64).max
+    later = np.minimum.accumulate(np.r_[first[1:], never][::-1])[::-1]
+    return np.asarray(later, dtype=np.int64)
+
+
+def _first_steps(step: IntArray, segment: IntArray) -> IntArray:
+    import numpy as np
+
+    first = np.full(int(segment.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(first, segment, step)
+    return first
