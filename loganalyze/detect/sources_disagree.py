@@ -106,7 +106,7 @@ def _finding(run: Run, differing: list[Comparison]) -> Finding:
     )
     found, reason = differing[order[0]], told[order[0]]
     a, b = found.values
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         gap = np.where(np.isfinite(a - b), np.abs(a - b), np.inf)
     worst = int(np.argmax(np.where(found.differs, gap, -1)))
     places = found.one.where(found.left[worst]), found.two.where(found.right[worst])

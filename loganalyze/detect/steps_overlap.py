@@ -118,12 +118,13 @@ def _repeats(points: Series) -> list[Repeat]:
 
 def _repeat(points: Series, new: np.ndarray, lost: np.ndarray, kept: np.ndarray) -> Repeat:
     first, last = int(points.step[new].min()), int(points.step[lost].max())
-    interval = int(np.median(np.diff(np.unique(points.step[lost])))) if len(lost) > 1 else 1
+    gaps = np.diff(np.unique(points.step[lost]))
+    interval = int(np.median(gaps)) if len(gaps) else 1
     resumed = int(points.step[kept].max()) if len(kept) else max(first - interval, -1)
     _, again, before = np.intersect1d(points.step[new], points.step[lost], return_indices=True)
     one, two = points.value[new[again]], points.value[lost[before]]
     scale = np.maximum(np.maximum(np.abs(one), np.abs(two)), 1e-12)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         differences = np.abs(one - two) / scale
     before_it = kept[points.step[kept].argmax()] if len(kept) else lost[0]
     return Repeat(

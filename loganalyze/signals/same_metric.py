@@ -20,10 +20,12 @@ FEW = 10  # values, from which on the last digit printed shows in one of them
 SINGLE = 1e-6  # relative rounding of single precision, with some room
 EXPLAINED = 0.2  # share of the difference that an explanation may leave
 MATCHING = 0.9  # share of points that must match for an explanation by other steps or units
+LONGEST = 50_000  # points from the beginning on which explanations are tried
 FEWEST = 4  # points on which an explanation may rest
 FACTOR_SPREAD = 5e-3  # relative spread of a ratio that counts as one factor
 BITS = float(np.log2(np.e))  # bits in a nat
 BIASED = 3.0  # standard errors of the mean difference
+NOISE_FACTOR = 3.0  # times the point-to-point noise, up to which a difference is scatter
 BETAS = (0.6, 0.9, 0.95, 0.98, 0.99, 0.999)  # usual weights of smoothing
 WINDOWS = (5, 10, 20, 50, 100)  # usual lengths of moving averages
 
@@ -56,14 +58,14 @@ class Comparison:
 def compare(one: Series, two: Series) -> Comparison:
     """Compare two records of one metric at their common steps."""
     _, left, right = np.intersect1d(one.step, two.step, assume_unique=True, return_indices=True)
-    tolerance = rounding(one.value)[left] + rounding(two.value)[right]
-    equal = _equal(one.value[left], two.value[right], tolerance)
+    with np.errstate(all="ignore"):
+        tolerance = rounding(one.value)[left] + rounding(two.value)[right]
+        equal = _equal(one.value[left], two.value[right], tolerance)
     return Comparison(one, two, left, right, ~equal)
 
 
 def _equal(a: FloatArray, b: FloatArray, tolerance: FloatArray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        near = np.abs(a - b) <= tolerance
+    near = np.abs(a - b) <= tolerance
     return np.asarray(near | (a == b) | (np.isnan(a) & np.isnan(b)))
 
 
@@ -103,21 +105,21 @@ def explain(found: Comparison, factors: dict[str, float]) -> str | None:
         A clause such as "train.log holds the mean over the logging interval"; None where nothing
         fits.
     """
-    one, two = found.one.finite(), found.two.finite()
+    one, two = (side.finite().take(slice(LONGEST)) for side in (found.one, found.two))
     if found.hides:
         return (
             "one has NaN or infinity where the other has a number: a filter or an average hides it"
         )
-    for told in (
-        _by_shift(one, two),
-        _by_factor(*found.values, factors),
-        _by_epoch(one, two) or _by_epoch(two, one),
-        _by_average(one, two) or _by_average(two, one),
-        _by_scatter(*found.values),
-    ):
-        if told is not None:
-            return told
-    return None
+    with np.errstate(all="ignore"):  # numbers of any size may stand in a log
+        return (
+            _by_shift(one, two)
+            or _by_factor(*found.values, factors)
+            or _by_epoch(one, two)
+            or _by_epoch(two, one)
+            or _by_average(one, two)
+            or _by_average(two, one)
+            or _by_scatter(*found.values)
+        )
 
 
 def _by_shift(one: Series, two: Series) -> str | None:
@@ -143,10 +145,8 @@ def _by_factor(a: FloatArray, b: FloatArray, factors: dict[str, float]) -> str |
     if good.sum() < FEWEST:
         return None
     a, b = a[good], b[good]
-    with np.errstate(over="ignore"):
-        if np.median(np.abs(np.exp(a) / b - 1)) < FACTOR_SPREAD or (
-            np.median(np.abs(np.exp(b) / a - 1)) < FACTOR_SPREAD
-        ):
+    for loss, perplexity in ((a, b), (b, a)):
+        if np.median(np.abs(np.exp(loss) / perplexity - 1)) < FACTOR_SPREAD:
             return "one is the exponential of the other: a perplexity and a loss"
     ratio = b / a
     factor = float(np.median(ratio))
@@ -229,10 +229,10 @@ def _by_scatter(a: FloatArray, b: FloatArray) -> str | None:
     if len(difference) < 5 * FEWEST or not difference.std():
         return None
     bias = abs(float(difference.mean())) / (float(difference.std()) / np.sqrt(len(difference)))
-    centre = np.median(np.abs(np.diff(a[good])))
-    if bias > BIASED or np.median(np.abs(difference)) > 3 * max(float(centre), 1e-300):
+    noise = max(float(np.median(np.abs(np.diff(side[good])))) for side in (a, b))
+    if bias > BIASED or np.median(np.abs(difference)) > NOISE_FACTOR * noise:
         return None
     return (
-        "they scatter around each other without bias: one rank's own value against the mean over "
-        "the ranks, or other batches"
+        "they scatter around each other without bias: one averages over more ranks or batches, or "
+        "over others"
     )

@@ -72,6 +72,11 @@ def test_going_on_where_it_stopped_passes() -> None:
     assert detect(restarted((range(1, 101), 1.0)), OverlapSettings()) == ()
 
 
+def test_one_step_logged_twice_before_a_restart() -> None:
+    run = restarted((range(0, 1), 1.0), (range(0, 1), 1.0), (range(0, 2), 1.0))
+    assert detect(run, OverlapSettings())[0].evidence["steps_repeated"] == 2
+
+
 def test_a_log_of_many_runs_is_not_judged() -> None:
     many = restarted(*[(range(1, 4), 1.0)] * 150)
     assert isinstance(detect(many, OverlapSettings()), NotApplicable)
