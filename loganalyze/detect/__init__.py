@@ -58,8 +58,6 @@ DETECTORS: tuple[Detector[Any], ...] = (
     sources_disagree.DETECTOR,
     steps_overlap.DETECTOR,
     corrupt_source.DETECTOR,
-    sources_disagree.DETECTOR,
-    steps_overlap.DETECTOR,
     insufficient_data.DETECTOR,
 )
 

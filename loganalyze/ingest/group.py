@@ -54,8 +54,8 @@ def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list
         runs: list[list[tuple[list[Table], Points]]] = [[]]
         for logs in _jobs(tables):
             own = points(_of_lowest_rank(logs))
-            fits = (run for run in runs if not any(contradict(own, other) for _, other in run))
-            run = next(fits, None)
+            kind = logs[0].format  # another format may count another axis
+            run = next((run for run in runs if not _contradicted(own, kind, run)), None)
             if run is None:
                 runs.append(run := [])
             run.append((logs, own))
@@ -64,6 +64,10 @@ def _split_conflicting_logs(groups: Mapping[str, list[Table]]) -> dict[str, list
             logs = [table for job, _ in run for table in job]
             split.setdefault(_name(logs) if number else key, []).extend(logs)
     return {key: tables for key, tables in split.items() if tables}
+
+
+def _contradicted(own: Points, kind: str, run: Sequence[tuple[list[Table], Points]]) -> bool:
+    return any(contradict(own, other) for logs, other in run if logs[0].format == kind)
 
 
 def _jobs(tables: Sequence[Table]) -> list[list[Table]]:

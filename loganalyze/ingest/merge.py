@@ -128,8 +128,12 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
 
 
 def _latest_first(table: Table) -> tuple[int, float, str]:
-    """A later start says what holds now: it may have been told to train for longer."""
-    return _rank(table.format), -table.order, table.source
+    """A later start says what holds now: it may have been told to train for longer.
+
+    Files of settings order themselves, those that count more first.
+    """
+    order = -table.order if len(table.frame) else table.order
+    return _rank(table.format), order, table.source
 
 
 def _rank(kind: str) -> int:

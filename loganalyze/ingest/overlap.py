@@ -29,7 +29,7 @@ class Common(NamedTuple):
 
 
 def points(tables: Iterable[Table]) -> Points:
-    """Return for each canonical metric its steps above 0, each once and in order, and their values."""
+    """Return for each canonical metric its steps, each once and in order, and their values."""
     import numpy as np
 
     parts: dict[str, list[tuple[IntArray, FloatArray]]] = {}
@@ -37,7 +37,7 @@ def points(tables: Iterable[Table]) -> Points:
         code = table.frame["metric"].cat.codes.to_numpy()
         step, value = (table.frame[name].to_numpy() for name in ("step", "value"))
         for index, metric in enumerate(table.frame["metric"].cat.categories):
-            chosen = np.flatnonzero((code == index) & (step > 0)) if "/" in metric else ()
+            chosen = np.flatnonzero((code == index) & (step >= 0)) if "/" in metric else ()
             if len(chosen):
                 parts.setdefault(str(metric), []).append((step[chosen], value[chosen]))
     return {metric: _last_of_each(found) for metric, found in parts.items()}
@@ -96,7 +96,9 @@ def _begins_late(later: Points, earlier: Points) -> bool:
     if metric is None:
         return False
     step = later[metric][0]
-    interval = float(np.median(np.diff(step))) if len(step) > 1 else float(step[0])
+    if len(step) == 1:
+        return bool(step[0] > earlier[metric][0][-1])
+    interval = float(np.median(np.diff(step)))
     return bool(step[0] > earlier[metric][0][0] and step[0] > LATE * interval)
 
 

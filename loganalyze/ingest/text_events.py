@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loganalyze.run import Event, EventKind, Problem, Where
 
@@ -105,7 +105,7 @@ class Collector:
     """Collects events line by line; keeps the first of each kind and counts the rest."""
 
     source: str
-    time: float | None = None  # of the last line that had a time stamp
+    time: float | None = None  # of the last event that has one
     events: list[Event] = field(default_factory=list)
     counts: Counter[EventKind] = field(default_factory=Counter)
     _block: list[str] = field(default_factory=list)
@@ -157,6 +157,14 @@ class Collector:
                 EventKind.TRACEBACK, text, row, place,
                 exception=exception, message=message[:500], frame=frame,
             )  # fmt: skip
+
+    def date(self, time: float | None, *, newest: bool) -> None:
+        """Give a time to the newest event, or to the traceback that is being read."""
+        if time is None or time != time:
+            return
+        self.time = time
+        if newest and self.events:
+            self.events[-1] = replace(self.events[-1], time=time)
 
     def finish(self) -> list[Problem]:
         """Close an open traceback; return what was left out."""

@@ -159,13 +159,19 @@ def _remarks(placed: Placed) -> list[Problem]:
 
 
 def _placed_events(events: Sequence[Event], records: Records, placed: Placed) -> list[Event]:
-    """Turn the line of each event into the step of the last record before it."""
+    """Give each event the step of the last record before it, and the time if that is the later one."""
     import numpy as np
 
     found = []
     for event in events:
         before = int(np.searchsorted(records.line, event.step or 0, side="right")) - 1
-        found.append(replace(event, step=int(placed.steps[before]) if before >= 0 else None))
+        if before < 0:
+            found.append(replace(event, step=None))
+            continue
+        stamp = float(records.place[Role.STAMP][before])
+        known = event.time if event.time is not None and not stamp > event.time else stamp
+        time = known if known == known else None
+        found.append(replace(event, step=int(placed.steps[before]), time=time))
     return sorted(found, key=_row)
 
 

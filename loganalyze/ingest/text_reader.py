@@ -14,7 +14,7 @@ from loganalyze.ingest import text_config, text_events, text_shape, text_tables
 from loganalyze.ingest.text_events import Collector
 from loganalyze.ingest.text_grammar import prefix, read_line
 from loganalyze.ingest.text_lines import Lines
-from loganalyze.ingest.text_reading import Draft, Kind, Reading, Role
+from loganalyze.ingest.text_reading import Kind, Reading, Role
 from loganalyze.ingest.text_records import Heap
 from loganalyze.ingest.text_shape import Shape
 from loganalyze.run import ConfigValue
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_SHAPES = 256  # learned shapes; each costs a pass over the lines that no other shape took
 MOST_PATTERNS = 20_000  # lines that were read one by one and remembered, to see one come twice
 FIRST_CHUNK, LAST_CHUNK = 512, 32_768  # lines handled at once; few at first, to learn early
+LOOKED_BACK = 50  # lines before an event in which its time is looked for
 _PLACES = frozenset({Role.STEP, Role.EPOCH, Role.INNER, Role.BAR})
 
 # A line without any of these words holds no metric and no place. In the syntax of RE2.
@@ -123,9 +124,24 @@ class Reader:
 
     def _event(self, text: str, start: int, lines: Lines, index: int) -> None:
         """Look for an event in a line whose own text begins at `start`."""
-        if text_events.may_be_event(text):
-            row, place = int(lines.rows[index]), lines.first + index
-            self.collector.feed(text, text[start:], row, place)
+        if not text_events.may_be_event(text):
+            return
+        row, place = int(lines.rows[index]), lines.first + index
+        before = self.collector.total
+        self.collector.feed(text, text[start:], row, place)
+        if self.collector.is_open or self.collector.total > before:
+            self.collector.date(
+                self._time_before(lines, index), newest=self.collector.total > before
+            )
+
+    def _time_before(self, lines: Lines, index: int) -> float | None:
+        """Return the time that the nearest line before (or at) `index` is stamped with."""
+        for number in range(index, max(index - LOOKED_BACK, -1), -1):
+            text = lines.text(number)
+            for span, role, _, _ in prefix(text)[0].fields:
+                if role is Role.STAMP:
+                    return text_shape.seconds(text[slice(*span)])
+        return None
 
     def _continue_block(self, lines: Lines, start: int) -> int:
         """Feed an open traceback; return the first line after it."""
@@ -145,8 +161,7 @@ class Reader:
         if (names := text_tables.columns(text)) is not None:
             self._heads[names[0]] = names
             return None
-        line, start = prefix(text)
-        self._keep_time(text, line)
+        _, start = prefix(text)
         events = self.collector.total
         self._event(text, start, lines, index)
         if self.collector.is_open:
@@ -162,11 +177,6 @@ class Reader:
         # A line that tells of an event is always read by itself.
         is_plain = self.collector.total == events
         return self._learn(text_shape.learn(text, reading)) if is_plain else None
-
-    def _keep_time(self, text: str, line: Draft) -> None:
-        for span, role, _, _ in line.fields:
-            if role is Role.STAMP:
-                self.collector.time = text_shape.seconds(text[slice(*span)])
 
     def _learn(self, shape: Shape | None) -> Shape | None:
         if shape is None or len(self._shapes) >= MOST_SHAPES:
