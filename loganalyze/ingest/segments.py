@@ -65,7 +65,8 @@ class _Start:
         """
         training = {metric for metric in self.last if not metric.startswith("eval/")}
         common = spans.keys() & (training or self.last.keys())
-        if _process(table) in self.processes:
+        is_snapshot = all(first == last for first, last in spans.values())  # a file for each epoch
+        if is_snapshot or _process(table) in self.processes:
             return any(spans[metric][0] < self.last[metric] for metric in common)
         return bool(common)
 
