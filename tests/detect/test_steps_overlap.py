@@ -73,7 +73,7 @@ def test_going_on_where_it_stopped_passes() -> None:
 
 
 def test_one_step_logged_twice_before_a_restart() -> None:
-    run = restarted((range(0, 1), 1.0), (range(0, 1), 1.0), (range(0, 2), 1.0))
+    run = restarted((range(1), 1.0), (range(1), 1.0), (range(2), 1.0))
     assert detect(run, OverlapSettings())[0].evidence["steps_repeated"] == 2
 
 
