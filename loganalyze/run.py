@@ -209,7 +209,7 @@ class Run:
         Canonical metric name -> the sources that analysis uses for it: files of one format
         that continue each other.
     families
-        Sources with metrics, grouped: those of a group continue each other and count their
+        Sources (as in the `source` column), grouped: those of a group continue each other and count their
         segments together.
     others
         Names of further runs found at the same path, newest first.

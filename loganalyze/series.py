@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from loganalyze.run import Series
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -107,7 +108,12 @@ def step_seconds(run: Run) -> Series:
 
 
 def _rows(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None) -> IntArray:
-    """Return the positions of the rows of a metric that have a step."""
+    """Return the positions of the rows of a metric that have a step, under one name per start.
+
+    A logger may write two numbers that are one metric here: ``train_loss_step`` and ``train_loss``.
+    The one written more often counts, if both are written at the same steps; a later start, or
+    another kind of line, may just use another name.
+    """
     import numpy as np
 
     names = metrics["metric"].cat.categories
@@ -119,7 +125,25 @@ def _rows(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None) -
     if not wanted.all():
         rows = rows[wanted[metrics["source"].cat.codes.to_numpy()[rows]]]
     step = metrics["step"].to_numpy()[rows]
-    return rows if (step >= 0).all() else rows[step >= 0]
+    rows = rows if (step >= 0).all() else rows[step >= 0]
+    name = metrics["name"].cat.codes.to_numpy()[rows]
+    if len(rows) and (name != name[0]).any():
+        step, segment = (metrics[column].to_numpy()[rows] for column in ("step", "segment"))
+        rows = rows[_under_one_name(name.astype(np.int64), step, segment)]
+    return rows
+
+
+def _under_one_name(name: IntArray, step: IntArray, segment: IntArray) -> NDArray[np.bool_]:
+    """Mark in each segment the points of the commonest name, and of those that add other steps."""
+    import numpy as np
+
+    shape = int(segment.max()) + 1, int(name.max()) + 1
+    pair = segment * shape[1] + name
+    counts = np.bincount(pair, minlength=shape[0] * shape[1]).reshape(shape)
+    first = name == counts.argmax(axis=1)[segment]
+    place = np.unique(step, return_inverse=True)[1] * shape[0] + segment
+    double = np.unique(pair[~first & np.isin(place, place[first])])
+    return np.asarray(first | ~np.isin(pair, double))
 
 
 def _superseded_from(

@@ -116,6 +116,28 @@ def test_points_without_a_step_are_left_out_and_the_last_at_a_step_counts() -> N
     assert found.row.tolist() == [5, 4]
 
 
+def test_of_two_names_for_one_metric_the_one_written_more_often_counts() -> None:
+    names = ["train_loss_step"] * 4 + ["train_loss"] * 2 + ["loss"] * 2
+    frame = metrics_frame(
+        {
+            "metric": ["train/loss"] * 8, "step": [1, 2, 3, 4, 2, 4, 5, 6], "value": range(8),
+            "segment": [0] * 6 + [1] * 2, "name": names,
+        }
+    )  # fmt: skip
+    found = select(frame, "train/loss")
+    assert found.value.tolist() == [0, 1, 2, 3, 6, 7]
+
+
+def test_two_names_at_different_steps_are_one_series() -> None:
+    frame = metrics_frame(
+        {
+            "metric": ["eval/loss"] * 3, "step": [100, 200, 300], "value": [3, 2, 1],
+            "name": ["val loss", "validation loss", "val loss"],
+        }
+    )  # fmt: skip
+    assert select(frame, "eval/loss").step.tolist() == [100, 200, 300]
+
+
 def test_a_slice_keeps_everything_but_the_points() -> None:
     run = run_of(timed(np.arange(5.0)))
     part = run.series(STEP_SECONDS).take(slice(1, 3))

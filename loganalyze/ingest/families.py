@@ -71,15 +71,17 @@ def preferred(frames: Sequence[Sequence[pd.DataFrame]]) -> dict[str, tuple[str, 
     for index, family in enumerate(frames):
         for metric in {name for frame in family for name in _with_step(frame)}:
             held[metric].append(index)
-    names = [
-        tuple(sorted({str(name) for frame in family for name in frame["source"].unique()}))
-        for family in frames
-    ]
+    names = [sources_of(family) for family in frames]
     best = {}
     for metric, indices in held.items():
         counts = [_distinct(frames[index], metric) for index in indices if len(indices) > 1]
         best[metric] = names[indices[int(np.argmax(counts)) if counts else 0]]
     return best
+
+
+def sources_of(family: Sequence[pd.DataFrame]) -> tuple[str, ...]:
+    """Return the names of all sources in a family; one table may hold several (a file a metric)."""
+    return tuple(sorted({str(name) for frame in family for name in frame["source"].unique()}))
 
 
 def _with_step(frame: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.ingest.families import families, preferred
+from loganalyze.ingest.families import families, preferred, sources_of
 from loganalyze.ingest.group import MLFLOW, group_tables
 from loganalyze.ingest.ingester import Facts, Table
 from loganalyze.ingest.one_name import one_name_each
@@ -119,7 +119,7 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
         events=_in_order(tables),
         sources=tuple(_sources(tables)),
         preferred=preferred(frames),
-        families=tuple(tuple(table.source for table in family) for family in groups),
+        families=tuple(sources_of(family) for family in frames),
     )
     if run.planned_steps is None:
         planned = run.number("max_steps")

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from loganalyze.ingest.ingester import Facts, Table
-from loganalyze.ingest.overlap import CONFLICT, agreement, points
+from loganalyze.ingest.overlap import Points, points
 from loganalyze.run import Problem
 
+if TYPE_CHECKING:
+    from loganalyze.run import FloatArray, IntArray
+
 LOSS = "train/loss"
+CLOSER = 0.8  # times the distance of two curves, at most, once the steps of one are divided
 
 
 class Extent(NamedTuple):
@@ -79,12 +83,30 @@ def _updates(
         that = extents[other]
         if that is None or abs(own.last - k * that.last) > max(own.interval, k * that.interval):
             continue
-        shared, equal = agreement(points(families[index]), points(families[other]))
-        if not shared or equal < CONFLICT * shared:  # else both count the same, and one ended early
-            return that.last
+        if _fits_better(points(families[index]), points(families[other]), k):
+            return that.last  # else both count the same, and one ended early
     if planned and abs(own.last - k * planned) <= max(own.interval, k):
         return int(planned)
     return None
+
+
+def _fits_better(own: Points, other: Points, k: int) -> bool:
+    """Tell whether a curve lies closer to the other one once its steps are divided."""
+    import numpy as np
+
+    def distance(step: IntArray, value: FloatArray, metric: str) -> float:
+        at, theirs = other[metric]
+        there = step <= at[-1]
+        with np.errstate(all="ignore"):  # a loss may be infinite
+            gap = np.abs(value[there] - np.interp(step[there], at, theirs))
+        return float(np.median(gap[np.isfinite(gap)])) if np.isfinite(gap).any() else np.inf
+
+    for metric in (LOSS, "train/learning_rate"):
+        if metric in own and metric in other:
+            step, value = own[metric]
+            if distance(step // k, value, metric) < CLOSER * distance(step, value, metric):
+                return True
+    return False
 
 
 def _convert(table: Table, k: int, updates: int | None) -> Table:

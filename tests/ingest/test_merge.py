@@ -136,3 +136,17 @@ def test_a_folder_of_many_event_files_and_metrics_keeps_every_point(tmp_path: Pa
     assert {str(name) for name in run.metrics["metric"].cat.categories} == {
         "train/loss", "extra/0", "extra/1", "extra/2",
     }  # fmt: skip
+
+
+def test_the_files_of_one_store_are_one_family(tmp_path: Path) -> None:
+    """An MLflow file store has a file a metric, and two of them may be one metric here."""
+    folder = tmp_path / "mlruns/0/0123456789abcdef0123456789abcdef"
+    (folder / "metrics").mkdir(parents=True)
+    (folder / "meta.yaml").write_text("artifact_uri: a\nrun_id: 0123456789abcdef0123456789abcdef\n")
+    for name, factor in (("train_loss", 1.0), ("train_loss_step", 2.0)):
+        rows = "".join(f"{1000 * s} {factor * s} {s}\n" for s in range(1, 21))
+        (folder / f"metrics/{name}").write_text(rows)
+    run = la.load(tmp_path)
+    assert len(run.families) == 1
+    assert run.series("train/loss").value.tolist() == [float(step) for step in range(1, 21)]
+    assert "sources-disagree" not in {finding.id for finding in la.diagnose(run).findings}

@@ -96,6 +96,19 @@ def test_a_source_that_ended_early_does_not_make_the_other_one_count_micro_steps
     assert remarks(la.load(tmp_path)) == {}
 
 
+def test_nor_does_one_that_averages_and_ended_early(tmp_path: Path) -> None:
+    settings(tmp_path, gradient_accumulation_steps=K)
+    noise = np.random.default_rng(0).normal(0, 0.1, K * UPDATES + 1)
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(tmp_path / "tb")) as writer:
+        for step in range(1, K * UPDATES + 1):
+            writer.add_scalar("train/loss", loss(step) + noise[step], step)
+    steps = range(9, UPDATES + 1, 10)  # no step in common with another phase, and no value
+    (tmp_path / "train.log").write_text("".join(f"step {s} loss={loss(s):.4f}\n" for s in steps))
+    assert remarks(la.load(tmp_path)) == {}
+
+
 def test_a_metric_on_an_axis_of_epochs_keeps_it(tmp_path: Path) -> None:
     settings(tmp_path, gradient_accumulation_steps=K, max_steps=UPDATES)
     events(tmp_path / "run", range(1, K * UPDATES + 1))
