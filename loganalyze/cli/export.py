@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loganalyze.cli.options import run_argument, write_output
+from loganalyze.cli.progress import reading
 from loganalyze.errors import UsageError
 from loganalyze.run import METRIC_COLUMNS
 
@@ -34,7 +35,9 @@ def command(path: str, output: str, run: str | None, force: bool, debug: bool) -
     ending = Path(output).suffix.lower()
     if ending not in _WRITERS:
         raise UsageError(f"{output}: the file name must end in {', '.join(_WRITERS)}")
-    content = _WRITERS[ending](load(path, run=run).metrics)
+    with reading(quiet=False) as opened:
+        metrics = load(path, run=run, opened=opened).metrics
+    content = _WRITERS[ending](metrics)
     write_output(output, content, force=force, is_ours=_MARKS[ending], run=path)
     return 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loganalyze.cli.options import run_argument
+from loganalyze.cli.progress import reading
 from loganalyze.errors import NothingReadable
 from loganalyze.report.json import plain
 from loganalyze.report.redact import redact, redact_value, visible
@@ -47,7 +48,8 @@ def command(path: str, run: str | None, style: str, debug: bool) -> int:
         return 0
     from loganalyze.ingest import load
 
-    found = load(path, run=run)
+    with reading(quiet=False) as opened:
+        found = load(path, run=run, opened=opened)
     if style == "json":
         click.echo(orjson.dumps(plain(summary(found)), option=orjson.OPT_INDENT_2).decode())
     else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loganalyze.cli.progress import reading
 from loganalyze.errors import SettingsError, UsageError
 from loganalyze.settings import Settings, check_names, from_tables, parse_assignments, read_toml
 
@@ -146,7 +147,9 @@ def analyse(path: str, common: Common) -> Diagnosis:
     from loganalyze.ingest import load
 
     settings = settings_of(common)
-    return diagnose(load(path, run=common.run), settings)
+    with reading(quiet=common.quiet) as opened:
+        run = load(path, run=common.run, opened=opened)
+    return diagnose(run, settings)
 
 
 def exit_code(diagnosis: Diagnosis, fail_on: str | None) -> int:

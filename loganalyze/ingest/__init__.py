@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from loganalyze.errors import NothingReadable, UsageError
 from loganalyze.ingest import (
@@ -49,6 +50,7 @@ INGESTERS: tuple[Ingester, ...] = (
 )
 
 STANDARD_INPUT = "-"
+Opened: TypeAlias = Callable[[Path], None]
 
 
 @cache
@@ -61,7 +63,11 @@ def ingesters() -> tuple[Ingester, ...]:
 
 
 def load(
-    path: str | Path, *, run: str | None = None, given: Mapping[str, Scalar] | None = None
+    path: str | Path,
+    *,
+    run: str | None = None,
+    given: Mapping[str, Scalar] | None = None,
+    opened: Opened | None = None,
 ) -> Run:
     """Read the training run at `path`.
 
@@ -74,6 +80,8 @@ def load(
         Which run, where the path holds several (a name from `Run.others`); the newest otherwise.
     given
         Settings of the run that its log lacks, such as ``{"num_classes": 280}``.
+    opened
+        Told the path of each file before it is read, for a display of progress.
 
     Raises
     ------
@@ -86,11 +94,11 @@ def load(
     if address is not None and address.local is None:
         chosen = mlflow_server.load_run(address, run)
     else:
-        chosen = _pick(load_all(path), run)
+        chosen = _pick(load_all(path, opened=opened), run)
     return chosen.with_config(given) if given else chosen
 
 
-def load_all(path: str | Path) -> list[Run]:
+def load_all(path: str | Path, *, opened: Opened | None = None) -> list[Run]:
     """Read every run at `path`, newest first; each lists the others.
 
     Raises
@@ -102,14 +110,17 @@ def load_all(path: str | Path) -> list[Run]:
         return _load_standard_input()
     address = parse_address(str(path))
     if address is None:
-        return _load_files(Path(path), str(path))
+        return _load_files(Path(path), str(path), opened)
     if address.local is None:
         return mlflow_server.load_runs(address)
-    return _load_files(address.local, address.shown, address.wants)
+    return _load_files(address.local, address.shown, opened, address.wants)
 
 
 def _load_files(
-    root: Path, shown: str, wants: Callable[[Table], bool] = lambda table: True
+    root: Path,
+    shown: str,
+    opened: Opened | None,
+    wants: Callable[[Table], bool] = lambda table: True,
 ) -> list[Run]:
     """Read the runs in a file or below a directory, of those tables that are wanted."""
     from loganalyze.ingest.discover import discover
@@ -117,12 +128,23 @@ def _load_files(
 
     if not root.exists():
         raise NothingReadable(f"{shown} does not exist")
-    found = discover(root, ingesters())
+    readers = ingesters()
+    found = discover(root, readers if opened is None else [_told(item, opened) for item in readers])
     tables = [table for table in found.tables if wants(table)]
     runs = merge_runs(tables, root, shown)
     if not any(len(run.metrics) or run.events for run in runs):
         raise NothingReadable(_nothing(shown, tables, found.names))
     return runs
+
+
+def _told(ingester: Ingester, opened: Opened) -> Ingester:
+    """Return an ingester that tells of each path before it reads it."""
+
+    def read(path: Path, root: Path) -> Sequence[Table]:
+        opened(path)
+        return ingester.read(path, root)
+
+    return replace(ingester, read=read)
 
 
 def _load_standard_input() -> list[Run]:
@@ -155,5 +177,8 @@ def _nothing(path: str | Path, tables: list[Table], names: list[str]) -> str:
         return f"nothing readable in {path}: {'; '.join(problems[:3])}{more}"
     seen = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     files = f"{len(names)} files seen: {seen}" if names else "it is empty"
-    formats = "trainer_state.json, TensorBoard event files, MLflow stores, W&B runs, logs of stdout"
+    formats = (
+        "logs of stdout, trainer_state.json, TensorBoard event files, MLflow stores, W&B runs, "
+        "CSV and JSON histories, notebooks"
+    )
     return f"nothing readable in {path} ({files}). Formats: {formats}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loganalyze.ingest.config_file import load_yaml
 from loganalyze.ingest.ingester import HEAD_BYTES, Facts, Table, relative
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+MAX_STEP = 2**62  # a step beyond it is damage
 MAX_TEXT = 1_000_000  # bytes of meta.yaml, a parameter or a tag that are read
 _TEXT = ("metric", "source", "name")
 
@@ -138,23 +139,24 @@ def _metric_file(path: Path, key: str, source: str, problems: list[Problem]) -> 
         problems.append(Problem(f"{key}: {COUNTED}", lossy=False))
     return metrics_frame(
         {
-            "metric": [canonical(key)] * len(step),
+            "metric": canonical(key),
             "step": step,
             "time": time,
             "value": value,
             "segment": segments(step),
-            "source": [source] * len(step),
+            "source": source,
             "row": row,
-            "name": [key] * len(step),
+            "name": key,
         }
     )
 
 
-def parse_metric(
-    data: bytes,
-) -> tuple[
+Points: TypeAlias = """tuple[
     NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], list[int]
-]:
+]"""
+
+
+def parse_metric(data: bytes) -> Points:
     """Parse lines ``milliseconds value step`` (the step is missing in old stores).
 
     Returns
@@ -164,6 +166,37 @@ def parse_metric(
     bad
         Numbers of the lines that are no point.
     """
+    return _whole(data) or _line_by_line(data)
+
+
+def _whole(data: bytes) -> Points | None:
+    """Parse a file in which every line is a point, or return None."""
+    import io
+
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import csv
+
+    fields = {"time": pa.float64(), "value": pa.float64(), "step": pa.int64()}
+    if len(data.partition(b"\n")[0].split()) != len(fields):
+        return None
+    try:
+        table = csv.read_csv(
+            io.BytesIO(data),
+            read_options=csv.ReadOptions(column_names=list(fields)),
+            parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
+            convert_options=csv.ConvertOptions(column_types=fields, null_values=[]),
+        )
+    except pa.ArrowInvalid:
+        return None
+    time, value, step = (table[name].to_numpy() for name in fields)
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if len(step) != lines or (np.abs(step) >= MAX_STEP).any():
+        return None
+    return time / 1000.0, value, step, np.arange(1, lines + 1), []
+
+
+def _line_by_line(data: bytes) -> Points:
     import numpy as np
 
     points, bad = [], []
@@ -177,7 +210,7 @@ def parse_metric(
         except (ValueError, IndexError):
             bad.append(number)
             continue
-        if abs(step) < 2**62:
+        if abs(step) < MAX_STEP:
             points.append(point)
         else:
             bad.append(number)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -26,12 +27,16 @@ from loganalyze.ingest.mlflow_run import (
 )
 from loganalyze.ingest.text_config import scalar
 from loganalyze.names import canonical
-from loganalyze.run import ConfigValue, Problem, metrics_frame
+from loganalyze.run import ConfigValue, Problem, labelled, metrics_frame
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 SQLITE_MARK = b"SQLite format 3\0"
+BATCH = 50_000  # rows that are Python objects at a time
+MAX_STEP = 2.0**62  # beyond it a number is no step
 DOUBLE_LIMIT = 1.7976931348623157e308  # what MLflow's databases hold in place of infinity
 
 
@@ -113,14 +118,9 @@ def _rows(
 def _database_run(
     connection: sqlite3.Connection, tables: dict[str, list[str]], run: dict[str, Any], source: str
 ) -> Table:
-    import pandas as pd
-
     identifier = str(run["run_uuid"])
     problems: list[Problem] = []
-    rows = pd.DataFrame(
-        _rows(connection, "metrics", tables["metrics"], identifier),
-        columns=["rowid", *tables["metrics"]],
-    )
+    points = _points(connection, tables["metrics"], identifier)
     config = {}
     for table, prefix in (("params", ""), ("tags", "tags.")):
         for row in _rows(connection, table, tables[table], identifier) if table in tables else ():
@@ -133,7 +133,7 @@ def _database_run(
         source=source,
         format="mlflow-sqlite",
         run=f"mlflow:{identifier}",
-        metrics=_database_metrics(rows, source, problems),
+        metrics=_metrics(points, source, problems),
         config=config,
         problems=tuple(problems),
         facts=Facts(
@@ -145,39 +145,85 @@ def _database_run(
     )
 
 
-def _database_metrics(rows: pd.DataFrame, source: str, problems: list[Problem]) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """The points of a run as columns: ``names[code[i]]`` is the logged name of point i."""
+
+    names: tuple[str, ...]
+    code: NDArray[np.int64]
+    row: NDArray[np.int64]
+    value: NDArray[np.float64]
+    time: NDArray[np.float64]
+    step: NDArray[np.int64]
+
+
+def _points(connection: sqlite3.Connection, columns: list[str], run: str) -> _Points:
+    """Return all points of a run; its rows become arrays a batch at a time."""
+    import numpy as np
+
+    optional = [name if name in columns else "0" for name in ("step", "is_nan")]
+    query = (
+        f"select key, rowid, value, timestamp, {', '.join(optional)} "  # noqa: S608 - names from here
+        "from metrics where run_uuid = ? order by rowid"
+    )
+    cursor = connection.execute(query, (run,))
+    code_of: dict[str, int] = {}
+    codes, numbers = [np.zeros(0, dtype=np.int64)], [np.zeros((5, 0))]
+    while batch := cursor.fetchmany(BATCH):
+        key, *columns_of_batch = zip(*batch, strict=True)
+        codes.append(np.array([code_of.setdefault(str(name), len(code_of)) for name in key]))
+        numbers.append(np.stack([_numbers(column) for column in columns_of_batch]))
+    row, value, time, step, is_nan = np.concatenate(numbers, axis=1)
+    value[value >= DOUBLE_LIMIT] = np.inf
+    value[value <= -DOUBLE_LIMIT] = -np.inf
+    value[is_nan == 1] = np.nan
+    return _Points(
+        names=tuple(code_of),
+        code=np.concatenate(codes),
+        row=row.astype(np.int64),
+        value=value,
+        time=time / 1000.0,
+        step=np.nan_to_num(step).clip(-MAX_STEP, MAX_STEP).astype(np.int64),
+    )
+
+
+def _numbers(column: Sequence[Any]) -> NDArray[np.float64]:
+    """Return a column as numbers; what SQLite kept as something else is NaN."""
     import numpy as np
     import pandas as pd
 
-    value = pd.to_numeric(rows["value"], errors="coerce").to_numpy(np.float64).copy()
-    value[value >= DOUBLE_LIMIT] = np.inf
-    value[value <= -DOUBLE_LIMIT] = -np.inf
-    if "is_nan" in rows:
-        value[rows["is_nan"].astype(bool).to_numpy()] = np.nan
-    time = pd.to_numeric(rows["timestamp"], errors="coerce").to_numpy(np.float64) / 1000.0
-    step = np.zeros(len(rows), dtype=np.int64)
-    if "step" in rows:
-        step = pd.to_numeric(rows["step"], errors="coerce").fillna(0).to_numpy(np.int64).copy()
-    key = rows["key"].astype(str).to_numpy(dtype=object)
-    segment = np.zeros(len(rows), dtype=np.int64)
-    for name in np.unique(key.astype(str)):
-        chosen = np.flatnonzero(key == name)
+    try:
+        return np.array(column, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = pd.to_numeric(pd.Series(column, dtype=object), errors="coerce")
+        return np.asarray(numbers, dtype=np.float64)
+
+
+def _metrics(points: _Points, source: str, problems: list[Problem]) -> pd.DataFrame:
+    import numpy as np
+
+    step, segment = points.step, np.zeros(len(points.step), dtype=np.int64)
+    by_name = np.argsort(points.code, kind="stable")
+    bounds = np.flatnonzero(np.diff(points.code[by_name])) + 1
+    for name, chosen in zip(
+        points.names, np.split(by_name, bounds), strict=False
+    ):  # no point: one empty part
         # The table is keyed by value: its order is not the order of logging; time is.
-        chosen = chosen[np.lexsort((step[chosen], time[chosen]))]
-        counts, counted = count_steps(step[chosen], time[chosen])
+        chosen = chosen[np.lexsort((step[chosen], points.time[chosen]))]
+        counts, counted = count_steps(step[chosen], points.time[chosen])
         step[chosen] = counts
         segment[chosen] = segments(counts)
         if counted:
             problems.append(Problem(f"{name}: {COUNTED}", lossy=False))
     return metrics_frame(
         {
-            "metric": [canonical(name) for name in key],
+            "metric": labelled(points.code, [canonical(name) for name in points.names]),
             "step": step,
-            "time": time,
-            "value": value,
+            "time": points.time,
+            "value": points.value,
             "segment": segment,
-            "source": [source] * len(rows),
-            "row": rows["rowid"].to_numpy(np.int64),
-            "name": key,
+            "source": source,
+            "row": points.row,
+            "name": labelled(points.code, points.names),
         }
     )
