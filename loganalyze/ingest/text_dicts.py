@@ -16,7 +16,7 @@ _DICT_ITEM = re.compile(
     re.I,
 )
 _TOKEN = re.compile(
-    r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|-?(?:NaN|Infinity|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|[a-z]+|\s+|.'
+    r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[-+]?(?:NaN|nan|Infinity|inf|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)|[a-z]+|\s+|.'
 )
 _NUMBER = re.compile(NUMBER, re.I)
 _MLPERF = re.compile(r":::MLL(?:OG)?\s+(?:(\d+\.\d+)\s+([\w/]{1,60}):\s*)?(?=\{)")
@@ -83,7 +83,7 @@ def json_record(text: str, start: int) -> Draft | None:
                 items.append(("/".join([*filter(None, keys), key]), inside, mark[1:-1]))
             else:
                 draft.texts.append(inside)
-        elif mark[0] in "-NI0123456789" and "\0" not in keys:
+        elif "\0" not in keys and _NUMBER.fullmatch(mark):
             items.append(("/".join([*filter(None, keys), key]), token.span(), mark))
     if keys:
         return None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WRAPPED = 0.8  # share of an epoch after which a step that falls back starts the next epoch
 MOVING = 0.5  # share of records at a new place of the bar, below which the bar stands still
+RULED = 3  # lines from the last row of a table to the first of the next: both are ruled off
 CELL_GAP = 4  # lines (of headings and rules) that may stand between two rows of one table
 
 
@@ -99,14 +100,31 @@ def share_places(records: Records) -> Records:
     step = records.place[Role.STEP]
     if not len(cells) or np.isnan(step[cells]).all():
         return records
-    starts = np.diff(records.line[cells], prepend=-CELL_GAP - 1) > CELL_GAP
-    table = np.cumsum(starts) - 1
     known = ~np.isnan(step[cells])
+    gap = np.diff(records.line[cells], prepend=-CELL_GAP - 1)
+    starts = (gap > CELL_GAP) | _between_steps(gap, known)
+    table = np.cumsum(starts) - 1
     shared = np.full(table[-1] + 1, np.nan)
     shared[table[known]] = step[cells][known]
     step = step.copy()
     step[cells] = shared[table]
     return records.with_place(STEP=step)
+
+
+def _between_steps(gap: IntArray, known: Mask) -> Mask:
+    """Mark the cells that begin a table: between two rows that name a step, after the widest gap."""
+    import numpy as np
+
+    stretch: IntArray = (
+        np.cumsum(known) - known
+    )  # how many rows that name a step come before each cell
+    widest = np.zeros(int(stretch[-1]) + 1, dtype=np.int64)
+    np.maximum.at(widest, stretch, gap)
+    first = np.flatnonzero((gap == widest[stretch]) & (gap >= RULED) & (stretch > 0))
+    first = first[np.unique(stretch[first], return_index=True)[1]]
+    marks = np.zeros(len(gap), dtype=bool)
+    marks[first] = True
+    return marks
 
 
 def _index(records: Records, bars: Bars, losses: Mask) -> tuple[FloatArray, FloatArray]:
