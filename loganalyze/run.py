@@ -335,6 +335,27 @@ def labelled(codes: NDArray[Any], labels: Sequence[str]) -> pd.Categorical[Any]:
     return pd.Categorical.from_codes(renumber[codes], categories=pd.Index(names, dtype=str))
 
 
+def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return metrics frames one below the other; text columns stay categories."""
+    import numpy as np
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    if len(frames) < 2:
+        return frames[0] if frames else empty_metrics()
+    return pd.DataFrame(
+        {
+            column: (
+                union_categoricals([frame[column] for frame in frames])
+                if isinstance(frames[0][column].dtype, pd.CategoricalDtype)
+                else np.concatenate([frame[column].to_numpy() for frame in frames])
+            )
+            for column in frames[0].columns
+        },
+        copy=False,
+    )
+
+
 def metrics_frame(
     columns: Mapping[str, Sequence[object] | NDArray[Any] | pd.Categorical[Any] | str],
 ) -> pd.DataFrame:

@@ -16,7 +16,6 @@ from loganalyze.ingest.axes import COUNTERS, is_measure, wide_table
 from loganalyze.ingest.csv_cells import Part, header, parts, second_line_fits, utf8
 from loganalyze.ingest.ingester import Facts, Ingester, Table, relative
 from loganalyze.ingest.wide import Column, Wide, long_frame
-from loganalyze.ingest.yolo_loss import total_losses
 from loganalyze.names import METRIC_ALIASES, canonical, fold
 
 MAX_BYTES = 256 * 2**20  # ten million cells or more, whose frame needs ten times the memory
@@ -55,8 +54,7 @@ def read(path: Path, root: Path) -> list[Table]:
     problems = [problem for part in found for problem in part.problems]
     source = relative(path, root)
     wide = _wide(found, path.stem)
-    totals, remarks = total_losses(wide.columns)
-    metrics, notes = long_frame(wide.with_columns(totals), source)
+    metrics, notes = long_frame(wide, source)
     if not len(metrics):
         raise ValueError("a header of metrics, but no number below it")
     return [
@@ -65,7 +63,7 @@ def read(path: Path, root: Path) -> list[Table]:
             format="csv",
             run=relative(path.parent, root) if path != root else ".",
             metrics=metrics,
-            problems=(*problems, *remarks, *notes),
+            problems=(*problems, *notes),
             facts=Facts(framework=_framework(wide.columns)),
         )
     ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from loganalyze.ingest.families import families, preferred, sources_of
 from loganalyze.ingest.group import MLFLOW, group_tables
 from loganalyze.ingest.ingester import Facts, Table
+from loganalyze.ingest.loss_terms import with_totals
 from loganalyze.ingest.one_name import one_name_each
 from loganalyze.ingest.ranks import one_rank
 from loganalyze.ingest.segments import number_segments
@@ -29,6 +30,7 @@ from loganalyze.run import (
     Source,
     Status,
     empty_metrics,
+    joined,
 )
 
 if TYPE_CHECKING:
@@ -90,10 +92,7 @@ def _told_name(members: Sequence[Table]) -> str | None:
 def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     """Merge the tables of one run."""
     tables = sorted(tables, key=lambda table: (_rank(table.format), table.order, table.source))
-    tables = [
-        replace(table, metrics=one_name_each(table.frame)) if len(table.frame) else table
-        for table in tables
-    ]
+    tables = [_named(with_totals(table)) for table in tables]
     config: dict[str, ConfigValue] = {}
     for table in sorted(tables, key=_latest_first):
         for key, value in table.config.items():
@@ -106,7 +105,7 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     )
     tables = [*(table for family in groups for table in family), *bare]
     frames = [number_segments(family) for family in groups]
-    metrics = _concat([frame for family in frames for frame in family])
+    metrics = joined([frame for family in frames for frame in family])
     facts = [table.facts for table in sorted(tables, key=_latest_first)]
     run = replace(
         told,
@@ -125,6 +124,10 @@ def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
         planned = run.number("max_steps")
         run = replace(run, planned_steps=int(planned) if planned and planned > 0 else None)
     return replace(run, status=_status(run, facts))
+
+
+def _named(table: Table) -> Table:
+    return replace(table, metrics=one_name_each(table.frame)) if len(table.frame) else table
 
 
 def _latest_first(table: Table) -> tuple[int, float, str]:
@@ -171,26 +174,6 @@ def _time(metrics: pd.DataFrame, which: str) -> float | None:
     times = metrics["time"].to_numpy()
     found = float(getattr(np, which).reduce(times)) if len(times) else math.nan
     return found if math.isfinite(found) else None
-
-
-def _concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    import numpy as np
-    import pandas as pd
-    from pandas.api.types import union_categoricals
-
-    if len(frames) < 2:
-        return frames[0] if frames else empty_metrics()
-    return pd.DataFrame(
-        {
-            column: (
-                union_categoricals([frame[column] for frame in frames])
-                if isinstance(frames[0][column].dtype, pd.CategoricalDtype)
-                else np.concatenate([frame[column].to_numpy() for frame in frames])
-            )
-            for column in frames[0].columns
-        },
-        copy=False,
-    )
 
 
 def _sources(tables: Sequence[Table]) -> Iterable[Source]:

@@ -65,10 +65,6 @@ class Wide:
     held_out: NDArray[np.bool_]
     columns: tuple[Column, ...]
 
-    def with_columns(self, added: Sequence[Column]) -> Wide:
-        """Return this table with further columns."""
-        return replace(self, columns=(*self.columns, *added))
-
 
 def check_size(rows: int, columns: int) -> None:
     """Refuse a table that would not fit into memory.

@@ -146,6 +146,8 @@ def draw(
 
 
 def _frame(axes: Axes, limits: tuple[float, float]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     margin = 0.01 * (limits[1] - limits[0])
     axes.set_xlim(limits[0] - margin, limits[1] + margin)
     for side, spine in axes.spines.items():
@@ -155,6 +157,8 @@ def _frame(axes: Axes, limits: tuple[float, float]) -> None:
     axes.grid(visible=True, axis="y", color=theme.GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel("step", color=theme.MUTED, fontsize=8)
+    # There is no step between two steps.
+    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 

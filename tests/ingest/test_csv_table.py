@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from loganalyze.ingest import csv_table, load
 from loganalyze.ingest.ingester import HEAD_BYTES, Table
+from loganalyze.ingest.loss_terms import with_totals
 from loganalyze.run import METRIC_COLUMNS
 
 
@@ -95,7 +96,7 @@ def test_the_terms_of_ultralytics_keep_their_names_and_their_sum_is_the_loss(
         "                      1,                    1.5,                    2.5,                    1.0,"
         "                    0.1,                    1.0,                    2.0,                    0.5, 0.01\n"
     )
-    found = table(write(tmp_path / "results.csv", text))
+    found = with_totals(table(write(tmp_path / "results.csv", text)))
     assert curve(found, "train/box_loss") == [(1, 1.5)]
     assert curve(found, "metrics/mAP50(B)") == [(1, 0.1)]
     assert curve(found, "train/loss") == [(1, 5.0)]
@@ -104,14 +105,15 @@ def test_the_terms_of_ultralytics_keep_their_names_and_their_sum_is_the_loss(
     assert found.facts.framework == "ultralytics"
     assert [problem.text for problem in found.problems] == [
         "train/loss is the sum train/box_loss + train/cls_loss + train/dfl_loss",
-        "eval/loss is the sum val/box_loss + val/cls_loss + val/dfl_loss",
+        "eval/loss is the sum eval/box_loss + eval/cls_loss + eval/dfl_loss",
     ]
     assert not any(problem.lossy for problem in found.problems)
 
 
 def test_the_terms_of_rt_detr_are_not_all_there_and_are_not_summed(tmp_path: Path) -> None:
     text = "epoch,train/giou_loss,train/cls_loss,train/l1_loss\n1,1.0,2.0,3.0\n"
-    assert curve(table(write(tmp_path / "results.csv", text)), "train/loss") == []
+    found = with_totals(table(write(tmp_path / "results.csv", text)))
+    assert curve(found, "train/loss") == []
 
 
 def test_stable_baselines_counts_timesteps(tmp_path: Path) -> None:
