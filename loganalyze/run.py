@@ -58,6 +58,7 @@ class EventKind(StrEnum):
     OOM_HOST = "oom-host"
     NCCL_TIMEOUT = "nccl-timeout"
     SIGNAL = "signal"
+    SYSTEM = "system-error"  # the disk or the hardware
     LOSS_SCALE = "loss-scale"
     SKIPPED_STEP = "skipped-step"
     CHECKPOINT = "checkpoint"
@@ -74,6 +75,7 @@ FATAL = frozenset(
         EventKind.OOM_HOST,
         EventKind.NCCL_TIMEOUT,
         EventKind.SIGNAL,
+        EventKind.SYSTEM,
     }
 )
 

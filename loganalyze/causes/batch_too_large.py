@@ -29,6 +29,7 @@ pytorch#16417; transformers#17211.
 from __future__ import annotations
 
 from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.memory_request import large_request
 from loganalyze.finding import Clue, Finding
 
 EARLY = 20  # steps within which a batch that does not fit fails
@@ -43,6 +44,10 @@ def weigh(case: Case) -> list[Clue]:
     allocated, capacity = (case.number("oom-gpu", f"{n}_gib") for n in ("allocated", "capacity"))
     if allocated and capacity and allocated > FULL * capacity:
         clues.append(Clue(f"{allocated:.1f} of {capacity:.1f} GiB were allocated.", MODERATE))
+    share = large_request(case)
+    if share is not None:
+        text = f"A single request asked for {share:.0%} of the memory: not one activation of many."
+        clues.append(Clue(text, -STRONG))
     if case.run.number("train_batch_size") == 1:
         clues.append(Clue("The micro-batch is 1 already.", -STRONG))
     if finding and finding.evidence.get("phase") == "evaluation":

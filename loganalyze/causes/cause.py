@@ -16,6 +16,7 @@ from loganalyze.finding import Clue, Finding
 from loganalyze.run import Run
 
 # The scale of the weights. A hypothesis uses these words, so that weights mean the same everywhere.
+STATED = 5.0  # odds x 150: the log says so in words
 DECISIVE = 3.0  # odds x 20: hardly anything else leaves this trace
 STRONG = 1.6  # odds x 5
 MODERATE = 0.9  # odds x 2.5

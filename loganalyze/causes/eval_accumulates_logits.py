@@ -28,8 +28,10 @@ transformers#17089; DNABERT_2#78.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.memory_request import large_request
 from loganalyze.finding import Clue
+from loganalyze.run import EventKind
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -37,7 +39,17 @@ def weigh(case: Case) -> list[Clue]:
     finding = case.found("oom-gpu", "oom-host")
     if finding and finding.evidence.get("phase") == "evaluation":
         return [Clue("The error came inside the evaluation; training ran.", DECISIVE + MODERATE)]
-    return [Clue("Nothing shows that the evaluation was running.", -MODERATE)]
+    errors = case.run.events_of(EventKind.OOM_GPU, EventKind.OOM_HOST)
+    clues = []
+    if any("\n" in error.text.strip() for error in errors):
+        clues.append(Clue("The traceback does not lead through an evaluation.", -STRONG))
+    share = large_request(case)
+    if share is not None:
+        text = (
+            f"A single request asked for {share:.0%} of the memory, as joining many batches does."
+        )
+        clues.append(Clue(text, STRONG))
+    return clues
 
 
 def fix(case: Case) -> list[str]:

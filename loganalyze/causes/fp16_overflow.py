@@ -30,7 +30,10 @@ nanoGPT#215; litgpt#291; LlamaFactory#3474.
 
 from __future__ import annotations
 
+import re
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.error_text import stated
 from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
@@ -46,12 +49,17 @@ WORDS = (
     ("float32", "fp32"),
     ("32", "fp32"),
 )
+ERROR = re.compile(
+    r"loss scale already at minimum|[Mm]inimum loss scale reached|loss scale.*too small"
+)
 MANY = 3  # reductions of the loss scale; a few at the start are its calibration
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the precision and the shape of the fall."""
-    clues = []
+    clues = stated(case, ERROR)
+    if case.found("crash") and not clues:
+        clues.append(Clue("No error in the log comes from the loss scaler.", -DECISIVE))
     half, name = precision(case)
     if half == "fp16":
         clues.append(Clue(f"The run uses fp16 ({name}).", STRONG))
@@ -60,6 +68,8 @@ def weigh(case: Case) -> list[Clue]:
             Clue(f"The run uses {half} ({name}), whose range does not overflow so.", -DECISIVE)
         )
     first = onset(case)
+    if first is None and clues and clues[0].weight > DECISIVE:
+        return clues
     if first is None:
         return [*clues, Clue("No loss or gradient was NaN or infinite.", -STRONG)]
     if first.was_sudden:
@@ -106,7 +116,7 @@ HYPOTHESIS = Hypothesis(
     id="fp16-overflow",
     title="Half precision overflows",
     prior=-1.0,
-    explains=("loss-nonfinite", "grad-nonfinite", "loss-zero", "loss-spike"),
+    explains=("loss-nonfinite", "grad-nonfinite", "loss-zero", "loss-spike", "crash"),
     weigh=weigh,
     fix=fix,
     probe="precision",

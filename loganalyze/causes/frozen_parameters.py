@@ -27,21 +27,29 @@ trl#1311; transformers#26221.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+import re
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
+from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
+
+ERROR = re.compile(
+    r"does not require grad and does not have a grad_fn|optimizer got an empty parameter list"
+    r"|No (?:inf checks|trainable parameters)|None of the inputs have requires_grad=True"
+)
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the gradient norm."""
+    clues = stated(case, ERROR)
+    if case.found("crash") and not clues:
+        clues.append(Clue("No error in the log says that nothing requires a gradient.", -DECISIVE))
     norm = case.run.series("train/grad_norm").finite()
-    clues = []
     if len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
     elif len(norm):
         middle = float(norm.value.mean())
         clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -MODERATE))
-    if any("requires_grad" in event.text for event in case.run.events):
-        clues.append(Clue("The log warns that no input requires a gradient.", STRONG))
     return clues
 
 
@@ -54,7 +62,7 @@ HYPOTHESIS = Hypothesis(
     id="frozen-parameters",
     title="Nothing is trained",
     prior=-0.4,
-    explains=("loss-plateau",),
+    explains=("loss-plateau", "crash"),
     weigh=weigh,
     fix=fix,
     probe="gradients",

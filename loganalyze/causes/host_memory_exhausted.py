@@ -2,7 +2,8 @@
 
 What it is
 ----------
-Workers copy what they touch, lists of tensors grow, a data set is loaded whole into each process.
+Workers copy what they touch, lists of tensors grow, a data set is loaded whole into each process; or the
+shared memory (/dev/shm) through which workers pass batches is too small: a bus error.
 
 What speaks for it
 ------------------
@@ -27,15 +28,28 @@ pytorch#13246, #62066.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import STRONG, WEAK, Case, Hypothesis
+import re
+
+from loganalyze.causes.cause import DECISIVE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
+
+KILLED = re.compile(r"killed by signal: Killed|oom[-_]kill|Out of memory: Kill")
+SHARED = re.compile(
+    r"insufficient shared memory|out of shared memory|raise your shared memory"
+    r"|unable to open shared memory|Bus error"
+)
 
 LARGE = 16.0  # GiB in one request: a tensor, not a worker's share
 
 
 def weigh(case: Case) -> list[Clue]:
     """The message is the evidence; its size tells a leak from one huge request."""
-    clues = [Clue("The log shows that the host ran out of memory.", STRONG)]
+    clues = stated(case, SHARED) or stated(case, KILLED)
+    if case.found("oom-host"):
+        clues.append(Clue("The log shows that the host ran out of memory.", STRONG))
+    elif not clues:
+        return [Clue("No error in the log speaks of the host's memory.", -DECISIVE)]
     tried = case.number("oom-host", "tried_gib")
     if tried is not None and tried > LARGE:
         text = (
@@ -52,6 +66,11 @@ def fix(case: Case) -> list[str]:
     tried = case.number("oom-host", "tried_gib")
     if tried is not None and tried > LARGE:
         return [f"Print the shapes before the request of {tried:,.0f} GiB: lengths, batch, classes"]
+    if stated(case, SHARED):
+        return [
+            "Give the container more shared memory (--ipc=host, or --shm-size 16g)",
+            "dataloader_num_workers -> 0 for one epoch: without workers none is needed",
+        ]
     return ["dataloader_num_workers -> 0 for one epoch: tells whether the workers hold the memory"]
 
 
@@ -59,7 +78,7 @@ HYPOTHESIS = Hypothesis(
     id="host-memory-exhausted",
     title="The host's memory is exhausted",
     prior=1.0,
-    explains=("oom-host",),
+    explains=("oom-host", "crash"),
     weigh=weigh,
     fix=fix,
     probe="memory",

@@ -28,6 +28,7 @@ pytorch#35901.
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, STRONG, Case, Hypothesis
+from loganalyze.causes.memory_request import large_request
 from loganalyze.finding import Clue
 
 
@@ -36,10 +37,15 @@ def weigh(case: Case) -> list[Clue]:
     finding = case.found("oom-gpu")
     told = finding.evidence.get("fragmentation") if finding else None
     allocated, reserved = (case.number("oom-gpu", f"{n}_gib") for n in ("allocated", "reserved"))
+    share = large_request(case)
+    large = (
+        [Clue(f"The request was for {share:.0%} of the memory: no free block would do.", -STRONG)]
+        if share is not None
+        else []
+    )
     if told == "likely" and allocated is not None and reserved is not None:
-        return [
-            Clue(f"{reserved:.1f} GiB were reserved and only {allocated:.1f} allocated.", DECISIVE)
-        ]
+        text = f"{reserved:.1f} GiB were reserved and only {allocated:.1f} allocated."
+        return [Clue(text, DECISIVE), *large]
     if told == "no":
         return [Clue("Reserved and allocated are about equal.", -STRONG)]
     return []

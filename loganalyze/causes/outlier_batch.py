@@ -28,7 +28,8 @@ LLaVA#918; PaLM (2022), section 5.1.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.memory_request import large_request
 from loganalyze.finding import Clue
 
 MANY = 3  # spikes: more than odd batches
@@ -44,6 +45,12 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"The loss was back at its level {steps} later.", STRONG))
     elif spike:
         clues.append(Clue("The loss did not come back to its level.", -STRONG))
+    share = large_request(case)
+    if share is not None:
+        text = f"One request asked for {share:.0%} of the memory, as an odd sample does."
+        clues.append(Clue(text, WEAK))
+    elif case.found("oom-gpu"):
+        clues.append(Clue("No single request was unusually large.", -DECISIVE))
     count = case.number("loss-spike", "count")
     if count is not None and count >= MANY:
         clues.append(Clue(f"There are {count:.0f} such spikes.", -MODERATE))
@@ -67,7 +74,7 @@ HYPOTHESIS = Hypothesis(
     id="outlier-batch",
     title="One odd batch",
     prior=0.2,
-    explains=("loss-spike", "grad-explosion"),
+    explains=("loss-spike", "grad-explosion", "oom-gpu"),
     weigh=weigh,
     fix=fix,
     probe="data",

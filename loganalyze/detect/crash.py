@@ -38,7 +38,7 @@ from loganalyze.settings import NoSettings
 
 BY_HAND = ("KeyboardInterrupt", "SystemExit")
 MEMORY = (EventKind.OOM_GPU, EventKind.OOM_HOST)
-FATAL = (EventKind.TRACEBACK, EventKind.NCCL_TIMEOUT, EventKind.SIGNAL)
+FATAL = (EventKind.TRACEBACK, EventKind.NCCL_TIMEOUT, EventKind.SIGNAL, EventKind.SYSTEM)
 
 
 def detect(run: Run, settings: NoSettings) -> Detected:

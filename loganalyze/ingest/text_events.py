@@ -41,6 +41,9 @@ _BARE = re.compile(  # the last line of a traceback whose beginning is not in th
 _ASSERTION = re.compile(
     r"(?<![\w.])([\w.]{1,100}\.(?:cu|cuh|cpp|h):\d{1,9})\b.{0,500}?(Assertion [`'].{1,500}?['`] failed)"
 )
+_MESSAGE = re.compile(
+    r"\b(?:Target|target) -?\d{1,9} is out of bounds"
+)  # whose class is on another line
 _BODY = re.compile(
     r"^\s*(?:File \"|[|\u2502]|Traceback \()"
 )  # what may follow the head of a traceback
@@ -65,6 +68,9 @@ SINGLE = (
     (EventKind.SIGNAL, re.compile(
         r"Segmentation fault|Bus error|\bSIG(?:TERM|KILL|SEGV|ABRT|BUS)\b|DUE TO (?:TIME LIMIT|PREEMPTION)"
         r"|CANCELLED AT|exitcode\s*:\s*-\d+|Aborted \(core dumped\)|Floating point exception")),
+    (EventKind.SYSTEM, re.compile(
+        r"No space left on device|[Dd]isk quota exceeded|uncorrectable ECC|NVRM: Xid|fallen off the bus"
+        r"|[Mm]achine [Cc]heck [Ee]|PCIe Bus Error")),
     (EventKind.LOSS_SCALE, re.compile(
         r"(?:Attempted loss scale|reducing (?:loss scale )?to|loss scale overflow|Gradient overflow)", re.I)),
     (EventKind.SKIPPED_STEP, re.compile(r"skipp(?:ed|ing) (?:optimizer )?(?:step|update|iteration)", re.I)),
@@ -77,6 +83,7 @@ SINGLE = (
         r"Most labels (?:in your dataset )?are -100|were not initialized from the model checkpoint"
         r"|newly initialized|Detected call of `lr_scheduler\.step\(\)`|pad_token.*eos_token"
         r"|requires_grad=True"
+        r"|sequence length is longer than the specified maximum"
         r"|RuntimeWarning: (?:invalid value|divide by zero|overflow) encountered", re.I)),
     (EventKind.TRAIN_END, re.compile(
         r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)"
@@ -87,7 +94,9 @@ _HINTS_OF_TEXT = re.compile(
     r"|timeout|Timeout|SIG|fault|Bus error|DUE TO|CANCELLED"
     r"|exitcode|core dumped|Floating point|cale|overflow|OVERFLOW|skip|Skip"
     r"|heckpoint|saved|esum|Continuing|Loading states"
+    r"|No space|quota|ECC|Xid|fallen off|achine [Cc]heck|PCIe Bus|out of bounds"
     r"|labels|nitialized|RuntimeWarning|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
+    r"|sequence length"
     r"|Assertion|(?:^|[a-z_.\]:]\s?)[A-Z]\w{0,60}(?:Error|Exception)\b|Exception: "
     r"|KeyboardInterrupt|Fatal Python"
 )
@@ -151,6 +160,8 @@ class Collector:
         named = (found[1], found[2] or "") if found else None
         if named is None and (failed := _ASSERTION.search(text)):
             named, frame = ("device-side assert", failed[2]), failed[1]
+        if named is None and (told := _MESSAGE.search(text)):
+            named = ("IndexError", told[0])
         if named is not None:
             exception, message = named
             self.add(

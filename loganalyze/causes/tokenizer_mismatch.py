@@ -1,0 +1,77 @@
+"""Token ids that the embedding does not have, or that mean something else to it.
+
+What it is
+----------
+The tokenizer has more entries than the embedding has rows (tokens were added without a resize, another
+tokenizer was loaded), or the same ids stand for other words, so that a pretrained model reads noise.
+
+What speaks for it
+------------------
+The assertion ``srcIndex < srcSelectDimSize`` on an accelerator; ``index out of range in self`` on a
+CPU. Softer: a pretrained model starts above the logarithm of its vocabulary, in evaluation too.
+
+What speaks against it
+----------------------
+The assertion names ``n_classes``: that is a label. The excess is a whole number that divides the
+accumulation.
+
+How to confirm
+--------------
+``max(input_ids)`` against ``model.get_input_embeddings().num_embeddings``; the loss of the untouched model.
+
+Fix
+---
+``model.resize_token_embeddings(len(tokenizer))``, or the tokenizer that belongs to the model.
+
+References
+----------
+lit-llama#306; Baichuan2#72.
+"""
+
+from __future__ import annotations
+
+import re
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.error_text import stated
+from loganalyze.finding import Clue
+
+ERROR = re.compile(r"srcIndex < srcSelectDimSize|indexSelect\w*Index.*Assertion")
+LIKELY = re.compile(r"index out of range in self|indices.{0,60}is not in \[0, \d+\)")
+
+
+def weigh(case: Case) -> list[Clue]:
+    """Read the message; for a high start, compare train with evaluation."""
+    clues = stated(case, ERROR) or stated(case, LIKELY, DECISIVE + MODERATE)
+    if case.found("crash") and not clues:
+        clues.append(Clue("No error in the log comes from an embedding.", -DECISIVE))
+    ratio = case.number("initial-loss-high", "ratio_to_log_c")
+    if ratio is None:
+        return clues
+    evals = case.run.series("eval/loss").finite()
+    log_c = case.number("initial-loss-high", "log_c")
+    if case.run.setting("vocab_size") is None:
+        clues.append(Clue("No vocabulary is known: it is no language model, it seems.", -STRONG))
+    elif len(evals) and log_c:
+        high = float(evals.value[0]) > log_c
+        text = f"The first evaluation loss is {evals.value[0]:.3g}, log(V) = {log_c:.3g}."
+        clues.append(Clue(text, MODERATE if high else -STRONG))
+    return clues
+
+
+def fix(case: Case) -> list[str]:
+    """Name the resize."""
+    size = case.run.number("vocab_size")
+    rows = f" (now {int(size):,})" if size else ""
+    return [f"model.resize_token_embeddings(len(tokenizer)){rows}"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="tokenizer-mismatch",
+    title="Tokenizer and model do not belong together",
+    prior=-0.8,
+    explains=("crash", "initial-loss-high"),
+    weigh=weigh,
+    fix=fix,
+    probe="init",
+)
