@@ -30,7 +30,10 @@ detectron2#214, maskrcnn-benchmark#295: a rate that was not scaled to the number
 
 from __future__ import annotations
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.components import components
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
 
@@ -41,6 +44,8 @@ HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
 FAR = 10.0  # times the highest rate in common use
 LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam begin at 1e-5
 TINY = 0.1  # share of the peak or target below which a rate cannot be too high
+SATURATED = 87.3365  # -ln(FLT_MIN), FLT_MIN = 1.17549e-38 the smallest normal float32
+SATURATED_POINTS = 2
 MANY = 3  # spikes: more than odd batches
 # What an overshooting update leaves behind. Clipping alone is none: a loss that is k times too
 # large makes a norm that is k times too large at any rate.
@@ -59,6 +64,8 @@ def weigh(case: Case) -> list[Clue]:
     first = onset(case)
     return [
         *_rise(first),
+        *_terms(case),
+        *_saturated(case),
         *_course(case),
         *_height(case, first),
         *_early(case, first),
@@ -73,6 +80,25 @@ def _rise(first: Onset | None) -> list[Clue]:
         text = f"The loss rose {first.rise:.1f} x over the points before the NaN of step {first.step:,}."
         return [Clue(text, STRONG)]
     return [Clue(f"The loss did not rise before the NaN of step {first.step:,}.", -STRONG)]
+
+
+def _terms(case: Case) -> list[Clue]:
+    found = components(case)
+    if found is None or not found.is_whole_model:
+        return []
+    text = f"{len(found.broken)} terms of the loss are NaN at once: the weights are."
+    return [Clue(text, MODERATE)]
+
+
+def _saturated(case: Case) -> list[Clue]:
+    """A loss that stands at -ln(smallest float32) is a softmax that has underflowed."""
+    value = case.run.series("train/loss").finite().value
+    if len(value) < SATURATED_POINTS or not np.allclose(
+        value[-SATURATED_POINTS:], SATURATED, rtol=1e-4
+    ):
+        return []
+    text = f"The loss stands at {SATURATED:.4f} = -ln(1.2e-38): the softmax underflowed."
+    return [Clue(text, STRONG)]
 
 
 def _course(case: Case) -> list[Clue]:

@@ -30,6 +30,7 @@ Mask_RCNN#296; caffe#5986: NaN at step 0, even at learning rate 0.
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.components import components
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
 
@@ -48,7 +49,23 @@ def weigh(case: Case) -> list[Clue]:
     finding = case.found("loss-nonfinite")
     if finding and finding.evidence.get("recovered") == "yes":
         clues.append(Clue("Finite losses follow: the weights survived, one batch was bad.", STRONG))
-    return clues + _shape(first)
+    return [*clues, *_terms(case), *_shape(first)]
+
+
+def _terms(case: Case) -> list[Clue]:
+    """A bad target breaks the term that it belongs to; broken weights break all."""
+    found = components(case)
+    if found is None:
+        return []
+    if found.is_whole_model:
+        text = f"{len(found.broken)} terms of the loss are NaN at once: the weights are."
+        return [Clue(text, -MODERATE)]
+    if 0 < len(found.broken) <= len(found.whole):
+        text = (
+            f"Only {', '.join(found.broken[:3])} is NaN; {', '.join(found.whole[:3])} stay finite."
+        )
+        return [Clue(text, DECISIVE)]
+    return []
 
 
 def _shape(first: Onset) -> list[Clue]:

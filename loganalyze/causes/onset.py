@@ -14,6 +14,7 @@ from loganalyze.causes.cause import Case
 from loganalyze.finding import Finding
 
 RISE = 1.5  # times the level before: a rise of the loss ahead of a NaN
+STARTED = 100  # steps before which a log begins with the training, whatever its interval
 BEFORE = 5  # log points in which a blow-up shows
 
 
@@ -70,7 +71,7 @@ def _shown(case: Case, finding: Finding) -> Onset:
     share = case.number(finding.id, "lr_share_of_peak")
     return Onset(
         step=read.step,
-        is_first=read.is_first if index is None else index == 0,
+        is_first=read.is_first if index is None else index == 0 and read.is_first,
         is_hidden=False,
         rise=read.rise if rise is None else rise,
         rate=read.rate if rate is None else rate,
@@ -86,7 +87,7 @@ def _read(case: Case, finding: Finding, *, is_hidden: bool) -> Onset:
     at = rate.value_at(step)
     return Onset(
         step=step,
-        is_first=not len(before),
+        is_first=not len(before) and _begins_at_the_start(case),
         is_hidden=is_hidden,
         rise=_rise(before),
         rate=at,
@@ -94,6 +95,14 @@ def _read(case: Case, finding: Finding, *, is_hidden: bool) -> Onset:
         if at is not None and rate.value.max() > 0
         else None,
     )
+
+
+def _begins_at_the_start(case: Case) -> bool:
+    """Tell whether the log begins with the training: an excerpt from its middle has no first loss."""
+    steps = case.run.series("train/loss").step
+    if len(steps) < 2:
+        return not len(steps) or int(steps[0]) <= STARTED
+    return int(steps[0]) <= max(STARTED, 2 * int(np.diff(steps).max()))
 
 
 def _rise(before: np.ndarray) -> float | None:

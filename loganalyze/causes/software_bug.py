@@ -27,10 +27,12 @@ Python documentation, errors and exceptions.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
 
 WAKE = ("ChildFailedError", "nccl-timeout", "signal")  # ends that follow another error
+TINY_RATE = 1e-7  # no update of this size breaks anything
 BY_HAND = ("KeyboardInterrupt", "SystemExit")
 
 
@@ -38,7 +40,7 @@ def weigh(case: Case) -> list[Clue]:
     """Weigh whether the exception is the first thing that went wrong."""
     finding = case.found("crash")
     if finding is None:
-        return []
+        return _from_the_first_step(case)
     exception = str(finding.evidence.get("exception", ""))
     frame = str(finding.evidence.get("frame", ""))
     clues = []
@@ -56,8 +58,23 @@ def weigh(case: Case) -> list[Clue]:
     return clues
 
 
+def _from_the_first_step(case: Case) -> list[Clue]:
+    """A kernel or a communication library that computes nonsense does so from the first step."""
+    first = onset(case)
+    tiny = first is not None and first.rate is not None and first.rate < TINY_RATE
+    loss = case.run.series("train/loss").finite()
+    if first is None or not tiny or not len(loss) or not case.found("grad-nonfinite"):
+        return [Clue("No error is in the log.", -STATED)]
+    text = f"The gradient is NaN at a rate of {first.rate:.1g}, before any update, though the loss is finite."
+    return [Clue(text, -WEAK)]
+
+
 def fix(case: Case) -> list[str]:
     """Name the frame."""
+    if not case.found("crash"):
+        return [
+            "Change what computes the gradient: attention kernel, overlap_comm true -> false, ZeRO stage"
+        ]
     finding = case.found("crash")
     frame = str(finding.evidence.get("frame", "")) if finding else ""
     return [f"Start at {frame}"] if frame else ["Read the end of the run's stdout"]
@@ -67,7 +84,7 @@ HYPOTHESIS = Hypothesis(
     id="software-bug",
     title="An error in the code or its environment",
     prior=1.2,
-    explains=("crash",),
+    explains=("crash", "grad-nonfinite"),
     weigh=weigh,
     fix=fix,
     probe="data",

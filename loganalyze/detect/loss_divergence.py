@@ -62,6 +62,7 @@ class DivergenceSettings:
 
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 GOOD = 0.1  # quantile of the smoothed loss; a tenth of the run is no chance hit
+FEWEST = 4  # log points: a first one and three that never come near it
 FEWEST_BLOCKS = 7  # fewer give no scale of their own
 FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finished run
 
@@ -72,11 +73,13 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a rising loss is ordinary for {kind.value}")
     series = run.series("train/loss").finite()
-    if len(series) < settings.points:
-        return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
+    if len(series) < FEWEST:
+        return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
     if _destroyed_at_once(series, settings):
         first = float(series.value[0])
         return (_finding(series, 0, first, first, float(np.median(series.value[1:]))),)
+    if len(series) < settings.points:
+        return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
     width = max(3, len(series) // 20)
     smooth = centered_median(series.value, width)
     best = int(np.argmin(smooth))
@@ -108,7 +111,7 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
     return Finding(
         id="loss-divergence",
         severity=Severity.CRITICAL,
-        confidence=0.9 if len(series) >= 20 else 0.7,
+        confidence=0.9 if len(series) >= 20 else 0.6,
         title=f"The loss diverges after step {step:,}",
         summary=(
             f"The train loss was best around step {step:,} ({low:.4g}) and rose to {end:.4g} by step "

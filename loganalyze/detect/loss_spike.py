@@ -5,7 +5,9 @@ What it does
 Each log loss is compared with the `window` points before it: ``z = (log x - median) / sigma``
 with a robust sigma of the point-to-point noise. A spike has z above `z`, stands `ratio` times
 above the median, rises by more than `floor` of the whole range of the loss, and is five times
-larger than nine tenths of this run's own moves. Neighbouring points are one spike.
+larger than nine tenths of this run's own moves. Neighbouring points are one spike. A log of 6 to 23
+points has no such past: there a value must stand `ratio_short` times above the median of all points and
+of those before it, by `z_short` robust sigmas, and the finding says how little it rests on.
 
 Why it matters
 --------------
@@ -21,7 +23,7 @@ Losses that may be negative, adversarial and reinforcement losses.
 
 Settings
 --------
-`window`, `z`, `ratio`, `floor`, `habit`.
+`window`, `z`, `ratio`, `z_short`, `ratio_short`, `floor`, `habit`.
 
 Fix
 ---
@@ -45,7 +47,7 @@ from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
-from loganalyze.signals.robust import groups, trailing_median, trailing_sigma
+from loganalyze.signals.robust import groups, mad_sigma, trailing_median, trailing_sigma
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ class SpikeSettings:
         8.0, unit="robust standard deviations", source="5 is exceeded by healthy heavy tails"
     )
     ratio: float = setting(2.0, unit="ratio to the level before", source="2 x the moving average")
+    z_short: float = setting(
+        5.0, unit="robust standard deviations", source="z > 5, for logs too short for a window"
+    )
+    ratio_short: float = setting(
+        4.0, unit="ratio to the median", source="twice the usual: few points tell little of noise"
+    )
     floor: float = setting(
         0.1, unit="share of the loss's range", source="less is invisible on the curve"
     )
@@ -66,6 +74,8 @@ class SpikeSettings:
 
 
 SHORTEST_WINDOW = 8
+FEWEST = 6  # log points; fewer have no level of their own
+SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
 HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
 RECOVERED = 1.25  # times the level before: below it the spike is over
 POINTS_FOR_TAIL = 150  # rises; with fewer the 99 % quantile is one or two points
@@ -81,13 +91,34 @@ def detect(run: Run, settings: SpikeSettings) -> Detected:
         return NotApplicable(f"jumps are ordinary for {kind.value}")
     series = run.series("train/loss").finite()
     window = min(settings.window, len(series) // 3)
+    if len(series) < FEWEST:
+        return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
     if window < SHORTEST_WINDOW:
-        needed = 3 * SHORTEST_WINDOW
-        return NotApplicable(f"{len(series)} losses are too few, {needed} needed")
+        return _in_short_log(series, settings)
     hits, level, z = _outliers(series, window, settings)
     near_restart = np.isin(series.step, restarts(run))
     spikes = [s for s in groups(hits, gap=3) if not near_restart[max(s[0] - 3, 0) : s[1] + 1].any()]
     return (_finding(series, spikes, level, z, window),) if spikes else ()
+
+
+def _in_short_log(series: Series, settings: SpikeSettings) -> tuple[Finding, ...]:
+    """Judge a log too short for a moving window: a value far above all others and those before it."""
+    value = series.value
+    if not (value > 0).all():
+        return ()
+    curve = np.log(value)
+    middle, sigma = float(np.median(curve)), max(mad_sigma(curve), SHORT_SIGMA)
+    before = np.array([np.median(value[:i]) if i >= 2 else np.inf for i in range(len(value))])
+    hits = (
+        (curve - middle > settings.z_short * sigma)
+        & (value > settings.ratio_short * np.exp(middle))
+        & (value > settings.ratio_short * before)
+    )
+    spikes = groups(hits, gap=1)
+    level = np.full(len(value), np.exp(middle))
+    return (
+        (_finding(series, spikes, level, (curve - middle) / sigma, len(series)),) if spikes else ()
+    )
 
 
 def _outliers(
@@ -147,6 +178,7 @@ def _finding(
         severity = Severity.CRITICAL
     elif recovered and len(spikes) == 1 and ratio < HARMLESS:
         severity = Severity.INFO
+    where = "the whole log" if window == len(series) else f"the {window} points before it"
     came_back = "it did not come back" if lasting else "it is not back at the end of the log"
     if recovered:
         came_back = f"back {_steps(steps_to_recover)} later"
@@ -154,11 +186,11 @@ def _finding(
     return Finding(
         id="loss-spike",
         severity=severity,
-        confidence=0.9 if len(series) >= 3 * window else 0.7,
+        confidence=0.9 if len(series) >= 3 * window else 0.55,
         title=f"The loss jumps to {ratio:.1f} x its level",
         summary=(
             f"At step {series.step[peak]:,} the train loss is {series.value[peak]:.4g}, {ratio:.1f} x the "
-            f"{before:.4g} of the {window} points before it ({z[peak]:.0f} robust standard deviations); "
+            f"{before:.4g} of {where} ({z[peak]:.0f} robust standard deviations); "
             f"{came_back}{more}."
         ),
         steps=(int(series.step[worst[0]]), int(series.step[worst[1]])),

@@ -31,16 +31,19 @@ transformers#13619: NaN losses are replaced when they are logged.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run, Series
+from loganalyze.run import EventKind, Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.robust import groups
+
+ANNOUNCED = re.compile(r"[Mm]ost labels.{0,40} are -100")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ def detect(run: Run, settings: ZeroSettings) -> Detected:
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a loss of zero is ordinary for {kind.value}")
     series = run.series("train/loss")
+    if not len(series):
+        return _announced(run)
     runs = [g for g in groups(series.value == 0.0) if g[1] - g[0] + 1 >= settings.points]
     if not runs:
         return ()
@@ -98,6 +103,25 @@ def detect(run: Run, settings: ZeroSettings) -> Detected:
     )
 
 
+def _announced(run: Run) -> Detected:
+    """Take the word of a log without losses that says itself that they will all be zero."""
+    hints = [event for event in run.events_of(EventKind.HINT) if ANNOUNCED.search(event.text)]
+    if not hints:
+        return NotApplicable("no train/loss was logged")
+    return (
+        Finding(
+            id="loss-zero",
+            severity=Severity.CRITICAL,
+            confidence=0.8,
+            title="The log says that all losses will be 0",
+            summary="No loss was logged, and the log warns that nearly all labels are -100 (ignored).",
+            evidence={"count": 0, "grad_norm": "not logged", "from_start": "yes"},
+            where=(hints[0].where,),
+            fix=("Count the labels that are not -100 in a few batches",),
+        ),
+    )
+
+
 def _norm(run: Run, series: Series, first: int, last: int) -> str:
     """Describe the gradient norm over the zeros: ``"NaN"``, ``"0"``, a number, or that it is missing."""
     norm = run.series("train/grad_norm")
@@ -115,7 +139,7 @@ DETECTOR = Detector(
     group="zero",
     passed="The loss is nowhere stuck at exactly zero",
     failed="The loss is exactly 0.0 over several log points",
-    requires=("train/loss",),
+    requires=(),
     settings=ZeroSettings,
     detect=detect,
 )

@@ -4,7 +4,9 @@ What it does
 ------------
 After its best value the evaluation loss stays above it for at least `patience` evaluations to the
 end, by more than its own noise and by at least `rise`, while the train loss falls by at least
-`train_falls`. The gap ratio is ``(eval - train) / train`` at the end.
+`train_falls`. The gap ratio is ``(eval - train) / train`` at the end. Two or three evaluations are judged
+with little confidence: each must be worse than the one before (`rise_few` in all), and the last `gap_few`
+times the train loss, which fell by `train_falls_few`.
 
 Why it matters
 --------------
@@ -18,7 +20,7 @@ Train and evaluation loss rising together, which is divergence.
 
 Settings
 --------
-`patience`, `rise`, `rise_warning`, `train_falls`, `noise`.
+`patience`, `rise`, `rise_warning`, `train_falls`, `rise_few`, `train_falls_few`, `gap_few`, `noise`.
 
 Fix
 ---
@@ -43,6 +45,8 @@ from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.robust import noise_sigma
 
+FEWEST = 2  # evaluations that can show a turn
+
 
 @dataclass(frozen=True)
 class OverfitSettings:
@@ -52,6 +56,9 @@ class OverfitSettings:
     rise: float = setting(0.05, unit="share of the best", source="less is evaluation noise")
     rise_warning: float = setting(0.15, unit="share of the best", source="a visible turn")
     train_falls: float = setting(0.03, unit="share of the train loss", source="still learning")
+    rise_few: float = setting(0.02, unit="share of the first", source="with 2 or 3 evaluations")
+    train_falls_few: float = setting(0.1, unit="share of the train loss", source="clearly falling")
+    gap_few: float = setting(2.0, unit="ratio to the train loss", source="far apart already")
     noise: float = setting(3.0, unit="robust standard deviations", source="three sigma")
 
 
@@ -60,9 +67,10 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     if loss_kind(run) in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable("evaluation and train loss are not comparable for this kind of loss")
     evals, train = run.series("eval/loss").finite(), run.series("train/loss").finite()
-    needed = settings.patience + 1
-    if len(evals) < needed or not len(train):
-        return NotApplicable(f"{len(evals)} evaluations are too few, {needed} needed")
+    if len(evals) < FEWEST or not len(train):
+        return NotApplicable(f"{len(evals)} evaluations are too few, {FEWEST} needed")
+    if len(evals) <= settings.patience:
+        return _in_few(evals, train, settings)
     best = int(np.argmin(evals.value))
     after = evals.take(slice(best + 1, None))
     if len(after) < settings.patience:
@@ -83,6 +91,19 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     return (_finding(evals, best, last, rise, at_best, at_end, settings),)
 
 
+def _in_few(evals: Series, train: Series, settings: OverfitSettings) -> tuple[Finding, ...]:
+    """Judge two or three evaluations: each worse than the one before, far above a train loss that falls."""
+    first, last = float(evals.value[0]), float(evals.value[-1])
+    if not (np.diff(evals.value) > 0).all() or first <= 0:
+        return ()
+    at_first, at_end = _train_levels(train, int(evals.step[0]))
+    rise = last / first - 1
+    falls = at_end < at_first * (1 - settings.train_falls_few)
+    if rise < settings.rise_few or not falls or last < settings.gap_few * at_end:
+        return ()
+    return (_finding(evals, 0, last, rise, at_first, at_end, settings),)
+
+
 def _train_levels(train: Series, step: int) -> tuple[float, float]:
     """Return the train loss around `step` and at the end, as medians of a few points."""
     width = max(1, min(len(train) // 10, 20))
@@ -100,8 +121,10 @@ def _finding(
     gap = (last - at_end) / max(at_end, 1e-8)
     return Finding(
         id="overfit-gap",
-        severity=Severity.WARNING if rise >= settings.rise_warning else Severity.INFO,
-        confidence=0.9 if len(evals) >= 6 else 0.75,
+        severity=Severity.WARNING
+        if rise >= settings.rise_warning or len(evals) <= settings.patience
+        else Severity.INFO,
+        confidence=0.9 if len(evals) >= 6 else 0.75 if len(evals) > settings.patience else 0.5,
         title=f"The evaluation loss turned up after step {step:,}",
         summary=(
             f"The evaluation loss was best at step {step:,} ({low:.4g}) and rose to {last:.4g} "

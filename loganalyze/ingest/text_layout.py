@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FEWEST_LOOSE = 10  # losses without any step that make a curve; fewer may be prose
 FEWEST_ROWS = 4  # the same, where another number stands beside each loss
+CONTINUED = 3  # lines over which one record may be printed
+REGULAR = 0.5  # of the lines with a loss that such a line follows; fewer may be by accident
 MOST_RESTARTS = 20  # more than anybody starts one run again: several runs share the log
 SUMMARY = "the Trainer printed its summary: training ended as it should"
 
@@ -130,7 +132,25 @@ def _has_place(records: Records, bars: Bars) -> NDArray[np.bool_]:
     if found.any():  # an evaluation belongs to the training before it
         evaluations = [k for k, n in enumerate(records.names) if canonical(n).startswith("eval/")]
         found[found.argmax() :] |= records.having(evaluations)[found.argmax() :]
-    return found
+    return found | _continued(records, found)
+
+
+def _continued(records: Records, placed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which records go on where one with a place stands: the same names follow it each time."""
+    import numpy as np
+
+    index = np.maximum.accumulate(np.where(placed, np.arange(len(records)), -1))
+    near = ~placed & (index >= 0) & (records.line - records.line[index] <= CONTINUED)
+    size = len(records.names)
+    loose = np.bincount(records.code[~placed[records.owner]], minlength=size)
+    close = np.bincount(records.code[near[records.owner]], minlength=size)
+    often = max(2.0, REGULAR * np.count_nonzero(placed & records.having(_losses(records))))
+    names = np.flatnonzero((close >= often) & (close == loose))
+    return near & records.having(names.tolist())
+
+
+def _losses(records: Records) -> list[int]:
+    return [code for code, name in enumerate(records.names) if "loss" in name.lower()]
 
 
 def _curve(records: Records) -> NDArray[np.bool_]:
@@ -138,8 +158,7 @@ def _curve(records: Records) -> NDArray[np.bool_]:
     import numpy as np
 
     counts = np.bincount(records.code, minlength=len(records.names))
-    losses = [code for code, name in enumerate(records.names) if "loss" in name.lower()]
-    most = max(losses, key=lambda code: int(counts[code]), default=-1)
+    most = max(_losses(records), key=lambda code: int(counts[code]), default=-1)
     found = records.having([most])
     held = np.bincount(records.owner, minlength=len(records))[found]
     fewest = FEWEST_ROWS if len(held) and held.min() > 1 else FEWEST_LOOSE

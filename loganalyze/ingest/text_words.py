@@ -23,6 +23,7 @@ METRIC_WORDS = re.compile(
     r"(?:^|_)(?:error|error_rate|ppl|bpb|bits|f1|auc|bleu|wer|cer|kl|r2|tps|iou|m?iou|scale|prec|"
     r"precision|recall|entropy|rewards?(?:_\w+)?|f1[-_]score|rew_?mean|fps|likelihood)$|"
     r"map(?:_?\d+(?:[-_]\d+)?)?$|mse$|mae$|top_?[15]$|tok(?:ens)?[/_]s|like/frame$"
+    r"|^(?:rpn|rcnn|roi)_(?:cls|box|reg|loc|mask|bbox)$"
 )
 _NO_METRIC = re.compile(r"\.(?:py|cc|cpp|cu|h|c)$|^hydra_|^(?:https?|file|eta)$")
 _KNOWN = frozenset(

@@ -100,3 +100,9 @@ def test_a_good_start_that_the_first_update_ruins_is_critical() -> None:
 def test_a_distillation_loss_that_starts_at_nothing_passes() -> None:
     loss = np.r_[1e-4, 0.3 + 0.2 * np.exp(-np.arange(100) / 20)]
     assert detect(make_run(loss=loss), S) == ()
+
+
+def test_four_losses_that_never_come_near_the_first_diverge_with_little_confidence() -> None:
+    (found,) = detect(make_run(loss=[11.23, 87.3365, 87.3365, 87.3365]), S)
+    assert found.severity is Severity.CRITICAL
+    assert found.confidence == 0.6

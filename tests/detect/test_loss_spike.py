@@ -59,8 +59,27 @@ def test_losses_that_may_be_negative_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=loss), S), NotApplicable)
 
 
-def test_a_short_log_is_not_judged_and_nan_is_left_out() -> None:
-    assert isinstance(detect(make_run(loss=noisy(10)), S), NotApplicable)
+def test_a_very_short_log_is_not_judged() -> None:
+    assert isinstance(detect(make_run(loss=noisy(5)), S), NotApplicable)
+
+
+def test_a_short_log_shows_only_what_stands_far_out_and_says_how_little_that_is() -> None:
+    (found,) = detect(make_run(loss=[0.66, 0.80, 4.27, 0.77, 0.56, 0.82, 0.70]), S)
+    assert found.severity is Severity.WARNING
+    assert found.confidence < 0.6
+    assert found.evidence["step"] == 3
+    assert "the whole log" in found.summary
+
+
+@pytest.mark.parametrize("n", [6, 8, 12, 20])
+def test_short_healthy_logs_pass(n: int) -> None:
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        for curve in (np.geomspace(8, 0.05, n), np.linspace(1.2, 1.0, n), np.full(n, 0.3)):
+            assert detect(make_run(loss=curve * rng.lognormal(0, 0.35, n)), S) == ()
+
+
+def test_nan_is_left_out() -> None:
     loss = noisy()
     loss[[3, 300]] = np.nan
     assert detect(make_run(loss=loss), S) == ()

@@ -2,6 +2,7 @@ import numpy as np
 
 from loganalyze.detect.loss_zero import DETECTOR, ZeroSettings, detect
 from loganalyze.finding import NotApplicable, Severity
+from loganalyze.run import Event, EventKind, Where
 from tests.builders import make_run
 
 S = ZeroSettings()
@@ -34,3 +35,16 @@ def test_two_zeros_pass() -> None:
 
 def test_rewards_make_zero_ordinary() -> None:
     assert isinstance(detect(make_run(loss=np.zeros(20), reward=np.ones(20)), S), NotApplicable)
+
+
+def test_a_log_that_announces_zeros_is_believed() -> None:
+    hint = Event(
+        EventKind.HINT, "Most labels in your dataset are -100. Losses will be 0.", Where("a.log", 3)
+    )
+    (found,) = detect(make_run(events=[hint]), S)
+    assert found.severity is Severity.CRITICAL
+    assert "nearly all labels are -100" in found.summary
+
+
+def test_no_loss_and_no_word_about_it_is_not_judged() -> None:
+    assert isinstance(detect(make_run(), S), NotApplicable)

@@ -46,11 +46,31 @@ def test_both_rising_is_divergence_and_passes_here() -> None:
     assert detect(run(evals, rising), S) == ()
 
 
-def test_few_evaluations_are_not_judged() -> None:
-    found = detect(
-        make_run(loss=TRAIN, eval_loss=[1, 2, 3], steps={"eval_loss": [300, 600, 900]}), S
-    )
-    assert isinstance(found, NotApplicable)
+def few(evals, train=TRAIN):
+    at = np.linspace(200, 1000, len(evals)).astype(int)
+    return detect(make_run(loss=train, eval_loss=evals, steps={"eval_loss": at}), S)
+
+
+def test_one_evaluation_is_not_judged() -> None:
+    assert isinstance(few([1.0]), NotApplicable)
+
+
+def test_two_evaluations_that_part_from_the_train_loss_are_a_warning_with_little_confidence() -> (
+    None
+):
+    (found,) = few([3.75, 3.90])
+    assert found.severity is Severity.WARNING
+    assert found.confidence == 0.5
+    assert found.evidence["best_step"] == 200
+
+
+@pytest.mark.parametrize("evals", [[1.8, 0.3], [1.8, 1.81], [1.6, 1.9, 1.7], [0.10, 0.11]])
+def test_two_or_three_evaluations_that_show_no_clear_turn_pass(evals) -> None:
+    assert few(evals) == ()
+
+
+def test_two_evaluations_beside_a_train_loss_that_does_not_fall_pass() -> None:
+    assert few([3.75, 3.9], np.full(1000, 1.0)) == ()
 
 
 def test_noise_around_a_flat_evaluation_passes() -> None:
