@@ -10,6 +10,8 @@ import numpy as np
 from loganalyze.causes.cause import Case
 from loganalyze.series import LOSS
 
+JUMP = 10.0  # times its level before: a term that is finite, and lost
+LEVEL = 20  # points before that make the level
 MOST = 3  # times as many broken terms as whole ones
 FEWEST = 2  # terms; one alone is the loss itself
 # What a term of a loss is called; averages and evaluations of it are none.
@@ -21,15 +23,23 @@ _NO_TERM = re.compile(r"^eval/|^val|^test|smooth|avg|average|scale|_ema|total")
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The names of the terms that are not finite where the loss is not, and of those that are."""
+    """The names of the terms that are not finite where the loss is not, that jumped, and of the others."""
 
     broken: tuple[str, ...]
+    jumped: tuple[str, ...]
     whole: tuple[str, ...]
 
     @property
     def is_whole_model(self) -> bool:
-        """Whether nearly all terms broke: the weights did, not one target."""
-        return len(self.broken) > MOST * len(self.whole)
+        """Whether nearly all terms broke or jumped: the weights did, not one target."""
+        return len(self.broken) + len(self.jumped) > MOST * len(self.whole)
+
+    @property
+    def summary(self) -> str:
+        """What a reader should know of a model that broke as a whole."""
+        if self.jumped:
+            return f"{', '.join(self.jumped[:3])} jumped as the loss turned NaN: the weights broke."
+        return f"{len(self.broken)} terms of the loss are NaN at once: the weights are."
 
 
 def components(case: Case) -> Components | None:
@@ -39,15 +49,25 @@ def components(case: Case) -> Components | None:
     if not bad.any():
         return None
     start, end = int(loss.step[bad][0]), int(loss.step[bad][-1])
-    broken: list[str] = []
-    whole: list[str] = []
+    found: dict[str, list[str]] = {"broken": [], "jumped": [], "whole": []}
     for name in map(str, case.run.metrics["metric"].cat.categories):
         if name == LOSS or not _TERM.search(name) or _NO_TERM.search(name):
             continue
         term = case.run.series(name)
-        inside = term.value[(term.step >= start) & (term.step <= end)]
+        before, inside = (
+            term.value[mask]
+            for mask in (term.step < start, (term.step >= start) & (term.step <= end))
+        )
         if len(inside):
-            (whole if np.isfinite(inside).mean() > 0.5 else broken).append(name)
-    if len(broken) + len(whole) < FEWEST:
+            found[_state(before, inside)].append(name)
+    if sum(map(len, found.values())) < FEWEST:
         return None
-    return Components(tuple(broken), tuple(whole))
+    return Components(**{state: tuple(names) for state, names in found.items()})
+
+
+def _state(before: np.ndarray, inside: np.ndarray) -> str:
+    finite = inside[np.isfinite(inside)]
+    if 2 * len(finite) <= len(inside):
+        return "broken"
+    level = np.median(before[np.isfinite(before)][-LEVEL:]) if np.isfinite(before).any() else np.inf
+    return "jumped" if 0 < JUMP * level < np.max(finite) else "whole"

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.error_text import stated
 from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
@@ -63,7 +63,9 @@ def weigh(case: Case) -> list[Clue]:
     half, name = precision(case)
     if half == "fp16":
         clues.append(Clue(f"The run uses fp16 ({name}).", STRONG))
-    elif half is not None:
+    elif half is None:
+        clues.append(Clue("Nothing in the log says that the run uses fp16.", -WEAK))
+    else:
         clues.append(
             Clue(f"The run uses {half} ({name}), whose range does not overflow so.", -DECISIVE)
         )
@@ -74,7 +76,7 @@ def weigh(case: Case) -> list[Clue]:
         return [*clues, Clue("No loss or gradient was NaN or infinite.", -STRONG)]
     if first.was_sudden:
         text = f"The loss turned NaN at step {first.step:,} in one row, without a rise before."
-        clues.append(Clue(text, MODERATE))
+        clues.append(Clue(text, MODERATE if first.is_close else WEAK))
     elif first.rose:
         text = f"The loss rose {first.rise:.1f} x before it turned NaN."
         clues.append(Clue(text, -MODERATE))

@@ -36,6 +36,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypo
 from loganalyze.causes.components import components
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
+from loganalyze.signals.lr import warmup
 
 # Highest rates in common use, by what is known of the optimizer.
 HIGH_FOR_ADAM = 1e-3  # full trainings with Adam use 1e-5 to 1e-3
@@ -46,6 +47,8 @@ LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam be
 TINY = 0.1  # share of the peak or target below which a rate cannot be too high
 SATURATED = 87.3365  # -ln(FLT_MIN), FLT_MIN = 1.17549e-38 the smallest normal float32
 SATURATED_POINTS = 2
+TOP = 0.7  # share of the peak from which the rate counts as full
+AFTER_WARMUP = 1.5  # times the warmup: a rate that is too high shows soon after it is reached
 MANY = 3  # spikes: more than odd batches
 # What an overshooting update leaves behind. Clipping alone is none: a loss that is k times too
 # large makes a norm that is k times too large at any rate.
@@ -79,6 +82,8 @@ def _rise(first: Onset | None) -> list[Clue]:
     if first.rose:
         text = f"The loss rose {first.rise:.1f} x over the points before the NaN of step {first.step:,}."
         return [Clue(text, STRONG)]
+    if not first.is_close:
+        return []  # a rise inside the interval was not logged
     return [Clue(f"The loss did not rise before the NaN of step {first.step:,}.", -STRONG)]
 
 
@@ -86,8 +91,7 @@ def _terms(case: Case) -> list[Clue]:
     found = components(case)
     if found is None or not found.is_whole_model:
         return []
-    text = f"{len(found.broken)} terms of the loss are NaN at once: the weights are."
-    return [Clue(text, MODERATE)]
+    return [Clue(found.summary, STRONG if found.jumped else MODERATE)]
 
 
 def _saturated(case: Case) -> list[Clue]:
@@ -169,7 +173,7 @@ def _early(case: Case, first: Onset | None) -> list[Clue]:
         )
         return [Clue(text, -DECISIVE)]
     if first is not None:
-        return _at_onset(first, high)
+        return _at_onset(case, first, high)
     norm = case.run.series("train/grad_norm").finite()
     median, limit = (case.number("clip-saturated", n) for n in ("median_norm", "max_grad_norm"))
     at = rate.value_at(int(norm.step[0])) if len(norm) else None
@@ -184,13 +188,25 @@ def _early(case: Case, first: Onset | None) -> list[Clue]:
     return [Clue(text, -STRONG)]
 
 
-def _at_onset(first: Onset, high: float) -> list[Clue]:
+def _at_onset(case: Case, first: Onset, high: float) -> list[Clue]:
     if first.rate is None or first.rate_share is None:
         return []
+    if first.rate_share >= TOP and not first.is_first and _is_at_the_top(case, first.step):
+        return [
+            Clue(
+                f"The NaN came as the warmup ended, at the full rate of {first.rate:.2g}.", MODERATE
+            )
+        ]
     if first.rate_share >= TINY or first.rate >= high:
         return []
     text = f"The first NaN came at a rate of {first.rate:.2g}, {first.rate_share:.1%} of its peak."
     return [Clue(text, -STRONG)]
+
+
+def _is_at_the_top(case: Case, step: int) -> bool:
+    """Tell whether a warmup ended shortly before `step`, or all but ended there."""
+    found = warmup(case.run)
+    return found is not None and found.steps is not None and step <= AFTER_WARMUP * found.steps
 
 
 def _before_training(case: Case) -> list[Clue]:

@@ -29,7 +29,7 @@ Mask_RCNN#296; caffe#5986: NaN at step 0, even at learning rate 0.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
@@ -58,8 +58,7 @@ def _terms(case: Case) -> list[Clue]:
     if found is None:
         return []
     if found.is_whole_model:
-        text = f"{len(found.broken)} terms of the loss are NaN at once: the weights are."
-        return [Clue(text, -MODERATE)]
+        return [Clue(found.summary, -STRONG)]
     if 0 < len(found.broken) <= len(found.whole):
         text = (
             f"Only {', '.join(found.broken[:3])} is NaN; {', '.join(found.whole[:3])} stay finite."
@@ -75,7 +74,7 @@ def _shape(first: Onset) -> list[Clue]:
         clues.append(Clue(f"The loss rose {first.rise:.1f} x before it turned NaN.", -STRONG))
     elif first.was_sudden:
         text = f"The loss turned NaN{hidden} at step {first.step:,} in one row, without a rise."
-        clues.append(Clue(text, MODERATE))
+        clues.append(Clue(text, MODERATE if first.is_close else WEAK))
     if first.is_first:
         clues.append(Clue(f"The very first loss is not finite{hidden}.", MODERATE))
     if first.rate is not None and first.rate_share is not None and first.rate_share < TINY:

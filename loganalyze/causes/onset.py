@@ -12,8 +12,10 @@ import numpy as np
 
 from loganalyze.causes.cause import Case
 from loganalyze.finding import Finding
+from loganalyze.run import Series
 
 RISE = 1.5  # times the level before: a rise of the loss ahead of a NaN
+CLOSE = 10  # steps in which a loss that blows up can be seen to rise
 STARTED = 100  # steps before which a log begins with the training, whatever its interval
 BEFORE = 5  # log points in which a blow-up shows
 
@@ -30,6 +32,8 @@ class Onset:
         Times that the loss rose over the points before; None where they are too few.
     rate, rate_share
         Learning rate there, and its share of the highest one logged.
+    interval
+        Steps from the last finite loss to it: a blow-up inside them is not seen.
     """
 
     step: int
@@ -38,6 +42,12 @@ class Onset:
     rise: float | None
     rate: float | None
     rate_share: float | None
+    interval: int
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the log is fine enough to show a blow-up, which takes a few steps."""
+        return self.interval <= CLOSE
 
     @property
     def rose(self) -> bool:
@@ -76,6 +86,7 @@ def _shown(case: Case, finding: Finding) -> Onset:
         rise=read.rise if rise is None else rise,
         rate=read.rate if rate is None else rate,
         rate_share=read.rate_share if share is None else share,
+        interval=read.interval,
     )
 
 
@@ -94,7 +105,14 @@ def _read(case: Case, finding: Finding, *, is_hidden: bool) -> Onset:
         rate_share=at / float(rate.value.max())
         if at is not None and rate.value.max() > 0
         else None,
+        interval=_interval(loss, step),
     )
+
+
+def _interval(loss: Series, step: int) -> int:
+    """Return the steps between the last finite loss before `step` and `step`."""
+    earlier = loss.step[loss.step < step]
+    return step - int(earlier[-1]) if len(earlier) else 1
 
 
 def _begins_at_the_start(case: Case) -> bool:

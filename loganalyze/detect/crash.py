@@ -12,8 +12,9 @@ It says where the run ended, and often why.
 
 Not to be confused with
 -----------------------
-An out-of-memory error (oom-gpu, oom-host), which is said there. An interrupt by hand (info). An
-exception that was caught: training went on.
+An out-of-memory error (oom-gpu, oom-host), which is said there. An interrupt by hand (info). A
+guard that stopped the training at a NaN: loss-nonfinite is the finding (info here). An exception that was
+caught: training went on.
 
 Settings
 --------
@@ -31,6 +32,7 @@ Python documentation, traceback.
 from __future__ import annotations
 
 from loganalyze.detect.detector import Detected, Detector
+from loganalyze.detect.loss_nonfinite import GUARD
 from loganalyze.detect.oom_gpu import ended_with
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Event, EventKind, Run, Status
@@ -73,10 +75,11 @@ def _finding(run: Run, event: Event) -> Finding:
     )
     at = f" at {frame}" if frame else ""
     by_hand = exception in BY_HAND
+    guarded = bool(GUARD.search(f"{exception}: {message}"))
     what = "was stopped by hand" if by_hand else f"ended with {exception}"
     return Finding(
         id="crash",
-        severity=Severity.INFO if by_hand else Severity.CRITICAL,
+        severity=Severity.INFO if by_hand or guarded else Severity.CRITICAL,
         confidence=0.97,
         title="The run was stopped by hand" if by_hand else f"The run ended with {exception}",
         summary=f"The run {what} {step}{at}" + (f": {message[:200]}" if message else "."),

@@ -4,7 +4,8 @@ What it does
 ------------
 Counts NaN and infinities of the train loss and looks at what came before: whether the loss rose
 over the `before` finite points ahead of the first one, the learning rate there, and whether
-finite losses follow.
+finite losses follow. Without any such loss in the log, an error that a guard in the training loop raised
+("Loss became infinite or NaN") counts as well.
 
 Why it matters
 --------------
@@ -30,15 +31,24 @@ gradients.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
-from loganalyze.finding import Finding, Severity
-from loganalyze.run import Run, Series
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import EventKind, Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.robust import longest
+
+# What guards in training loops say: Detectron2, DETR, MMDetection and their like.
+GUARD = re.compile(
+    r"loss (?:became|is|was|has become) (?:infinite or )?(?:nan|inf)|NaN (?:loss|or Inf found)"
+    r"|non-?finite loss",
+    re.I,
+)
+STEP = re.compile(r"(?:iteration|iter|step)[ =:]{1,3}(\d{1,12})", re.I)
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ def detect(run: Run, settings: NonfiniteSettings) -> Detected:
     series = run.series("train/loss")
     bad = ~np.isfinite(series.value)
     if not bad.any():
-        return ()
+        return _announced(run)
     first = int(np.argmax(bad))
     count, in_a_row = int(bad.sum()), longest(bad)
     recovered = not bad[-1]
@@ -90,6 +100,35 @@ def detect(run: Run, settings: NonfiniteSettings) -> Detected:
             },
             where=tuple(series.where(i) for i in (max(first - 1, 0), first)),
             fix=_fix(series, first),
+        ),
+    )
+
+
+def _announced(run: Run) -> Detected:
+    """Take the word of an error that a guard in the training loop raised."""
+    errors = [event for event in run.events_of(EventKind.TRACEBACK) if GUARD.search(event.text)]
+    if not errors:
+        return () if run.has("train/loss") else NotApplicable("no train/loss was logged")
+    error = errors[0]
+    line = next(part for part in reversed(error.text.splitlines()) if GUARD.search(part)).strip()
+    stated = STEP.search(line)
+    step = int(stated[1]) if stated else error.step
+    where = f" at step {step:,}" if step is not None else ""
+    evidence: dict[str, float | str] = {"first_value": "not finite", "count": 0, "recovered": "no"}
+    if step is not None:
+        evidence["first_step"] = step
+    return (
+        Finding(
+            id="loss-nonfinite",
+            severity=Severity.CRITICAL,
+            confidence=0.97,
+            title=f"The training stopped itself at a loss that is not finite{where}",
+            summary=f"The training stopped itself{where}: {line[:160]}",
+            steps=(step, step) if step is not None else None,
+            metrics=("train/loss",),
+            evidence=evidence,
+            where=(error.where,),
+            fix=("Go back to the last checkpoint before it with the cause removed",),
         ),
     )
 
@@ -141,7 +180,7 @@ DETECTOR = Detector(
     group="nonfinite",
     passed="Every train loss is finite",
     failed="A train loss is NaN or infinite",
-    requires=("train/loss",),
+    requires=(),
     settings=NonfiniteSettings,
     detect=detect,
 )

@@ -44,6 +44,7 @@ _ASSERTION = re.compile(
 _MESSAGE = re.compile(
     r"\b(?:Target|target) -?\d{1,9} is out of bounds"
 )  # whose class is on another line
+_NOTEBOOK = re.compile(r"^\s*(\w+(?:Error|Exception|Interrupt))\s{2,}Traceback \(most recent")
 _BODY = re.compile(
     r"^\s*(?:File \"|[|\u2502]|Traceback \()"
 )  # what may follow the head of a traceback
@@ -253,7 +254,12 @@ class Collector:
 def describe(block: list[str]) -> tuple[str, str, str]:
     """Return exception class, message and the innermost frame of the user's own code."""
     exception, message = "", ""
-    for line in reversed(block):
+    headed = _NOTEBOOK.match(block[0])
+    if headed:
+        exception = headed[1]
+        message = next((line.partition(": ")[2] for line in reversed(block)
+                        if line.startswith(f"{exception}:")), "")  # fmt: skip
+    for line in reversed(block) if not headed else ():
         found = _EXCEPTION.match(line.rstrip())
         if found:
             exception, message = found[1], (found[2] or "").strip()

@@ -75,6 +75,8 @@ def place(records: Records, bars: Bars, every: int, first_epoch: float) -> Place
 
     losses = records.having([k for k, name in enumerate(records.names) if name == "loss"])
     named = records.having([k for k, n in enumerate(records.names) if "loss" in n.lower()])
+    if not named.any():  # accuracies only
+        named = np.ones(len(records), dtype=bool)
     index, total = _index(records, bars, losses)
     length = _epoch_length(records, bars, index, total, named)
     steps, counted = _layout(records, index, losses, max(every, 1), length, first_epoch)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import loganalyze as la
 from loganalyze.diagnosis import diagnose
 from loganalyze.finding import Cause
 from loganalyze.run import Event, EventKind, Where
@@ -104,3 +106,36 @@ def test_zeros_with_a_norm_of_zero_from_the_start_are_masked_labels() -> None:
 def test_zeros_after_ordinary_losses_are_not_masked_labels() -> None:
     found = causes(**hidden(SUDDEN))
     assert "labels-all-masked" not in found
+
+
+DETECTOR = (
+    "2021-02-18 15:00:{s:02d},100 - mmdet - INFO - Epoch [1][{step}/30045]\tlr: {lr:.3e}, time: 0.3, "
+    "loss_cls: {cls}, loss_bbox: {box}, loss: {loss}\n"
+)
+
+
+def test_a_nan_as_the_warmup_ends_that_takes_all_terms_is_the_rate(tmp_path: Path) -> None:
+    lines = [
+        DETECTOR.format(s=i, step=50 * i, lr=0.001 * i, cls=1.3, box=0.6, loss=1.9)
+        for i in range(1, 11)
+    ]
+    lines += [
+        DETECTOR.format(s=i, step=50 * i, lr=0.01, cls=72487.7, box="nan", loss="nan")
+        for i in range(11, 20)
+    ]
+    (tmp_path / "train.log").write_text("".join(lines))
+    causes = la.diagnose(la.load(tmp_path)).causes
+    assert causes[0].id == "lr-too-high"
+    text = " ".join(clue.text for clue in causes[0].evidence_for)
+    assert "loss_cls jumped" in text
+    assert "as the warmup ended" in text
+
+
+def test_a_guard_s_error_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text(
+        'Traceback (most recent call last):\n  File "train_loop.py", line 239, in run\n    check()\n'
+        "FloatingPointError: Loss became infinite or NaN at iteration=2137!\n"
+    )
+    causes = {cause.id for cause in la.diagnose(la.load(tmp_path)).causes}
+    assert "software-bug" not in causes
+    assert {"lr-too-high", "nan-in-data"} <= causes

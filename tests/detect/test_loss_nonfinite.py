@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from loganalyze.detect.loss_nonfinite import DETECTOR, NonfiniteSettings, detect
-from loganalyze.finding import Severity
+from loganalyze.finding import NotApplicable, Severity
+from loganalyze.run import Event, EventKind, Where
 from tests.builders import make_run
 
 S = NonfiniteSettings()
@@ -42,3 +43,16 @@ def test_a_first_loss_of_nan_has_nothing_before_it() -> None:
 
 def test_finite_losses_pass_whatever_the_evaluation_is() -> None:
     assert detect(make_run(loss=np.ones(5), eval_loss=[np.nan]), S) == ()
+
+
+def test_a_guard_that_stopped_the_training_is_believed() -> None:
+    text = "Traceback\nFloatingPointError: Loss became infinite or NaN at iteration=2137!\nloss_dict = {}"
+    error = Event(EventKind.TRACEBACK, text, Where("log.txt", 7))
+    (found,) = detect(make_run(events=[error]), S)
+    assert found.severity is Severity.CRITICAL
+    assert found.steps == (2137, 2137)
+    assert "Loss became infinite" in found.summary
+
+
+def test_without_a_loss_and_without_a_guard_nothing_is_judged() -> None:
+    assert isinstance(detect(make_run(), S), NotApplicable)

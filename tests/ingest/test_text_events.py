@@ -140,3 +140,14 @@ def test_an_exception_and_an_assertion_on_the_device_are_events_without_a_traceb
         "Indexing.cu:1146",
     )
     assert raised.data["exception"] == "DistBackendError"
+
+
+def test_a_traceback_of_a_notebook_names_its_exception_first(tmp_path: Path) -> None:
+    text = (
+        "ValueError                                Traceback (most recent call last)\n"
+        "<ipython-input-3-1b2> in <module>\n----> 1 train()\n\nValueError: shapes do not match\n"
+    )
+    path = tmp_path / "cell.log"
+    path.write_text("step 1 loss 2.0\n" + text)
+    event = la.load(path).events_of(EventKind.TRACEBACK)[0]
+    assert event.data["exception"] == "ValueError"

@@ -148,6 +148,13 @@ LOGS = {
         "Epoch:[2/2](100/1000), loss:3.10, lr:0.00030, epoch_Time:12.0min:\n",
         {LOSS: [(0, 8.9), (100, 6.2), (1100, 3.1)], RATE: [(0, 5e-4), (100, 5e-4), (1100, 3e-4)]},
     ),
+    "MXNet, accuracies only": Log(
+        "INFO:root:Epoch[0] Batch [20]\tSpeed: 100.0 samples/sec\taccuracy=0.10\n"
+        "INFO:root:Epoch[0] Batch [40]\tSpeed: 100.0 samples/sec\taccuracy=0.20\n"
+        "INFO:root:Epoch[1] Batch [20]\tSpeed: 100.0 samples/sec\taccuracy=0.30\n"
+        "INFO:root:Epoch[1] Batch [40]\tSpeed: 100.0 samples/sec\taccuracy=0.40\n",
+        {"train/accuracy": [(20, 0.1), (40, 0.2), (60, 0.3), (80, 0.4)]},
+    ),
     "PaddlePaddle": Log(
         "[2022-01-02 03:04:05] [INFO] global step 10, epoch: 0, batch: 9, loss: 5.6012, accu: 0.1, speed: 1.2 step/s\n"
         "[2022-01-02 03:04:15] [INFO] global step 20, epoch: 0, batch: 19, loss: 5.1012, accu: 0.2, speed: 1.2 step/s\n",
