@@ -38,7 +38,7 @@ FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
     clues = []
-    ratio = case.number("loss-plateau", "ratio_to_log_c")
+    ratio = case.number("loss-at-chance", "ratio_to_log_c")
     if ratio is not None and ratio <= 1 - NEAR:
         text = f"The loss stays at {ratio:.2f} x log(C), below a guess: something was learned."
         clues.append(Clue(text, -MODERATE))
@@ -63,7 +63,10 @@ HYPOTHESIS = Hypothesis(
     id="labels-wrong",
     title="The labels do not belong to the inputs",
     prior=-0.2,
-    explains=("loss-plateau",),
+    explains=(
+        "loss-at-chance",
+        "loss-plateau",
+    ),
     weigh=weigh,
     fix=fix,
     probe="overfit",

@@ -240,6 +240,8 @@ HYPOTHESIS = Hypothesis(
         "grad-explosion",
         "clip-saturated",
         "loss-zero",
+        "warmup-too-short",
+        "loss-oscillation",
     ),
     weigh=weigh,
     fix=fix,

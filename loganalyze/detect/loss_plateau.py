@@ -1,23 +1,22 @@
-"""No progress over a long window although the learning rate is alive and nothing was learned.
+"""No progress over a long window although the learning rate is alive.
 
 What it does
 ------------
 Over the last `tail` of the run the change of the loss along a robust line is estimated with its
-error. It is flat if even the optimistic end (two standard errors) improves by less than `change`.
-A flat tail holds as a finding when the loss stands within `chance` of log(C), or has fallen by
-less than `learned` since the start, over at least `steps` steps or `points` points.
+error. It is flat if even the optimistic end (two standard errors) improves by less than `change`. A
+flat tail is noted if the loss has fallen by less than `learned` since the start, over at least
+`points` points. Whether that is wrong the loss alone does not tell: a flat loss at log(C)
+(loss-at-chance), losses that repeat, and a gradient that is 0 are findings of their own.
 
 Why it matters
 --------------
-A model that stays at the level of a guess has labels, gradients or a learning rate that do not
-reach it.
+Steps that change nothing are paid for.
 
 Not to be confused with
 -----------------------
 A converged run: it has learned and is flat (passed). A run so noisy that the slope is not
 resolved (not applicable). A learning rate already annealed to nothing. A loss at its floor.
-Pretrained models that start near their optimum (they are noted only). Preference losses start at
-log(2) by construction.
+Pretrained models that start near their optimum: that is why this is a note.
 
 Settings
 --------
@@ -25,12 +24,11 @@ Settings
 
 Fix
 ---
-Overfit a single batch: if that fails, the labels, the graph or the optimizer are at fault, not
-the data.
+Overfit one batch of 8 samples; if that fails, follow the gradient from the loss to the first layer.
 
 References
 ----------
-A change below 0.1 % over 200 steps, five times in a row, is the plain form of the rule.
+The plain rule: a change below 0.001 over 200 steps, five times in a row.
 """
 
 from __future__ import annotations
@@ -83,9 +81,10 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     start = float(np.median(series.value[: max(3, len(series) // 20)]))
     drop = (start - level) / abs(start)
     guess = chance(run)
-    at_chance = guess is not None and abs(level / guess.log_c - 1) < settings.chance
-    if not at_chance and drop >= settings.learned:
+    if drop >= settings.learned:
         return ()
+    if guess is not None and abs(level / guess.log_c - 1) < settings.chance:
+        return ()  # loss-at-chance says it
     moved, error = change(tail.value)
     if moved - 2 * error < -settings.change * level:
         if moved + 2 * error > 0:
@@ -94,11 +93,11 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     alive = is_alive(run, int(tail.step[len(tail) // 2]))
     if alive is False:
         return ()
-    return (_finding(run, series, tail, level, moved, drop, at_chance),)
+    return (_finding(run, series, tail, level, moved, drop),)
 
 
 def _finding(
-    run: Run, series: Series, tail: Series, level: float, moved: float, drop: float, at_chance: bool
+    run: Run, series: Series, tail: Series, level: float, moved: float, drop: float
 ) -> Finding:
     guess = chance(run)
     evidence: dict[str, float | str] = {
@@ -108,28 +107,23 @@ def _finding(
         "steps": int(tail.step[-1] - tail.step[0]),
         "points": len(tail),
     }
-    chance_text, levels = "", {}
     if guess is not None:
         evidence["ratio_to_log_c"] = level / guess.log_c
-        levels = {guess.label: guess.log_c}
-    if at_chance and guess is not None:
-        chance_text = f", the level of a guess ({guess.label})"
     return Finding(
         id="loss-plateau",
-        severity=Severity.WARNING if at_chance else Severity.INFO,
-        confidence=0.9 if at_chance else 0.6,
-        title="The loss does not fall"
-        + (": it stays at the level of a guess" if at_chance else ""),
+        severity=Severity.INFO,
+        confidence=0.6,
+        title="The loss does not fall",
         summary=(
-            f"From step {tail.step[0]:,} to {tail.step[-1]:,} the train loss stays at {level:.4g}"
-            f"{chance_text}; since the start it fell by {max(drop, 0):.1%}."
+            f"From step {tail.step[0]:,} to {tail.step[-1]:,} the train loss stays at {level:.4g}; since the "
+            f"start it fell by {max(drop, 0):.1%}."
         ),
         steps=(int(tail.step[0]), int(tail.step[-1])),
         metrics=("train/loss",),
         evidence=evidence,
         where=(series.where(0), tail.where(0), tail.where(len(tail) - 1)),
         fix=("Overfit one batch of 8 samples for 100 steps: a sound model reaches a loss near 0",),
-        levels=levels,
+        levels={guess.label: guess.log_c} if guess is not None else {},
     )
 
 

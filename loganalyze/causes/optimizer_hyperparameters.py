@@ -1,0 +1,94 @@
+"""A setting of the optimizer beside the rate is off: momentum, betas, epsilon, weight decay.
+
+What it is
+----------
+A momentum or beta close to 1 remembers too long, a weight decay near 1 pulls the weights to zero, an epsilon
+that fp16 rounds to zero divides by zero.
+
+What speaks for it
+------------------
+The settings say so.
+
+What speaks against it
+----------------------
+The settings are the usual ones.
+
+How to confirm
+--------------
+The same 200 steps with the optimizer's defaults.
+
+Fix
+---
+betas (0.9, 0.95 to 0.999), eps 1e-8 (1e-4 in pure fp16), weight decay 0 to 0.1.
+
+References
+----------
+keras#11860 (epsilon in fp16); Chowdhery et al., "PaLM" (2022), on beta2 and late spikes.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.fp16_overflow import precision
+from loganalyze.finding import Clue
+
+# Setting -> the spellings it is logged under, the most that is usual, what more of it does.
+ABOVE = {
+    "weight_decay": (("weight_decay",), 0.3, "pulls the weights to zero"),
+    "momentum": (("momentum",), 0.99, "remembers hundreds of steps"),
+    "beta1": (("adam_beta1", "beta1"), 0.95, "remembers dozens of steps"),
+    "beta2": (("adam_beta2", "beta2"), 0.9995, "reacts too late to a growing gradient"),
+    "epsilon": (("adam_epsilon", "eps", "adam_eps", "epsilon"), 1e-3, "swallows small gradients"),
+}
+LOW_BETA2 = 0.9  # below it the second moment is noise
+ZERO_IN_FP16 = 6e-8  # smallest positive number of fp16
+USUAL = 2.0  # log-odds against it where nothing is known to be odd
+
+
+def weigh(case: Case) -> list[Clue]:
+    """Compare the settings with what is usual."""
+    clues = []
+    for name, (keys, most, effect) in ABOVE.items():
+        value = _number(case, keys)
+        if value is not None and value > most:
+            clues.append(Clue(f"{name} is {value:g}: it {effect}.", STRONG))
+    beta2, epsilon = (_number(case, ABOVE[name][0]) for name in ("beta2", "epsilon"))
+    if beta2 is not None and beta2 < LOW_BETA2:
+        clues.append(Clue(f"beta2 is {beta2:g}: the step size is noise.", STRONG))
+    if epsilon is not None and 0 <= epsilon < ZERO_IN_FP16 and precision(case)[0] == "fp16":
+        clues.append(Clue(f"epsilon is {epsilon:g}, which pure fp16 rounds to 0.", MODERATE))
+    return clues or [Clue("No setting of the optimizer is known to be unusual.", -USUAL)]
+
+
+def _number(case: Case, keys: tuple[str, ...]) -> float | None:
+    return next((value for key in keys if (value := case.run.number(key)) is not None), None)
+
+
+def fix(case: Case) -> list[str]:
+    """Name the odd one with a usual value."""
+    usual = {
+        "weight_decay": "0.01",
+        "momentum": "0.9",
+        "beta1": "0.9",
+        "beta2": "0.999",
+        "epsilon": "1e-8",
+    }
+    changes = []
+    for name, (keys, most, _) in ABOVE.items():
+        value = _number(case, keys)
+        low = name == "beta2" and value is not None and value < LOW_BETA2
+        if value is not None and (value > most or low):
+            changes.append(f"{name} {value:g} -> {usual[name]}")
+    return changes or ["betas, eps, momentum and weight_decay -> the optimizer's defaults"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="optimizer-hyperparameters",
+    title="A setting of the optimizer is off",
+    prior=-0.5,
+    explains=("loss-divergence", "loss-spike", "loss-plateau", "loss-at-chance", "loss-nonfinite",
+              "loss-oscillation", "slow-convergence", "grad-explosion", "grad-vanishing"),
+    weigh=weigh,
+    fix=fix,
+    probe="lr",
+)  # fmt: skip

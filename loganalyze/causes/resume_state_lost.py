@@ -1,0 +1,71 @@
+"""The run went on from a checkpoint without all that belongs to it.
+
+What it is
+----------
+Weights were loaded, but not the optimizer's moments, the scheduler's count, the head, the random state or the
+place in the data.
+
+What speaks for it
+------------------
+The loss jumps, or the rate starts over, exactly where the run was restarted.
+
+What speaks against it
+----------------------
+Loss and rate go on smoothly over the restart.
+
+How to confirm
+--------------
+Compare the norm of the optimizer's second moments before saving and after loading.
+
+Fix
+---
+Save and load optimizer, scheduler, scaler, random states and the sampler's position; load strictly.
+
+References
+----------
+LLaMA-Factory#512; Automodel#763; yolov5#292; prime#97.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.finding import Clue
+
+AGAIN = 0.5  # of the rate before the restart: less, and the schedule began anew
+
+
+def weigh(case: Case) -> list[Clue]:
+    """Weigh what changes at a restart."""
+    segment = case.run.series("train/loss").segment
+    if not len(segment) or int(segment.max()) == 0:
+        return [Clue("The log shows no restart.", -DECISIVE)]
+    clues = []
+    if case.found("loss-jump-on-resume"):
+        clues.append(Clue("The loss jumps exactly where the run was restarted.", STRONG))
+    rate = case.run.series("train/learning_rate").finite()
+    starts = [i for i in range(1, len(rate)) if rate.segment[i] != rate.segment[i - 1]]
+    lost = [i for i in starts if rate.value[i] < AGAIN * rate.value[i - 1]]
+    if lost:
+        at = lost[0]
+        fall = f"from {rate.value[at - 1]:.2g} to {rate.value[at]:.2g}"
+        text = f"The rate falls {fall} at the restart: the schedule's count is lost."
+        clues.append(Clue(text, STRONG))
+    elif starts:
+        clues.append(Clue("The rate goes on where it was.", -MODERATE if not clues else 0.0))
+    return [clue for clue in clues if clue.weight]
+
+
+def fix(case: Case) -> list[str]:
+    """Name what to save."""
+    return ["Save and load optimizer, scheduler, scaler and sampler with the weights (strict=True)"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="resume-state-lost",
+    title="State was lost at the restart",
+    prior=0.3,
+    explains=("loss-jump-on-resume", "lr-schedule-anomaly", "loss-spike"),
+    weigh=weigh,
+    fix=fix,
+    probe="data",
+)

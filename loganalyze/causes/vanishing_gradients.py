@@ -1,0 +1,70 @@
+"""The gradient dies on its way back: the first layers are not trained.
+
+What it is
+----------
+Saturated sigmoids, dead ReLUs, deep stacks without normalisation or shortcuts multiply many numbers
+below 1.
+
+What speaks for it
+------------------
+The gradient norm is tiny, or decays, while the loss is far from its floor. The loss stands still, digit
+for digit.
+
+What speaks against it
+----------------------
+An ordinary gradient norm. Nothing at all is trainable: then the norm is exactly 0.
+
+How to confirm
+--------------
+Print the gradient norm per layer: it falls by orders of magnitude towards the input.
+
+Fix
+---
+ReLU or GELU, He or Glorot initialisation, normalisation layers, shortcuts.
+
+References
+----------
+Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010); He
+et al., "Delving Deep into Rectifiers" (2015).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.finding import Clue
+
+TINY = 1e-3  # norms below it hardly move the weights at usual rates
+ORDINARY = 0.05  # norms above it are those of a model that learns
+
+
+def weigh(case: Case) -> list[Clue]:
+    """Weigh the gradient norm."""
+    norm = case.run.series("train/grad_norm").finite().value
+    if not len(norm):
+        return []
+    late = float(np.median(norm[-max(len(norm) // 4, 1) :]))
+    if late == 0:
+        return [Clue("The gradient norm is exactly 0, not small.", -MODERATE)]
+    if case.found("grad-vanishing") or late < TINY:
+        return [Clue(f"The gradient norm is down to {late:.2g}.", STRONG)]
+    if late > ORDINARY:
+        return [Clue(f"The gradient norm is {late:.2g}, as in a model that learns.", -DECISIVE)]
+    return [Clue(f"The gradient norm is {late:.2g}, small.", MODERATE)]
+
+
+def fix(case: Case) -> list[str]:
+    """Name the usual remedies."""
+    return ["sigmoid or tanh -> ReLU or GELU, with He initialisation and a normalisation per block"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="vanishing-gradients",
+    title="The gradient vanishes on its way back",
+    prior=-0.4,
+    explains=("grad-vanishing", "grad-zero", "loss-plateau", "loss-at-chance", "slow-convergence"),
+    weigh=weigh,
+    fix=fix,
+    probe="gradients",
+)

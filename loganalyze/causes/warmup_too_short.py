@@ -1,0 +1,98 @@
+"""The full learning rate came before the model and the optimizer's statistics could bear it.
+
+What it is
+----------
+Adam's second moments are estimates from few gradients at first, and the first gradients are the largest.
+Without a warmup the first updates are long and point anywhere.
+
+What speaks for it
+------------------
+The run breaks in its first steps, at full rate, and there was little or no warmup. The same run with a
+smaller batch or a smaller rate is fine.
+
+What speaks against it
+----------------------
+It breaks long after the warmup, or there was an ordinary one.
+
+How to confirm
+--------------
+The same 200 steps with a warmup five times as long stay calm.
+
+Fix
+---
+Warm up over 3 % of the steps, some hundred at least.
+
+References
+----------
+Goyal et al., "Accurate, Large Minibatch SGD" (2017); Liu et al., "On the Variance of the Adaptive
+Learning Rate and Beyond" (2019); maskrcnn-benchmark#841, mmdetection#1710.
+"""
+
+from __future__ import annotations
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.trouble import first_trouble
+from loganalyze.finding import Clue
+from loganalyze.signals.lr import warmup
+
+EARLY = 0.05  # share of the steps seen or planned that counts as the start
+FIRST = 200  # steps that count as the start of any run
+ENOUGH = 0.03  # share of the steps over which a warmup usually runs
+
+
+def weigh(case: Case) -> list[Clue]:
+    """Weigh when the trouble began, and how long the warmup was."""
+    clues = []
+    if case.found("warmup-too-short"):
+        clues.append(Clue("The run was unstable from the first steps at the full rate.", STRONG))
+    trouble, length = first_trouble(case), _length(case)
+    if trouble is not None and length:
+        early = trouble <= max(EARLY * length, min(FIRST, length / 4))
+        text = f"It became unstable at step {trouble:,} of {length:,}."
+        clues.append(Clue(text, MODERATE if early else -DECISIVE))
+    return [*clues, *_warmup(case, length)]
+
+
+def _length(case: Case) -> int:
+    steps = case.run.series("train/loss").step
+    return case.run.planned_steps or (int(steps[-1]) if len(steps) else 0)
+
+
+def _warmup(case: Case, length: int) -> list[Clue]:
+    rate = case.run.series("train/learning_rate").finite()
+    found = warmup(case.run)
+    if found is None and not len(rate):
+        return [
+            Clue("No learning rate was logged: whether there was a warmup is unknown.", -MODERATE)
+        ]
+    if found is None or not found.steps:
+        return [Clue("The rate was at its full height from the first step: no warmup.", MODERATE)]
+    share = found.steps / length if length else 1.0
+    if share >= ENOUGH:
+        return [Clue(f"The warmup took {found.steps:,} steps, {share:.0%} of the run.", -STRONG)]
+    return [Clue(f"The warmup took only {found.steps:,} steps, {share:.1%} of the run.", MODERATE)]
+
+
+def fix(case: Case) -> list[str]:
+    """Name an ordinary length."""
+    found = warmup(case.run)
+    before = found.steps if found is not None and found.steps else 0
+    wanted = max(round(ENOUGH * _length(case)), 5 * before, 100)
+    return [f"warmup_steps {before} -> {wanted}"]
+
+
+HYPOTHESIS = Hypothesis(
+    id="warmup-too-short",
+    title="The warmup is too short",
+    prior=-1.2,
+    explains=(
+        "warmup-too-short",
+        "loss-divergence",
+        "loss-spike",
+        "grad-explosion",
+        "loss-nonfinite",
+    ),
+    weigh=weigh,
+    fix=fix,
+    probe="lr",
+)

@@ -1,0 +1,132 @@
+"""The evaluation stays at chance while the training learns.
+
+What it does
+------------
+The train loss has fallen by `learned`, yet the evaluation accuracy stays within `near` of 1 / C, or the
+evaluation loss at or above log(C), in each of the last evaluations (`evaluations` at least).
+
+Why it matters
+--------------
+Overfitting makes an evaluation worse than it was, not as bad as a guess: the evaluation does something else
+than the training.
+
+Not to be confused with
+-----------------------
+A metric that does not fit the task. A training that learned nothing either (loss-at-chance). Two classes:
+an accuracy of one half is not far from a poor model, so both loss and accuracy must be at chance.
+
+Settings
+--------
+`learned`, `near`, `evaluations`.
+
+Fix
+---
+Run the evaluation on training samples: labels, preprocessing and mode of both must agree.
+
+References
+----------
+pytorch/examples#377, #550; timm#1081: 94 % in training and 0.1 % = 1 / C in evaluation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import Chance, chance
+
+
+@dataclass(frozen=True)
+class EvalChanceSettings:
+    """Thresholds of the check."""
+
+    learned: float = setting(
+        0.3, unit="share of the train loss", source="clearly more than nothing"
+    )
+    near: float = setting(0.5, unit="relative distance to 1 / C", source="noise of a small set")
+    evaluations: int = setting(3, unit="evaluations", source="one may be early")
+
+
+FAR = 0.9  # times log(C): an evaluation loss below it is better than a guess
+MANY = 3  # classes from which an accuracy alone tells
+
+
+def detect(run: Run, settings: EvalChanceSettings) -> Detected:
+    """Compare the evaluation with a guess."""
+    guess = chance(run)
+    if guess is None:
+        return NotApplicable("the number of classes is not known: tell it with --classes")
+    train = run.series("train/loss").finite().value
+    accuracy, loss = (run.series(name).finite() for name in ("eval/accuracy", "eval/loss"))
+    most = max(len(accuracy), len(loss))
+    if len(train) < 4 or most < settings.evaluations:
+        return NotApplicable(f"{most} evaluations are too few, {settings.evaluations} needed")
+    if not _learned(run, train, guess, settings):
+        return ()
+    count = settings.evaluations
+    by_accuracy = len(accuracy) >= count and bool(
+        (_share(accuracy.value[-count:]) * guess.classes < 1 + settings.near).all()
+    )
+    by_loss = len(loss) >= count and bool((loss.value[-count:] > FAR * guess.log_c).all())
+    if len(accuracy) >= count and (not by_accuracy or (guess.classes < MANY and not by_loss)):
+        return ()
+    if len(accuracy) < count and not (by_loss and bool(np.ptp(loss.value) < 0.1 * guess.log_c)):
+        return ()
+    shown = accuracy if len(accuracy) >= count else loss
+    level = float(np.median(shown.value[-count:]))
+    expected = f"1 / {guess.classes:,}" if shown is accuracy else guess.label
+    return (
+        Finding(
+            id="eval-at-chance",
+            severity=Severity.CRITICAL,
+            confidence=0.85,
+            title="The evaluation stays at chance while the training learns",
+            summary=(
+                f"The train loss fell from {train[0]:.4g} to {train[-1]:.4g}, but {shown.metric} is "
+                f"{level:.3g} "
+                f"at the end: a guess gives {expected}."
+            ),
+            steps=(int(shown.step[0]), int(shown.step[-1])),
+            metrics=(shown.metric, "train/loss"),
+            evidence={
+                "metric": shown.metric,
+                "level": level,
+                "classes": guess.classes,
+                "log_c": guess.log_c,
+                "train_first": float(train[0]),
+                "train_last": float(train[-1]),
+                "evaluations": len(shown),
+            },
+            where=(shown.where(len(shown) - 1),),
+            fix=("Run the evaluation on training samples: it should be as good as training",),
+        ),
+    )
+
+
+def _learned(run: Run, train: np.ndarray, guess: Chance, settings: EvalChanceSettings) -> bool:
+    """Tell whether the training got clearly better than it was, and than a guess."""
+    last = float(np.median(train[-5:]))
+    accuracy = _share(run.series("train/accuracy").finite().value)
+    if len(accuracy) and float(np.median(accuracy[-5:])) > 2.0 / guess.classes + 0.1:
+        return True
+    return last < (1 - settings.learned) * min(float(np.median(train[:3])), guess.log_c)
+
+
+def _share(accuracy: np.ndarray) -> np.ndarray:
+    return accuracy / 100 if len(accuracy) and accuracy.max() > 1 else accuracy
+
+
+DETECTOR = Detector(
+    id="eval-at-chance",
+    group="eval_chance",
+    passed="The evaluation is better than a guess",
+    failed="The evaluation stays at chance while the training learns",
+    requires=("train/loss",),
+    settings=EvalChanceSettings,
+    detect=detect,
+)

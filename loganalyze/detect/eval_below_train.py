@@ -1,0 +1,123 @@
+"""The evaluation loss lies far below the train loss.
+
+What it does
+------------
+At each evaluation the loss is compared with the median of the train losses around it. The finding holds if
+the evaluation is lower by more than `below` in at least `share` of the evaluations (`evaluations` at least),
+and the train loss is no longer falling fast enough for the window to explain it.
+
+Why it matters
+--------------
+A gap of that size is no luck: the evaluation set is easier, overlaps with the training set, or the train loss
+is reported on another scale (summed over accumulation steps).
+
+Not to be confused with
+-----------------------
+Dropout, augmentation, mixup and label smoothing, which act in training only (`below` leaves room for them).
+A train loss that is a running mean of a falling curve. The first evaluations.
+
+Settings
+--------
+`below`, `share`, `evaluations`.
+
+Fix
+---
+Evaluate on training samples with the evaluation's code: the same loss means another set, another loss means
+another scale.
+
+References
+----------
+LlamaFactory#7443: the train loss is k times the evaluation loss with k accumulation steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
+
+
+@dataclass(frozen=True)
+class BelowSettings:
+    """Thresholds of the check."""
+
+    below: float = setting(
+        0.45,
+        unit="share of the train loss",
+        source="heavy dropout and augmentation make 10 to 40 %",
+    )
+    share: float = setting(0.8, unit="share of the evaluations", source="nearly always")
+    evaluations: int = setting(5, unit="evaluations", source="fewer may be early")
+
+
+WINDOW = 10  # train losses around an evaluation
+FALL = 0.7  # of the train loss one interval earlier: below it a window lags behind
+STRONG = ("mixup", "cutmix", "label_smoothing_factor", "dropout", "drop_path", "mixup_alpha")
+HEAVY = 0.3  # of these, from which they explain any gap
+
+
+def detect(run: Run, settings: BelowSettings) -> Detected:
+    """Compare evaluations with the train losses around them."""
+    if loss_kind(run) in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
+        return NotApplicable("evaluation and train loss are not comparable for this kind of loss")
+    heavy = [key for key in STRONG if (run.number(key) or 0) >= HEAVY]
+    if heavy:
+        return NotApplicable(f"{heavy[0]} acts in training only and explains any gap")
+    evals, train = run.series("eval/loss").finite(), run.series("train/loss").finite()
+    if len(evals) < settings.evaluations or len(train) < settings.evaluations:
+        return NotApplicable(f"{len(evals)} evaluations are too few, {settings.evaluations} needed")
+    at = np.searchsorted(train.step, evals.step, side="right")
+    known = at > 0
+    evals, at = evals.take(known), at[known]
+    if len(evals) < settings.evaluations:
+        return NotApplicable("no train loss was logged before the evaluations")
+    around = np.array([np.median(train.value[max(0, i - WINDOW) : i]) for i in at.tolist()])
+    settled = np.r_[False, around[1:] > FALL * around[:-1]]
+    low = (evals.value < (1 - settings.below) * around) & (around > 0) & (evals.value > 0)
+    if settled.sum() < settings.evaluations - 1 or low[settled].mean() < settings.share:
+        return ()
+    ratio = float(np.median((around / np.maximum(evals.value, 1e-12))[settled]))
+    return (
+        Finding(
+            id="eval-below-train",
+            severity=Severity.WARNING,
+            confidence=0.7 if len(evals) >= 8 else 0.55,
+            title=f"The train loss is {ratio:.1f} x the evaluation loss",
+            summary=(
+                f"In {int(low.sum())} of {len(evals)} evaluations the loss is far below that of "
+                "training (train "
+                f"{around[-1]:.4g}, evaluation {evals.value[-1]:.4g} at step {evals.step[-1]:,}): more than "
+                "dropout and averaging explain."
+            ),
+            steps=(int(evals.step[0]), int(evals.step[-1])),
+            metrics=("eval/loss", "train/loss"),
+            evidence={
+                "ratio_train_to_eval": ratio,
+                "share": float(low.mean()),
+                "evaluations": len(evals),
+                "last_train": float(around[-1]),
+                "last_eval": float(evals.value[-1]),
+            },
+            where=(evals.where(len(evals) - 1),),
+            fix=(
+                "Evaluate a few training batches with the evaluation's code and compare the loss",
+            ),
+        ),
+    )
+
+
+DETECTOR = Detector(
+    id="eval-below-train",
+    group="eval_below",
+    passed="The evaluation loss is not far below the train loss",
+    failed="The evaluation loss lies far below the train loss",
+    requires=("train/loss", "eval/loss"),
+    settings=BelowSettings,
+    detect=detect,
+)

@@ -1,0 +1,146 @@
+"""The loss stays at log(C): the model learned nothing.
+
+What it does
+------------
+The median of the last `tail` of the train loss lies within `near` of log(C), and a robust line through that
+part does not fall by more than `change`, two standard errors allowed for. C is the number of classes (or the
+vocabulary) from the settings; without it, it is inferred where an accuracy (or area under the curve) stands
+at the level of a guess over the same C. For preference losses C is 2, and the rewards must be exactly 0.
+
+Why it matters
+--------------
+A guess needs no training. Labels, gradients or the learning rate do not reach the model.
+
+Not to be confused with
+-----------------------
+The start of a long training, which leaves chance slowly (the slope is resolved, or the log is too short:
+`steps`). An accuracy above chance. A learning rate already annealed to nothing.
+
+Settings
+--------
+`tail`, `near`, `change`, `steps`, `points`.
+
+Fix
+---
+Overfit one batch of 8 samples; if that fails, follow the gradient from the loss to the first layer.
+
+References
+----------
+Karpathy, "A Recipe for Training Neural Networks" (2019): verify the loss at initialisation. A uniform guess
+over C classes has the cross-entropy log(C).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.guess import Guess, guess_level
+from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.lr import is_alive
+from loganalyze.signals.trend import change
+
+
+@dataclass(frozen=True)
+class ChanceSettings:
+    """Thresholds of the check."""
+
+    tail: float = setting(0.6, unit="share of the run", source="most of it, without the start")
+    near: float = setting(
+        0.03,
+        unit="relative distance to log(C)",
+        source="label noise and smoothing move it by 1 to 2 %",
+    )
+    change: float = setting(0.01, unit="share of the loss", source="less is no progress")
+    steps: int = setting(100, unit="steps", source="every training starts at chance")
+    points: int = setting(4, unit="log points", source="fewer show no level")
+
+
+SURE = 20  # log points from which the slope of the tail is well known
+AHEAD = 1.5  # times the accuracy of a guess: something was learned
+UNCHANGED = 10  # equal accuracies in a row that show as much as a long log
+UNJUDGED = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.REGRESSION)
+
+
+def detect(run: Run, settings: ChanceSettings) -> Detected:
+    """Compare the level at the end with that of a guess."""
+    kind = loss_kind(run)
+    if kind in UNJUDGED:
+        return NotApplicable(f"log(C) means nothing for {kind.value}")
+    series = run.series("train/loss").finite()
+    if len(series) < settings.points:
+        return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
+    tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
+    level = float(np.median(tail.value))
+    guess = guess_level(run, level)
+    if guess is None:
+        return NotApplicable("the number of classes is not known: tell it with --classes")
+    if abs(level / guess.log_c - 1) >= settings.near or _is_ahead(run, guess):
+        return ()
+    if int(series.step[-1]) < settings.steps and guess.unchanged < UNCHANGED:
+        return NotApplicable(
+            f"{series.step[-1]:,} steps are too few: every training starts at chance"
+        )
+    moved, error = change(tail.value)
+    if moved - 2 * error < -settings.change * level and guess.unchanged < UNCHANGED:
+        if moved + 2 * error > 0:
+            return NotApplicable("the loss is too noisy: its slope is not resolved")
+        return ()
+    if is_alive(run, int(tail.step[len(tail) // 2])) is False:
+        return ()
+    sure = len(series) >= SURE
+    return (
+        Finding(
+            id="loss-at-chance",
+            severity=Severity.CRITICAL if sure else Severity.WARNING,
+            confidence=0.9 if sure and not guess.inferred else 0.7,
+            title="The loss stays at the level of a guess",
+            summary=(
+                f"From step {tail.step[0]:,} to {tail.step[-1]:,} the train loss stays at "
+                f"{level:.4g}, that of "
+                f"a guess ({guess.label}){guess.because}: nothing was learned."
+            ),
+            steps=(int(tail.step[0]), int(tail.step[-1])),
+            metrics=("train/loss",),
+            evidence={
+                "level": level,
+                "classes": guess.classes,
+                "log_c": guess.log_c,
+                "ratio_to_log_c": level / guess.log_c,
+                "change": moved / level,
+                "steps": int(tail.step[-1] - tail.step[0]),
+                "points": len(tail),
+            },
+            where=(series.where(0), tail.where(len(tail) - 1)),
+            fix=(
+                "Overfit one batch of 8 samples for 100 steps: a sound model reaches a loss near 0",
+            ),
+            levels={guess.label: guess.log_c},
+        ),
+    )
+
+
+def _is_ahead(run: Run, guess: Guess) -> bool:
+    """Tell whether a logged accuracy is well above that of a guess at the end."""
+    for metric in ("train/accuracy", "eval/accuracy"):
+        value = run.series(metric).finite().value
+        if len(value):
+            last = float(np.median(value[-5:]))
+            return (last / 100 if last > 1 else last) > AHEAD / guess.classes + 0.02
+    return False
+
+
+DETECTOR = Detector(
+    id="loss-at-chance",
+    group="chance",
+    passed="The loss left the level of a guess",
+    failed="The loss stays at the level of a guess",
+    requires=("train/loss",),
+    settings=ChanceSettings,
+    detect=detect,
+)

@@ -1,0 +1,116 @@
+"""The loss breaks where the run was restarted.
+
+What it does
+------------
+At each restart the median of the last `window` losses before it is compared with that of the first `window`
+after it, in units of the noise on both sides. The finding holds if the loss is higher by `noise` sigmas and
+by `rise` of its level, and the learning rate did not jump up by plan.
+
+Why it matters
+--------------
+Optimizer state, head, scheduler or the place in the data were not restored: the run goes on from somewhere
+else.
+
+Not to be confused with
+-----------------------
+A logging window that spans the restart. A restart that begins from the start again: its loss is that of
+the first start.
+
+Settings
+--------
+`window`, `noise`, `rise`.
+
+Fix
+---
+Compare the norm of the optimizer's moments before saving and after loading; load strictly.
+
+References
+----------
+LLaMA-Factory#512 (0.95 to 1.1 after a restart); Automodel#763.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run, Series
+from loganalyze.series import LOSS, every_start
+from loganalyze.settings import setting
+from loganalyze.signals.restart import begins_anew
+from loganalyze.signals.robust import noise_sigma
+
+
+@dataclass(frozen=True)
+class ResumeSettings:
+    """Thresholds of the check."""
+
+    window: int = setting(
+        10, unit="log points", source="enough for a level, near enough to be local"
+    )
+    noise: float = setting(5.0, unit="robust standard deviations", source="far beyond chance")
+    rise: float = setting(0.05, unit="share of the loss", source="less is another mix of batches")
+
+
+FEWEST = 3  # log points on either side
+
+
+def detect(run: Run, settings: ResumeSettings) -> Detected:
+    """Compare the loss on both sides of each restart."""
+    sources = run.preferred.get(LOSS, ())
+    series = (
+        every_start(run.metrics, LOSS, sources).finite() if sources else run.series(LOSS).finite()
+    )
+    borders = np.flatnonzero(np.diff(series.segment) > 0) + 1
+    if not len(borders):
+        return NotApplicable("the log shows no restart")
+    found = [
+        f for border in borders.tolist() if (f := _compare(series, border, settings)) is not None
+    ]
+    return tuple(found[:1])
+
+
+def _compare(series: Series, border: int, settings: ResumeSettings) -> Finding | None:
+    segment, at = series.segment, int(series.step[border])
+    earlier = (segment < segment[border]) & (series.step < at)
+    before = series.value[earlier][-settings.window :]
+    after = series.value[border:][segment[border:] == segment[border]][: settings.window]
+    if len(before) < FEWEST or len(after) < FEWEST or begins_anew(series, border):
+        return None
+    low, high = float(np.median(before)), float(np.median(after[: max(FEWEST, len(after) // 2)]))
+    sigma = max(noise_sigma(before), noise_sigma(after), 1e-3 * abs(low))
+    error = sigma * 1.25 * np.sqrt(1 / len(before) + 2 / len(after))
+    if high - low < settings.noise * error or high - low < settings.rise * abs(low):
+        return None
+    return Finding(
+        id="loss-jump-on-resume",
+        severity=Severity.WARNING,
+        confidence=0.85 if len(before) >= 5 and len(after) >= 5 else 0.6,
+        title=f"The loss jumps at the restart of step {at:,}",
+        summary=(
+            f"Before the restart at step {at:,} the train loss was {low:.4g}, after it {high:.4g} "
+            f"({high / low - 1:+.0%}), {(high - low) / error:.0f} standard errors apart."
+        ),
+        steps=(
+            int(series.step[earlier][-1]),
+            int(series.step[min(border + len(after), len(series)) - 1]),
+        ),
+        metrics=("train/loss",),
+        evidence={"step": at, "level_before": low, "level_after": high, "rise": high / low - 1},
+        where=(series.where(border - 1), series.where(border)),
+        fix=("Save and load optimizer, scheduler, scaler and sampler state with the weights",),
+    )
+
+
+DETECTOR = Detector(
+    id="loss-jump-on-resume",
+    group="resume",
+    passed="The loss goes on smoothly over restarts",
+    failed="The loss jumps at a restart",
+    requires=("train/loss",),
+    settings=ResumeSettings,
+    detect=detect,
+)

@@ -1,0 +1,201 @@
+"""The learning rate jumps, starts over or ends where no plan says so.
+
+What it does
+------------
+Looks at the recorded rate for: a fall back to its first values, or to a warmup, at a restart of the run; a
+jump up by more than `jump` of the peak that happens once and is no cycle; a configured schedule that the
+record contradicts (constant where a decay is set, or the reverse); PyTorch's warning that the scheduler is
+stepped before the optimizer.
+
+Why it matters
+--------------
+The run does not train at the rates that were chosen.
+
+Not to be confused with
+-----------------------
+Cosine restarts, OneCycle, step decay, warmup-stable-decay: jumps that repeat or are set. A first step at the
+optimizer's default. The warning once, with mixed precision.
+
+Settings
+--------
+`jump`, `points`.
+
+Fix
+---
+Save and load the scheduler's state; build it with the number of optimizer steps.
+
+References
+----------
+yolov5#292, yolov3#902 (the rate starts over on resume); DeepSpeed#6569 (first step at the default rate).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import EventKind, Run, Series, Where
+from loganalyze.series import every_start
+from loganalyze.settings import setting
+from loganalyze.signals.restart import begins_anew
+
+ORDER = re.compile(r"Detected call of `lr_scheduler\.step\(\)`")
+CYCLIC = re.compile(r"restart|cycl|sgdr|onecycle|one_cycle", re.I)
+CONSTANT = re.compile(r"^constant$", re.I)
+DECAYS = re.compile(r"^(?:linear|cosine|polynomial)$", re.I)
+LOW = 0.1  # share of the peak below which a jump is one of noise
+FLAT = 1e-3  # relative range below which a recorded rate is constant
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """Thresholds of the check."""
+
+    jump: float = setting(
+        0.3, unit="share of the peak", source="no smooth schedule moves so far at once"
+    )
+    points: int = setting(8, unit="log points", source="fewer show no schedule")
+
+
+def detect(run: Run, settings: ScheduleSettings) -> Detected:
+    """Compare the recorded rate with the plan and with itself."""
+    found = run.setting("lr_scheduler_type")
+    kind = str(found.value) if found is not None else ""
+    rate = every_start(
+        run.metrics, "train/learning_rate", run.preferred.get("train/learning_rate", ())
+    )
+    rate = rate.finite() if len(rate) else run.series("train/learning_rate").finite()
+    hint = next((e for e in run.events_of(EventKind.HINT) if ORDER.search(e.text)), None)
+    if hint is not None and not _is_mixed(run):
+        text = "PyTorch warns that the scheduler is stepped before the optimizer: its first value is skipped"
+        return (
+            _finding(
+                "The scheduler is stepped before the optimizer", text, None, {}, (hint.where,)
+            ),
+        )
+    if len(rate) < settings.points:
+        return NotApplicable(f"{len(rate)} learning rates are too few, {settings.points} needed")
+    peak = float(rate.value.max())
+    if peak <= 0:
+        return ()
+    return (
+        _at_restarts(rate, peak, settings)
+        or _jumps(rate, peak, kind, settings)
+        or _against_plan(run, rate, kind)
+    )
+
+
+def _is_mixed(run: Run) -> bool:
+    """Tell whether a loss scaler skips the first step, which makes the warning harmless."""
+    return bool(run.flag("fp16")) or bool(
+        run.events_of(EventKind.LOSS_SCALE, EventKind.SKIPPED_STEP)
+    )
+
+
+def _expected(rate: Series, border: int, earlier: Series) -> float:
+    """Return how far the schedule itself moves from the last rate before a restart to the first after it."""
+    gap = int(rate.step[border]) - int(earlier.step[-1])
+    later = rate.take(rate.segment == rate.segment[border])
+    slopes = [
+        float(np.max(np.abs(np.diff(part.value)) / np.maximum(np.diff(part.step), 1)))
+        for part in (earlier.take(slice(-5, None)), later.take(slice(0, 5)))
+        if len(part) > 1
+    ]
+    return 1.5 * gap * max(slopes) if slopes else np.inf
+
+
+def _at_restarts(rate: Series, peak: float, settings: ScheduleSettings) -> tuple[Finding, ...]:
+    for border in (np.flatnonzero(np.diff(rate.segment) > 0) + 1).tolist():
+        at = int(rate.step[border])
+        earlier = rate.take((rate.segment < rate.segment[border]) & (rate.step <= at))
+        if not len(earlier) or begins_anew(rate, border):
+            continue
+        before, after = float(earlier.value[-1]), float(rate.value[border])
+        allowed = _expected(rate, border, earlier) + settings.jump * max(before, after)
+        if abs(after - before) <= allowed or max(before, after) < LOW * peak:
+            continue
+        summary = (
+            f"At the restart of step {at:,} the learning rate goes from {before:.3g} to {after:.3g}"
+        )
+        numbers = {"step": at, "before": before, "after": after}
+        return (_finding("The learning rate starts over at a restart", summary, at, numbers,
+                         (rate.where(border),)),)  # fmt: skip
+    return ()
+
+
+def _jumps(rate: Series, peak: float, kind: str, settings: ScheduleSettings) -> tuple[Finding, ...]:
+    if CYCLIC.search(kind):
+        return ()
+    same = np.r_[False, np.diff(rate.segment) == 0]
+    # A warmup that is shorter than the logging interval is no jump: only rises after a fall count.
+    fallen = np.minimum.accumulate(rate.value) < 0.7 * np.maximum.accumulate(rate.value)
+    peak_seen = np.maximum.accumulate(rate.value) >= 0.99 * peak
+    up = (
+        np.r_[False, np.diff(rate.value) > settings.jump * peak]
+        & same
+        & fallen
+        & np.r_[False, peak_seen[:-1]]
+    )
+    at = np.flatnonzero(up)
+    if len(at) != 1:
+        return ()  # none, or a cycle
+    index = int(at[0])
+    step, before, after = (
+        int(rate.step[index]),
+        float(rate.value[index - 1]),
+        float(rate.value[index]),
+    )
+    summary = f"At step {step:,} the learning rate jumps from {before:.3g} to {after:.3g}, once"
+    numbers = {"step": step, "before": before, "after": after}
+    return (_finding("The learning rate jumps up", summary, step, numbers, (rate.where(index),)),)
+
+
+def _against_plan(run: Run, rate: Series, kind: str) -> tuple[Finding, ...]:
+    span = run.planned_steps or int(rate.step[-1])
+    late = rate.take(rate.step >= 0.3 * span)
+    if len(late) < 3 or rate.step[-1] < 0.5 * span:
+        return ()
+    moves = float(np.ptp(late.value)) / float(rate.value.max())
+    if DECAYS.search(kind) and moves < FLAT:
+        stays = f"{late.value[0]:.3g} to step {late.step[-1]:,}"
+        summary = f"lr_scheduler_type is {kind}, but the rate stays at {stays}"
+        return (_finding("The learning rate does not decay as set", summary, int(late.step[0]),
+                         {"moves": moves}, (late.where(0),)),)  # fmt: skip
+    if CONSTANT.search(kind) and moves > 0.1:
+        moved = f"{late.value[0]:.3g} to {late.value[-1]:.3g}"
+        summary = f"lr_scheduler_type is constant, but the rate moves from {moved}"
+        return (_finding("The learning rate is not constant as set", summary, int(late.step[0]),
+                         {"moves": moves}, (late.where(0),)),)  # fmt: skip
+    return ()
+
+
+def _finding(
+    title: str, summary: str, step: int | None, numbers: dict[str, float], where: tuple[Where, ...]
+) -> Finding:
+    return Finding(
+        id="lr-schedule-anomaly",
+        severity=Severity.WARNING,
+        confidence=0.75,
+        title=title,
+        summary=f"{summary}.",
+        steps=(step, step) if step is not None else None,
+        metrics=("train/learning_rate",),
+        evidence=dict(numbers),
+        where=where,
+        fix=("Save and load the scheduler's state; build it with the number of optimizer steps",),
+    )
+
+
+DETECTOR = Detector(
+    id="lr-schedule-anomaly",
+    group="schedule",
+    passed="The learning rate follows a plan",
+    failed="The learning rate jumps, starts over or ends against the plan",
+    requires=(),
+    settings=ScheduleSettings,
+    detect=detect,
+)

@@ -1,0 +1,113 @@
+"""The learning rate is 0 while the run goes on.
+
+What it does
+------------
+Finds the stretch of rates at or below `zero` of the peak that lasts longest. The finding holds if it takes
+`share` of the logged steps (`points` log points at least) and is neither the end of a decay that ends with
+the run nor a first row.
+
+Why it matters
+--------------
+Every step at rate 0 is paid for and changes nothing.
+
+Not to be confused with
+-----------------------
+The last step of a decay. One first step at 0. Rows of a warmup, or of a loss scaler that still calibrates.
+
+Settings
+--------
+`zero`, `share`, `at_start`, `points`.
+
+Fix
+---
+Give the scheduler the number of optimizer steps that will be made.
+
+References
+----------
+determined#711: the schedule was built for 400 of 15,000 steps; transformers#10362: rate 0 while the loss
+scaler calibrates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.robust import groups
+
+
+@dataclass(frozen=True)
+class ZeroRateSettings:
+    """Thresholds of the check."""
+
+    zero: float = setting(1e-6, unit="share of the peak", source="below it no weight moves")
+    share: float = setting(
+        0.1, unit="share of the logged steps", source="decays end within a few percent"
+    )
+    at_start: float = setting(
+        0.5,
+        unit="share of the logged steps",
+        source="a scaler may calibrate for long in a short log",
+    )
+    points: int = setting(4, unit="log points", source="a few rows may be rounding")
+
+
+def detect(run: Run, settings: ZeroRateSettings) -> Detected:
+    """Look for a stretch at zero."""
+    rate = run.series("train/learning_rate").finite()
+    if len(rate) < settings.points:
+        return NotApplicable(f"{len(rate)} learning rates are too few, {settings.points} needed")
+    peak = max(float(rate.value.max()), run.number("learning_rate") or 0.0)
+    dead = np.abs(rate.value) <= settings.zero * peak
+    stretches = groups(dead)
+    if not stretches:
+        return ()
+    first, last = max(stretches, key=lambda g: int(rate.step[g[1]] - rate.step[g[0]]))
+    span = int(rate.step[-1] - rate.step[0])
+    steps = int(rate.step[last] - rate.step[first])
+    if last - first + 1 < settings.points or steps < settings.share * span:
+        return ()
+    at_start = first == 0
+    if at_start and steps < settings.at_start * span:
+        return ()  # a loss scaler that calibrates, or the first rows of a warmup
+    when = "from the first step" if at_start else f"from step {rate.step[first]:,}"
+    return (
+        Finding(
+            id="lr-zero",
+            severity=Severity.CRITICAL if steps >= 0.5 * span else Severity.WARNING,
+            confidence=0.9,
+            title=f"The learning rate is 0 {when}",
+            summary=(
+                f"The learning rate is {rate.value[first]:.2g} {when} to {rate.step[last]:,}: "
+                f"{steps:,} of {span:,} "
+                "logged steps changed nothing."
+            ),
+            steps=(int(rate.step[first]), int(rate.step[last])),
+            metrics=("train/learning_rate", "train/loss"),
+            evidence={
+                "first_step": int(rate.step[first]),
+                "last_step": int(rate.step[last]),
+                "share": steps / max(span, 1),
+                "peak": peak,
+                "from_start": "yes" if at_start else "no",
+            },
+            where=(rate.where(first), rate.where(last)),
+            fix=("The scheduler's number of steps -> the optimizer steps that are really made",),
+        ),
+    )
+
+
+DETECTOR = Detector(
+    id="lr-zero",
+    group="lr_zero",
+    passed="The learning rate is alive while the run goes on",
+    failed="The learning rate is 0 while the run goes on",
+    requires=("train/learning_rate",),
+    settings=ZeroRateSettings,
+    detect=detect,
+)

@@ -1,0 +1,127 @@
+"""The loss improves, but by far less than the steps spent would suggest.
+
+What it does
+------------
+The median of the last `window` losses is compared with that of the first. With a known number of classes the
+finding holds if the loss has covered less than `slow` of the way from log(C) to 0 and is still above
+`above` of log(C), at the end of the plan (or of `steps` steps), with a line that still falls: it is learning,
+only slowly.
+
+Why it matters
+--------------
+The budget is spent before the model is trained; a larger rate, a shorter warmup or a sound loss would spend
+it better.
+
+Not to be confused with
+-----------------------
+A pretrained model, which starts far below log(C). A converged run, which no longer falls. Large vocabularies,
+whose entropy is a floor. Losses without a known scale.
+
+Settings
+--------
+`window`, `slow`, `above`, `steps`.
+
+Fix
+---
+A learning-rate range test; look at warmup, clipping and batch size first.
+
+References
+----------
+Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), the range test. An improvement below
+50 % is slow and below 0.1 % none, comparing the first with the last 100 losses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
+from loganalyze.signals.trend import change
+
+
+@dataclass(frozen=True)
+class SlowSettings:
+    """Thresholds of the check."""
+
+    window: int = setting(100, unit="log points", source="first W against last W")
+    slow: float = setting(
+        0.1, unit="share of the way from log(C) to 0", source="far below one half"
+    )
+    above: float = setting(0.85, unit="ratio to log(C)", source="hardly better than a guess")
+    steps: int = setting(500, unit="steps", source="every training is slow at first")
+    finished: float = setting(0.5, unit="share of the plan", source="enough was spent to judge")
+
+
+POINTS = 20  # log points; fewer do not resolve the slope
+MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
+
+
+def detect(run: Run, settings: SlowSettings) -> Detected:
+    """Compare what was gained with what there is to gain."""
+    if loss_kind(run) is not LossKind.CROSS_ENTROPY:
+        return NotApplicable("the scale of this loss is not known")
+    guess = chance(run)
+    if guess is None or guess.classes > MOST_CLASSES:
+        return NotApplicable(
+            "no number of classes is known against which progress could be measured"
+        )
+    series = run.series("train/loss").finite()
+    if len(series) < POINTS or int(series.step[-1]) < settings.steps:
+        return NotApplicable(
+            f"{len(series)} losses over {int(series.step[-1]) if len(series) else 0:,} steps are too few"
+        )
+    if run.planned_steps and series.step[-1] < settings.finished * run.planned_steps:
+        return NotApplicable("most of the plan is still to come")
+    window = min(settings.window, len(series) // 4)
+    start, end = float(np.median(series.value[:window])), float(np.median(series.value[-window:]))
+    gained = (start - end) / guess.log_c
+    if (
+        start > 1.5 * guess.log_c
+        or not settings.above * guess.log_c < end
+        or gained >= settings.slow
+    ):
+        return ()
+    moved, error = change(series.value)
+    if moved + 2 * error >= 0:
+        return ()  # it does not fall: no progress at all is another finding
+    return (
+        Finding(
+            id="slow-convergence",
+            severity=Severity.WARNING,
+            confidence=0.7,
+            title="The loss falls far too slowly",
+            summary=(
+                f"Over {series.step[-1]:,} steps the train loss fell from {start:.4g} to {end:.4g}, "
+                f"{gained:.1%} of the way from {guess.label} to 0."
+            ),
+            steps=(int(series.step[0]), int(series.step[-1])),
+            metrics=("train/loss",),
+            evidence={
+                "first": start,
+                "last": end,
+                "gained": gained,
+                "ratio_to_log_c": end / guess.log_c,
+                "improvement": (start - end) / start,
+            },
+            where=(series.where(0), series.where(len(series) - 1)),
+            fix=("Run a learning-rate range test; look at warmup, clipping and batch size",),
+            levels={guess.label: guess.log_c},
+        ),
+    )
+
+
+DETECTOR = Detector(
+    id="slow-convergence",
+    group="slow",
+    passed="The loss made the progress that its steps suggest",
+    failed="The loss falls far too slowly",
+    requires=("train/loss",),
+    settings=SlowSettings,
+    detect=detect,
+)

@@ -1,0 +1,121 @@
+"""The run became slower for good.
+
+What it does
+------------
+Seconds per step (logged, or from the times of the log; or the inverse of a logged throughput) are averaged by
+medians over a tenth of the run. The finding holds if the last `tail` takes `slower` times as long as the
+fastest stretch before it, and stays so.
+
+Why it matters
+--------------
+Heat, a neighbour on the machine, a data source that ran out of cache, or a leak that swaps cost the rest of
+the run.
+
+Not to be confused with
+-----------------------
+Slow first steps (compilation, caches). Single gaps (stall). Longer samples by plan (a curriculum, sorting by
+length), which come back with each epoch.
+
+Settings
+--------
+`slower`, `tail`, `points`.
+
+Fix
+---
+Log the time spent on data beside the step; watch clocks, temperature and disk of the machine.
+
+References
+----------
+insightface#1624: the speed changes in a step with an unaffected loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run, Series
+from loganalyze.settings import setting
+from loganalyze.signals.smooth import block_medians
+
+
+@dataclass(frozen=True)
+class ThroughputSettings:
+    """Thresholds of the check."""
+
+    slower: float = setting(
+        1.5, unit="ratio of step times", source="beyond what clocks and batches do"
+    )
+    tail: float = setting(0.3, unit="share of the run", source="sustained, no pause")
+    points: int = setting(30, unit="log points", source="ten stretches of three")
+
+
+STRETCHES = 10
+RATES = ("perf/tokens_per_second", "perf/samples_per_second")
+
+
+def detect(run: Run, settings: ThroughputSettings) -> Detected:
+    """Compare the end with the best stretch before."""
+    series = _seconds(run)
+    if len(series) < settings.points:
+        return NotApplicable(f"{len(series)} times of steps are too few, {settings.points} needed")
+    blocks = block_medians(series.value, STRETCHES)
+    late = max(1, round(settings.tail * STRETCHES))
+    before, after = blocks[:-late], blocks[-late:]
+    # Usual, not best: one fast stretch is luck.
+    usual = float(np.median(before))
+    if usual <= 0 or float(after.min()) < settings.slower * usual:
+        return ()
+    if float(before.max()) > float(after.min()):
+        return ()  # it was as slow before: a pattern of the run
+    at = int(series.step[int(len(series) * (1 - settings.tail))])
+    ratio = float(np.median(after)) / usual
+    return (
+        Finding(
+            id="throughput-drop",
+            severity=Severity.WARNING,
+            confidence=0.75,
+            title=f"Steps take {ratio:.1f} x as long as before",
+            summary=(
+                f"A step took {usual:.3g} s until about step {at:,} and takes "
+                f"{np.median(after):.3g} s since, "
+                f"{ratio:.1f} x as long, to the end of the log."
+            ),
+            steps=(at, int(series.step[-1])),
+            metrics=(series.metric,),
+            evidence={
+                "before_s": usual,
+                "after_s": float(np.median(after)),
+                "ratio": ratio,
+                "step": at,
+            },
+            where=(series.where(int(len(series) * (1 - settings.tail))),),
+            fix=(
+                "Log the time spent on data; look at clocks, temperature and other users of the machine",
+            ),
+        ),
+    )
+
+
+def _seconds(run: Run) -> Series:
+    """Return seconds per step, or per sample or token where only a throughput was logged."""
+    for name in RATES:
+        rate = run.series(name).finite()
+        rate = rate.take(rate.value > 0)
+        if len(rate) >= STRETCHES:
+            return rate.measuring(name, 1.0 / rate.value)
+    return run.series("perf/step_seconds").finite()
+
+
+DETECTOR = Detector(
+    id="throughput-drop",
+    group="throughput",
+    passed="The run kept its speed",
+    failed="The run became slower for good",
+    requires=(),
+    settings=ThroughputSettings,
+    detect=detect,
+)

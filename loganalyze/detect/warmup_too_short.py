@@ -1,0 +1,127 @@
+"""The run is unstable in its first steps at the full rate, and there was little or no warmup.
+
+What it does
+------------
+If a spike, a divergence, an explosion of the gradient or a NaN begins within the first `early` of the steps
+(or `first` steps), at no less than half of the peak rate, and the warmup took less than `enough` of the
+steps, the warmup is too short.
+
+Why it matters
+--------------
+The largest gradients meet the worst estimates of their scale: some hundred small steps avoid it.
+
+Not to be confused with
+-----------------------
+Instability that begins later. A run without warmup that is calm: most small ones are.
+
+Settings
+--------
+`early`, `first`, `most`, `enough`.
+
+Fix
+---
+Warm up over 3 % of the steps.
+
+References
+----------
+Goyal et al., "Accurate, Large Minibatch SGD" (2017). 3 % is enough for a fine-tune.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loganalyze.detect import grad_explosion, loss_divergence, loss_nonfinite, loss_spike
+from loganalyze.detect.detector import Detected, Detector
+from loganalyze.finding import Finding, NotApplicable, Severity
+from loganalyze.run import Run
+from loganalyze.settings import setting
+from loganalyze.signals.lr import warmup
+
+
+@dataclass(frozen=True)
+class ShortWarmupSettings:
+    """Thresholds of the check."""
+
+    early: float = setting(0.05, unit="share of the steps", source="the start of a run")
+    first: int = setting(50, unit="steps", source="a warmup is some hundred steps")
+    most: int = setting(
+        300, unit="steps", source="later ones are not the first, however long the run"
+    )
+    enough: float = setting(0.03, unit="share of the steps", source="3 % is enough")
+
+
+ABSURD = 1.0  # a learning rate beyond it is too high after any warmup
+FULL = 0.5  # share of the peak rate from which an instability is that of the full rate
+# Where each of them says that it began.
+SIGNS = (
+    (loss_nonfinite, "first_step"),
+    (loss_divergence, "best_step"),
+    (loss_spike, "step"),
+    (grad_explosion, "first_step"),
+)
+
+
+def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
+    """Look for an instability at the very start."""
+    rate = run.series("train/learning_rate").finite()
+    loss = run.series("train/loss")
+    if not len(rate) or not len(loss):
+        return NotApplicable("no learning rate was logged")
+    if float(rate.value.max()) > ABSURD:
+        return NotApplicable("no warmup leads to a learning rate above 1")
+    total = run.planned_steps or int(loss.step[-1])
+    found = warmup(run)
+    length = found.steps if found is not None and found.steps else 0
+    if length >= settings.enough * total:
+        return ()
+    for module, name in SIGNS:
+        result = module.detect(run, module.DETECTOR.settings())
+        if isinstance(result, NotApplicable) or not result or result[0].severity is Severity.INFO:
+            continue
+        step = result[0].evidence.get(name)
+        last = min(max(settings.early * total, settings.first), settings.most)
+        if not isinstance(step, (int, float)) or step > last:
+            continue
+        at = rate.value_at(int(step))
+        if at is not None and at >= FULL * float(rate.value.max()):
+            return (_finding(int(step), length, total, at, result[0]),)
+    return ()
+
+
+def _finding(step: int, length: int, total: int, rate: float, sign: Finding) -> Finding:
+    wanted = max(round(0.03 * total), 5 * length, 100)
+    before = f"a warmup of {length:,} steps" if length else "no warmup"
+    return Finding(
+        id="warmup-too-short",
+        severity=Severity.WARNING,
+        confidence=0.6,
+        title=f"The run breaks at step {step:,}, after {before}",
+        summary=(
+            f"At step {step:,} of {total:,}, at a rate of {rate:.3g} and after {before}: "
+            f"{sign.title[0].lower()}"
+            f"{sign.title[1:]}."
+        ),
+        steps=(0, step),
+        metrics=("train/learning_rate", "train/loss"),
+        evidence={
+            "step": step,
+            "warmup_steps": length,
+            "total_steps": total,
+            "lr": rate,
+            "sign": sign.id,
+        },
+        where=sign.where[:1],
+        fix=(f"warmup_steps {length} -> {wanted}",),
+    )
+
+
+DETECTOR = Detector(
+    id="warmup-too-short",
+    group="warmup_short",
+    passed="The first steps at the full rate are calm",
+    failed="The run is unstable in its first steps at the full rate",
+    requires=("train/loss", "train/learning_rate"),
+    settings=ShortWarmupSettings,
+    detect=detect,
+)
