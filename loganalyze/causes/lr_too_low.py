@@ -27,7 +27,7 @@ Smith, Cyclical Learning Rates (2017).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
 from loganalyze.finding import Clue
 
 LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
@@ -42,7 +42,7 @@ def weigh(case: Case) -> list[Clue]:
     if peak is None:
         return []
     if peak < LOW:
-        return [Clue(f"The learning rate never exceeds {peak:.2g}.", STRONG)]
+        return [Clue(f"The learning rate never exceeds {peak:.2g}.", DECISIVE)]
     return [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -MODERATE)]
 
 

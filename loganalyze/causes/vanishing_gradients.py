@@ -43,7 +43,7 @@ def weigh(case: Case) -> list[Clue]:
     """Weigh the gradient norm."""
     norm = case.run.series("train/grad_norm").finite().value
     if not len(norm):
-        return []
+        return [Clue("No gradient norm was logged.", -MODERATE)]
     late = float(np.median(norm[-max(len(norm) // 4, 1) :]))
     if late == 0:
         return [Clue("The gradient norm is exactly 0, not small.", -MODERATE)]

@@ -45,6 +45,8 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     if case.found("warmup-too-short"):
         clues.append(Clue("The run was unstable from the first steps at the full rate.", STRONG))
+    else:
+        clues.append(Clue("The first steps at the full rate were calm.", -STRONG))
     trouble, length = first_trouble(case), _length(case)
     if trouble is not None and length:
         early = trouble <= max(EARLY * length, min(FIRST, length / 4))

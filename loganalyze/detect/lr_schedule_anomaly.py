@@ -48,6 +48,7 @@ CYCLIC = re.compile(r"restart|cycl|sgdr|onecycle|one_cycle", re.I)
 CONSTANT = re.compile(r"^constant$", re.I)
 DECAYS = re.compile(r"^(?:linear|cosine|polynomial)$", re.I)
 LOW = 0.1  # share of the peak below which a jump is one of noise
+NEAR_PEAK = 0.9  # share of the peak to which a warm restart goes back
 FLAT = 1e-3  # relative range below which a recorded rate is constant
 
 
@@ -140,7 +141,9 @@ def _jumps(rate: Series, peak: float, kind: str, settings: ScheduleSettings) -> 
         & fallen
         & np.r_[False, peak_seen[:-1]]
     )
-    at = np.flatnonzero(up)
+    # From the end of a decay back to the peak: a warm restart, as planned.
+    warm = np.r_[False, rate.value[:-1] < LOW * peak] & (rate.value > NEAR_PEAK * peak)
+    at = np.flatnonzero(up & ~warm)
     if len(at) != 1:
         return ()  # none, or a cycle
     index = int(at[0])

@@ -52,6 +52,7 @@ class ShortWarmupSettings:
 
 
 ABSURD = 1.0  # a learning rate beyond it is too high after any warmup
+ROSE = 1.5  # times the level before: a rise of the loss ahead of a NaN
 FULL = 0.5  # share of the peak rate from which an instability is that of the full rate
 # Where each of them says that it began.
 SIGNS = (
@@ -79,6 +80,9 @@ def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
         result = module.detect(run, module.DETECTOR.settings())
         if isinstance(result, NotApplicable) or not result or result[0].severity is Severity.INFO:
             continue
+        rise = result[0].evidence.get("rise_before", 0.0)
+        if module is loss_nonfinite and (not isinstance(rise, float) or rise < ROSE):
+            continue  # a NaN out of nothing is no step that was too long
         step = result[0].evidence.get(name)
         last = min(max(settings.early * total, settings.first), settings.most)
         if not isinstance(step, (int, float)) or step > last:
