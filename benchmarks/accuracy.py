@@ -1,8 +1,8 @@
 """Score the diagnosis on labelled runs: ``python benchmarks/accuracy.py [--shared FOLDER] [--write PAGE]``.
 
 The sets: the injected faults and healthy runs of `faults/` (tasks for development, tasks held out), public
-failure reports and other people's runs where a folder with them is given. Two other tools are called on
-the same files.
+failure reports and other people's runs (judged by eye) where a folder with them is given. Two other tools
+are called on the same files.
 
 Counted are: the recall of each finding among the runs whose curve shows it (at any severity); the precision
 of findings of severity warning or above (right: shown clearly or faintly); healthy runs with any such
@@ -28,6 +28,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import corpus_labels
 import peers
 import public_labels
 
@@ -35,6 +36,7 @@ HERE = Path(__file__).parent
 FAULTS = HERE / "faults"
 WARNING = ("warning", "critical", "error")
 MARK = "<!-- accuracy -->"
+OTHERS = "other people's runs"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Answer:
     findings: list[tuple[str, str]] = field(default_factory=list)  # severity, id
     causes: list[tuple[str, float]] = field(default_factory=list)
     peers: dict[str, list[tuple[str, str]] | None] = field(default_factory=dict)
+    judged: bool = True  # someone can say what is true of it
     problem: str = ""
 
     @property
@@ -68,6 +71,11 @@ class Answer:
 
     def said(self) -> set[str]:
         return {name for _, name in self.findings}
+
+    def wrong(self) -> list[str]:
+        """Return the findings of severity warning or above that are not true of the run."""
+        true = {name for ids in self.subject.expected for name in ids} | set(self.subject.allowed)
+        return [name for name in self.warned if name not in true]
 
 
 def injected() -> Iterator[Subject]:
@@ -104,7 +112,7 @@ def public(shared: Path) -> Iterator[Subject]:
 
 
 def corpus(shared: Path) -> Iterator[Subject]:
-    """Yield other people's runs, none of them labelled."""
+    """Yield other people's runs, labelled by eye."""
     root = shared / "corpus"
     paths: set[Path] = set()
     for line in (root / "MANIFEST.jsonl").read_text().splitlines():
@@ -113,13 +121,24 @@ def corpus(shared: Path) -> Iterator[Subject]:
         if entry["kind"] == "mlflow":
             if path.parent.name == "metrics":
                 paths.add(path.parent.parent)
-        elif entry["kind"] in ("tfevents", "wandb"):
+        elif entry["kind"] == "wandb":
+            paths.add(path.parent.parent if path.parent.name == "files" else path.parent)
+        elif entry["kind"] == "tfevents":
             paths.add(path.parent)
-        elif entry["kind"] != "run_dirs":
+        elif entry["kind"] != "run_dir":
             paths.add(path)
     paths |= set((root / "run_dirs").glob("*/"))
     for path in sorted(paths):
-        yield Subject(str(path.relative_to(root)), "other people's runs", path)
+        name = str(path.relative_to(root))
+        labels = corpus_labels.shown(name)
+        if labels is None:
+            yield Subject(name, OTHERS, path)
+            continue
+        clear, faint = labels
+        yield Subject(
+            name, OTHERS, path, healthy=None if clear or faint else True,
+            expected=tuple((finding,) for finding in clear), allowed=(*faint, "crash", "run-truncated"),
+        )  # fmt: skip
 
 
 def answer(subject: Subject) -> Answer:
@@ -128,10 +147,16 @@ def answer(subject: Subject) -> Answer:
     with tempfile.TemporaryDirectory() as scratch:
         path = unpacked(subject, Path(scratch))
         try:
-            found.findings, found.causes = ours(path)
+            found.findings, found.causes, points = ours(path)
+            found.judged = subject.set != OTHERS or (
+                points > 1 and "issue-excerpt" not in subject.id
+            )
         except Exception as error:  # noqa: BLE001 - reported as a failure of this run
-            found.problem = f"{type(error).__name__}: {error}".replace(scratch, "")
-        if subject.set != "other people's runs":
+            unreadable = type(error).__name__ == "NothingReadable"
+            found.problem = "nothing readable" if unreadable else repr(error)
+            # Many files of other people hold settings or pictures only.
+            found.judged = not (unreadable and subject.set == OTHERS)
+        if subject.set != OTHERS:
             for name in peers.PEERS:
                 if peers.installed(name):
                     found.peers[name] = getattr(peers, name)(path)
@@ -153,15 +178,17 @@ def unpacked(subject: Subject, scratch: Path) -> Path:
     return target
 
 
-def ours(path: Path) -> tuple[list[tuple[str, str]], list[tuple[str, float]]]:
+def ours(path: Path) -> tuple[list[tuple[str, str]], list[tuple[str, float]], int]:
     import loganalyze as la
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        diagnosis = la.diagnose(la.load(str(path)))
+        run = la.load(str(path))
+        diagnosis = la.diagnose(run)
     return (
         [(finding.severity.value, finding.id) for finding in diagnosis.findings],
         [(cause.id, cause.probability) for cause in diagnosis.causes],
+        len(run.series("train/loss")) + len(run.series("eval/loss")),
     )
 
 
@@ -182,16 +209,12 @@ class Score:
 
     def precision(self) -> tuple[int, int]:
         """Return how many findings of severity warning or above are right, of how many."""
-        right = of = 0
-        for one in self.answers:
-            true = {name for ids in one.subject.expected for name in ids} | set(one.subject.allowed)
-            right += sum(name in true for name in one.warned)
-            of += len(one.warned)
-        return right, of
+        of = sum(len(one.warned) for one in self.answers)
+        return of - sum(len(one.wrong()) for one in self.answers), of
 
     def alarms(self) -> list[Answer]:
         """Return the healthy runs that were warned of."""
-        return [one for one in self.answers if one.subject.healthy and one.warned]
+        return [one for one in self.answers if one.subject.healthy and one.wrong()]
 
     def healthy(self) -> int:
         return sum(bool(one.subject.healthy) for one in self.answers)
@@ -210,8 +233,8 @@ class Score:
         """Return the expected calibration error of the probabilities, in ten bins."""
         bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
         for one in self.answers:
-            if one.subject.cause is None and not one.subject.healthy:
-                continue
+            if one.subject.cause is None and not (one.subject.healthy and one.wrong()):
+                continue  # nothing is known of its cause, or it has none and none was asked for
             for name, probability in one.causes:
                 right = name in one.subject.accepted
                 bins[min(int(10 * probability), 9)].append((probability, right))
@@ -239,10 +262,11 @@ def summary(sets: dict[str, list[Answer]]) -> Iterator[str]:
         first = sum(place == 0 for _, place in places)
         three = sum(place is not None and place < 3 for _, place in places)
         error = score.calibration()
-        labelled = name != "other people's runs"
+        unread = sum(bool(one.problem) for one in answers)
+        runs = f"{len(answers)} ({unread} without numbers)" if unread else f"{len(answers)}"
         cells = (
-            name, str(len(answers)), share(sum(h for h, _ in hits), sum(o for _, o in hits)),
-            share(*score.precision()) if labelled else "-",
+            name, runs, share(sum(h for h, _ in hits), sum(o for _, o in hits)),
+            share(*score.precision()),
             share(len(score.alarms()), score.healthy()),
             share(first, len(places)), share(three, len(places)), "-" if error is None else f"{error:.3f}",
         )  # fmt: skip
@@ -320,9 +344,8 @@ def failures(sets: dict[str, list[Answer]]) -> Iterator[str]:
 def _failures_of(answers: list[Answer]) -> Iterator[str]:
     places = {one.subject.id: place for one, place in Score(answers).places()}
     for one in answers:
-        true = {name for ids in one.subject.expected for name in ids} | set(one.subject.allowed)
         missed = [" or ".join(ids) for ids in one.subject.expected if not set(ids) & one.said()]
-        wrong = [name for name in one.warned if name not in true]
+        wrong = one.wrong()
         place = places.get(one.subject.id, 0)
         parts = [one.problem] if one.problem else []
         parts += [f"missed {', '.join(f'`{m}`' for m in missed)}"] if missed else []
@@ -387,7 +410,9 @@ def main() -> None:
     began = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(chosen.workers) as pool:
         answers = pool.map(answer, subjects, chunksize=4)
-    text = report(answers, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    judged = [one for one in answers if one.judged]
+    text = report(judged, seconds)
     print(text)
     if chosen.write:
         page = chosen.write.read_text() if chosen.write.exists() else f"# Accuracy\n\n{MARK}\n"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from benchmarks.faults import breakage
+from benchmarks.faults import actions
 from benchmarks.faults.recipe import Batch, Recipe, Restart, Schedule
 from benchmarks.faults.tasks import IGNORED, Splits
 
@@ -667,36 +667,36 @@ def stops_without_a_word(recipe: Recipe) -> Recipe:
 
 @fault("software-bug", PLAIN)
 def bug(recipe: Recipe) -> Recipe:
-    kinds = breakage.BUGS
+    kinds = actions.BUGS
     chosen = kinds[PLAIN.index(recipe.task.name) % len(kinds)]
     return _breaking(recipe, chosen, 0.5)
 
 
 @fault("disk-full", ("blobs-mlp", "chars-transformer", "textures-cnn", "grammar-gru"))
 def checkpoint_does_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, breakage.full_disk, 0.6)
+    return _breaking(recipe, actions.save_checkpoint, 0.6)
 
 
 @fault("host-memory-exhausted", ("signals-rnn", "curves-mlp", "patches-vit", "grammar-gru"))
 def cache_does_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, breakage.cache_too_large, 0.4).knowing(memory=True)
+    return _breaking(recipe, actions.build_cache, 0.4).knowing(memory=True)
 
 
 @fault("batch-too-large", ("blobs-mlp", "textures-cnn"), also=("host-memory-exhausted",))
 def activations_do_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, breakage.activations_too_large, 0.0).knowing(memory=True)
+    return _breaking(recipe, actions.encode, 0.0).knowing(memory=True)
 
 
 @fault("eval-accumulates-logits", ("blobs-mlp", "patches-vit"), also=("host-memory-exhausted",))
 def logits_do_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, breakage.evaluation_keeps_all_logits, 0.5).knowing(memory=True)
+    return _breaking(recipe, actions.evaluation_loop, 0.5).knowing(memory=True)
 
 
 @fault(
     "communication-timeout", ("spirals-resmlp", "chars-transformer", "patches-vit", "grammar-gru")
 )
 def a_rank_stays_away(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, breakage.rank_stays_away, 0.5)
+    return _breaking(recipe, actions.average_metrics, 0.5)
 
 
 def _breaking(recipe: Recipe, act: Callable[[dict[str, Any]], None], share: float) -> Recipe:

@@ -79,7 +79,9 @@ def relocated(text: str) -> str:
     here = str(Path(__file__).resolve().parents[2])
     for name in {sys.prefix, sys.base_prefix}:
         text = text.replace(name, "/usr/local")
-    return text.replace(str(packages), "/usr/local/lib/python3.11").replace(here, "/workspace")
+    return text.replace(str(packages), "/usr/local/lib/python3.11").replace(
+        here + "/benchmarks/faults", "/workspace/study"
+    )
 
 
 def shown(values: Values, digits: int = 4) -> str:

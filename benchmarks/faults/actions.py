@@ -1,4 +1,7 @@
-"""Errors that a run dies of, each really raised by the code that runs into it."""
+"""What a run may be doing when it dies, each really raising its error.
+
+The names are those of innocent code: they stand in the tracebacks.
+"""
 
 from __future__ import annotations
 
@@ -57,28 +60,24 @@ BUGS = (
 )
 
 
-def full_disk(state: State) -> None:
+def save_checkpoint(state: State) -> None:
     """A checkpoint goes to a device that is always full."""
     with open("/dev/full", "wb", buffering=0) as file:  # noqa: PTH123 - a device
         file.write(bytes(4096))
 
 
-def cache_too_large(state: State) -> None:
+def build_cache(state: State) -> None:
     """The whole data set is decoded into memory that there is not."""
     np.ones((60_000_000, 3, 224, 224), dtype=np.float32)
 
 
-def activations_too_large(state: State) -> None:
+def encode(state: State) -> None:
     """The first layer's outputs for a batch far too large."""
     torch.zeros(200_000_000, 4096, 64).relu()
 
 
-def evaluation_keeps_all_logits(state: State) -> None:
-    """The logits of a whole evaluation set are joined in the host's memory."""
-    evaluation_loop(state)
-
-
 def evaluation_loop(state: State) -> None:
+    """The logits of a whole evaluation set are joined in the host's memory."""
     logits = [np.zeros((1, 2048, 50_304), dtype=np.float32) for _ in range(1)]
     nested_concat(logits, batches=4_000)
 
@@ -87,7 +86,7 @@ def nested_concat(logits: list[np.ndarray], batches: int) -> np.ndarray:
     return np.concatenate([np.broadcast_to(logits[0], (8 * batches, 2048, 50_304))])
 
 
-def rank_stays_away(state: State) -> None:
+def average_metrics(state: State) -> None:
     """Rank 0 waits at a collective operation that rank 1 never reaches."""
     import torch.distributed as dist
 
