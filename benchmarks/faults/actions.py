@@ -1,0 +1,112 @@
+"""What a run may be doing when it dies, each really raising its error.
+
+The names are those of innocent code: they stand in the tracebacks.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+
+State = dict[str, Any]
+
+
+def load_metric(state: State) -> None:
+    """A dictionary lacks the key that is asked for."""
+    history = {"train": [], "val": []}
+    history["valid"].append(0.0)
+
+
+def concatenate_features(state: State) -> None:
+    """Two shapes do not fit."""
+    hidden = torch.zeros(32, 64)
+    torch.nn.Linear(128, 8)(hidden)
+
+
+def average_scores(state: State) -> None:
+    """A mean over nothing."""
+    scores: list[float] = []
+    print(sum(scores) / len(scores))
+
+
+def log_learning_rate(state: State) -> None:
+    """A method that this object does not have."""
+    state["loop"].optimizer.get_last_lr()
+
+
+def collate(state: State) -> None:
+    """Rows of different lengths in one batch."""
+    torch.stack([torch.zeros(14), torch.zeros(12)])
+
+
+def backward_twice(state: State) -> None:
+    """The graph is gone after the first backward pass."""
+    loss = (torch.ones(3, requires_grad=True) ** 2).sum()
+    loss.backward()
+    loss.backward()
+
+
+BUGS = (
+    load_metric,
+    concatenate_features,
+    average_scores,
+    log_learning_rate,
+    collate,
+    backward_twice,
+)
+
+
+def save_checkpoint(state: State) -> None:
+    """A checkpoint goes to a device that is always full."""
+    with open("/dev/full", "wb", buffering=0) as file:  # noqa: PTH123 - a device
+        file.write(bytes(4096))
+
+
+def build_cache(state: State) -> None:
+    """The whole data set is decoded into memory that there is not."""
+    np.ones((60_000_000, 3, 224, 224), dtype=np.float32)
+
+
+def encode(state: State) -> None:
+    """The first layer's outputs for a batch far too large."""
+    torch.zeros(200_000_000, 4096, 64).relu()
+
+
+def evaluation_loop(state: State) -> None:
+    """The logits of a whole evaluation set are joined in the host's memory."""
+    logits = [np.zeros((1, 2048, 50_304), dtype=np.float32) for _ in range(1)]
+    nested_concat(logits, batches=4_000)
+
+
+def nested_concat(logits: list[np.ndarray], batches: int) -> np.ndarray:
+    return np.concatenate([np.broadcast_to(logits[0], (8 * batches, 2048, 50_304))])
+
+
+def average_metrics(state: State) -> None:
+    """Rank 0 waits at a collective operation that rank 1 never reaches."""
+    import torch.distributed as dist
+
+    process = os.fork()
+    store = "127.0.0.1"
+    port = 29_000 + os.getppid() % 900 if process == 0 else 29_000 + os.getpid() % 900
+    rank = 1 if process == 0 else 0
+    try:
+        dist.init_process_group(
+            "gloo", init_method=f"tcp://{store}:{port}", rank=rank, world_size=2,
+            timeout=timedelta(seconds=3),
+        )  # fmt: skip
+        if rank == 1:
+            import time
+
+            time.sleep(5)
+        else:
+            dist.all_reduce(torch.ones(10))
+    finally:
+        if process == 0:
+            os._exit(0)
+        dist.destroy_process_group()
+        os.waitpid(process, 0)

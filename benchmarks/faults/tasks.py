@@ -1,0 +1,315 @@
+"""The tasks: made-up data, a small model, and the settings under which it trains well.
+
+A task is the unit of the hold-out: all runs of a task are in one split.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - everybody's name for it
+
+IGNORED = -100  # a target that the loss leaves out
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training and evaluation data."""
+
+    inputs: Tensor
+    targets: Tensor
+    eval_inputs: Tensor
+    eval_targets: Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned, by what, and how it is logged."""
+
+    name: str
+    kind: str  # classification, language, regression, other
+    classes: int  # the C of log(C); 1 for a regression
+    data: Callable[[torch.Generator], Splits]
+    model: Callable[[], nn.Module]
+    lr: float
+    formats: tuple[str, ...]
+    steps: int = 600
+    batch: int = 32
+    held_out: bool = False
+    hf: bool = False
+    loop: Callable[..., None] | None = None  # replaces the loop over data, model and loss
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss that belongs to the task."""
+        if self.kind == "regression":
+            return F.mse_loss(outputs.squeeze(-1), targets)
+        return F.cross_entropy(outputs.flatten(0, -2), targets.flatten(), ignore_index=IGNORED)
+
+    @property
+    def chance(self) -> float:
+        """The loss of a uniform guess."""
+        return math.log(self.classes)
+
+
+def split(inputs: Tensor, targets: Tensor, held_back: int = 400) -> Splits:
+    return Splits(
+        inputs[:-held_back], targets[:-held_back], inputs[-held_back:], targets[-held_back:]
+    )
+
+
+def blobs(random: torch.Generator, count: int = 2400, classes: int = 10, width: int = 20) -> Splits:
+    """Clouds around random centres, bent, so that a line does not part them."""
+    centres = torch.randn(classes, width, generator=random)
+    targets = torch.randint(0, classes, (count,), generator=random)
+    noise = torch.randn(count, width, generator=random)
+    inputs = centres[targets] + 1.3 * noise
+    return split(torch.cat([inputs, (2 * inputs).sin()], 1), targets)
+
+
+def spirals(random: torch.Generator, count: int = 2400, arms: int = 4) -> Splits:
+    """Points on interleaved spirals."""
+    targets = torch.randint(0, arms, (count,), generator=random)
+    radius = torch.rand(count, generator=random) ** 0.5
+    angle = 2 * math.pi * (1.2 * radius + targets / arms)
+    inputs = torch.stack([radius * angle.cos(), radius * angle.sin()], 1) * 2
+    return split(inputs + 0.06 * torch.randn(count, 2, generator=random), targets)
+
+
+def textures(random: torch.Generator, count: int = 1600, classes: int = 8) -> Splits:
+    """Gratings whose direction and frequency are the class."""
+    targets = torch.randint(0, classes, (count,), generator=random)
+    rows, columns = torch.meshgrid(torch.arange(10.0), torch.arange(10.0), indexing="ij")
+    angle = math.pi * (targets % 4) / 4
+    pitch = torch.where(targets < 4, 1.1, 2.0)
+    phase = 2 * math.pi * torch.rand(count, generator=random)
+    wave = rows * angle.cos()[:, None, None] + columns * angle.sin()[:, None, None]
+    images = (wave * pitch[:, None, None] + phase[:, None, None]).sin()
+    noise = torch.randn(count, 10, 10, generator=random)
+    return split((images + 1.1 * noise).unsqueeze(1), targets)
+
+
+def signals(random: torch.Generator, count: int = 2000, classes: int = 6) -> Splits:
+    """Series whose rhythm is the class."""
+    targets = torch.randint(0, classes, (count,), generator=random)
+    time = torch.arange(24.0)
+    phase = 6.28 * torch.rand(count, 1, generator=random)
+    wave = ((0.3 + 0.25 * targets[:, None]) * time + phase).sin()
+    return split((wave + 0.5 * torch.randn(count, 24, generator=random)).unsqueeze(-1), targets)
+
+
+def patches(random: torch.Generator, count: int = 1800, classes: int = 12) -> Splits:
+    """Rows of patches; the class is which prototype stands among distractors."""
+    prototypes = torch.randn(classes, 16, generator=random)
+    targets = torch.randint(0, classes, (count,), generator=random)
+    images = torch.randn(count, 9, 16, generator=random)
+    place = torch.randint(0, 9, (count,), generator=random)
+    images[torch.arange(count), place] = (
+        1.4 * prototypes[targets] + 0.5 * images[torch.arange(count), place]
+    )
+    return split(images, targets)
+
+
+def text(random: torch.Generator, vocabulary: int, length: int, count: int = 1400) -> Splits:
+    """Sequences in which a token depends on the two before it, with some noise."""
+    table = torch.randint(0, vocabulary, (vocabulary, 4), generator=random)
+    tokens = torch.randint(0, vocabulary, (count, length + 1), generator=random)
+    for position in range(2, length + 1):
+        follows = table[tokens[:, position - 1], tokens[:, position - 2] % 4]
+        known = torch.rand(count, generator=random) < 0.85
+        tokens[:, position] = torch.where(known, follows, tokens[:, position])
+    return split(tokens[:, :-1], tokens[:, 1:])
+
+
+def curves(random: torch.Generator, count: int = 2400, width: int = 6) -> Splits:
+    """A smooth function of a few numbers, with noise."""
+    inputs = torch.randn(count, width, generator=random)
+    clean = (1.5 * inputs[:, 0]).sin() + inputs[:, 1] * inputs[:, 2] + 0.5 * inputs[:, 3]
+    return split(inputs, clean + 0.2 * torch.randn(count, generator=random))
+
+
+def springs(random: torch.Generator, count: int = 2400) -> Splits:
+    """Where a damped spring stands after a while."""
+    stiffness, damping, start = torch.rand(3, count, generator=random)
+    clean = 3 * start * (-2 * damping).exp() * (6 * stiffness).cos()
+    inputs = torch.stack([stiffness, damping, start], 1) * 2 - 1
+    return split(inputs, clean + 0.1 * torch.randn(count, generator=random))
+
+
+def mlp(inputs: int, classes: int, width: int = 64, depth: int = 2) -> nn.Module:
+    layers: list[nn.Module] = [nn.Linear(inputs, width), nn.ReLU()]
+    for _ in range(depth - 1):
+        layers += [nn.Linear(width, width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(width, classes))
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def residual_mlp(inputs: int, classes: int, width: int = 32, depth: int = 4) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(inputs, width),
+        *(Residual(width) for _ in range(depth)),
+        nn.Linear(width, classes),
+    )
+
+
+def cnn(classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(12, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU(), nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(), nn.Dropout(0.1), nn.Linear(96, classes),
+    )  # fmt: skip
+
+
+class Recurrent(nn.Module):
+    """A plain recurrent network that reads a series and names its class."""
+
+    def __init__(self, classes: int, width: int = 48) -> None:
+        super().__init__()
+        self.cell = nn.RNN(1, width, batch_first=True)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.cell(x)[0].mean(1))
+
+
+class RecurrentText(nn.Module):
+    """A gated recurrent language model."""
+
+    def __init__(self, vocabulary: int, width: int = 64) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.cell = nn.GRU(width, width, batch_first=True)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.cell(self.embed(x))[0])
+
+
+def encoder(width: int, depth: int, dropout: float) -> nn.TransformerEncoder:
+    layer = nn.TransformerEncoderLayer(
+        width, 4, 2 * width, dropout, batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+
+
+class Transformer(nn.Module):
+    """A causal language model."""
+
+    def __init__(self, vocabulary: int, length: int, width: int = 48, depth: int = 2) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.place = nn.Parameter(0.02 * torch.randn(length, width))
+        self.body = encoder(width, depth, 0.0)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary))
+        mask = nn.Transformer.generate_square_subsequent_mask(length)
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(self.embed(x) + self.place, mask=self.mask.to(self.place.dtype)))
+
+
+class PatchTransformer(nn.Module):
+    """A transformer over patches, with a mean over them at its end."""
+
+    def __init__(self, classes: int, width: int = 32) -> None:
+        super().__init__()
+        self.embed = nn.Linear(16, width)
+        self.place = nn.Parameter(0.02 * torch.randn(9, width))
+        self.body = encoder(width, 2, 0.1)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(self.embed(x) + self.place).mean(1))
+
+
+def hf_classifier() -> nn.Module:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    return BertForSequenceClassification(
+        BertConfig(
+            vocab_size=60, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+            intermediate_size=64, max_position_embeddings=16, num_labels=6,
+        )
+    )  # fmt: skip
+
+
+def hf_language_model() -> nn.Module:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=96, n_positions=16, n_embd=32, n_layer=2, n_head=2,
+                   bos_token_id=0, eos_token_id=0)
+    )  # fmt: skip
+
+
+def hf_tagger() -> nn.Module:
+    from transformers import DistilBertConfig, DistilBertForTokenClassification
+
+    return DistilBertForTokenClassification(
+        DistilBertConfig(vocab_size=50, dim=32, n_layers=2, n_heads=2, hidden_dim=64,
+                         max_position_embeddings=16, num_labels=9)
+    )  # fmt: skip
+
+
+def sentences(random: torch.Generator, count: int = 1600, classes: int = 6) -> Splits:
+    """Token rows; the class is the keyword family that occurs most."""
+    targets = torch.randint(0, classes, (count,), generator=random)
+    tokens = torch.randint(0, 60, (count, 12), generator=random)
+    keyword = targets[:, None] * 10 + torch.randint(0, 10, (count, 12), generator=random)
+    chosen = torch.rand(count, 12, generator=random) < 0.4
+    return split(torch.where(chosen, keyword, tokens), targets)
+
+
+def tagged(random: torch.Generator, count: int = 1600, tags: int = 9) -> Splits:
+    """Token rows with a tag for each token, which depends on the token and its neighbour."""
+    tokens = torch.randint(0, 50, (count, 12), generator=random)
+    targets = (tokens + (torch.roll(tokens, 1, 1) > 25)) % tags
+    noisy = torch.rand(count, 12, generator=random) < 0.1
+    return split(
+        tokens,
+        torch.where(noisy, torch.randint(0, tags, (count, 12), generator=random), targets),
+    )
+
+
+TEXT_LOGS = ("nanogpt", "dicts", "keyvalue")
+TASKS = {
+    task.name: task
+    for task in (
+        Task("blobs-mlp", "classification", 10, blobs, lambda: mlp(40, 10), 2e-3,
+             ("keyvalue", "csv", "imagenet", "dicts")),
+        Task("spirals-resmlp", "classification", 4, spirals, lambda: residual_mlp(2, 4), 2e-3,
+             ("tensorboard", "keyvalue", "jsonl")),
+        Task("signals-rnn", "classification", 6, signals, lambda: Recurrent(6), 2e-3,
+             ("imagenet", "tensorboard", "csv"), steps=800),
+        Task("chars-transformer", "language", 48, lambda r: text(r, 48, 16, 4000),
+             lambda: Transformer(48, 16), 3e-3, ("nanogpt", "dicts", "tensorboard")),
+        Task("curves-mlp", "regression", 1, curves, lambda: mlp(6, 1), 3e-3,
+             ("csv", "keyvalue", "mlflow")),
+        Task("hf-bert", "classification", 6, sentences, hf_classifier, 2e-3, ("hf",),
+             steps=300, hf=True),
+        Task("textures-cnn", "classification", 8, textures, lambda: cnn(8), 3e-3,
+             ("tensorboard", "imagenet", "csv", "keyvalue"), held_out=True),
+        Task("patches-vit", "classification", 12, patches, lambda: PatchTransformer(12), 2e-3,
+             ("keyvalue", "tensorboard", "dicts"), held_out=True, steps=500),
+        Task("grammar-gru", "language", 32, lambda r: text(r, 32, 14, 3000), lambda: RecurrentText(32),
+             4e-3, ("nanogpt", "jsonl", "csv"), held_out=True),
+        Task("springs-mlp", "regression", 1, springs, lambda: mlp(3, 1), 3e-3,
+             ("csv", "keyvalue"), held_out=True),
+        Task("hf-gpt2", "language", 96, lambda r: text(r, 96, 14, 4000), hf_language_model, 4e-3,
+             ("hf",), steps=300, held_out=True, hf=True),
+        Task("hf-tagger", "classification", 9, tagged, hf_tagger, 3e-3, ("hf",), steps=300, hf=True),
+    )
+}  # fmt: skip

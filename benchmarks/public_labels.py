@@ -1,0 +1,83 @@
+"""Public failure reports use their own words: what they mean in the ids of this project.
+
+A symptom is met by any of the findings it maps to; a cause by any of those it maps to. Words that map
+to nothing have no id here, and reports with such a cause are left out of the count of causes.
+"""
+
+from __future__ import annotations
+
+SYMPTOMS: dict[str, set[str]] = {
+    "nan_loss": {"loss-nonfinite", "eval-nonfinite"},
+    "inf_loss": {"loss-nonfinite", "loss-divergence"},
+    "zero_loss": {"loss-zero"},
+    "grad_norm_nan": {"grad-nonfinite"},
+    "grad_explosion": {"grad-explosion"},
+    "high_initial_loss": {"initial-loss-high"},
+    "plateau_no_learning": {"loss-plateau", "loss-at-chance", "loss-repeats", "slow-convergence"},
+    "slow_convergence": {"slow-convergence", "loss-plateau"},
+    "divergence": {"loss-divergence", "loss-nonfinite", "loss-spike", "initial-loss-high"},
+    "loss_spike": {"loss-spike", "loss-divergence"},
+    "overfit": {"overfit-gap"},
+    "eval_anomaly": {"eval-nonfinite", "eval-at-chance", "eval-below-train", "loss-oscillation"},
+    "lr_zero": {"lr-zero"},
+    "lr_schedule_anomaly": {"lr-schedule-anomaly", "lr-zero"},
+    "loss_scale_collapse": {"loss-scale-collapse", "crash"},
+    "resume_discontinuity": {"loss-jump-on-resume", "loss-spike", "lr-schedule-anomaly"},
+    "throughput_drop": {"throughput-drop", "stall"},
+    "oom_cuda": {"oom-gpu"},
+    "oom_host": {"oom-host"},
+    "memory_leak": {"memory-leak"},
+    "device_side_assert": {"crash"},
+    "data_loader_error": {"crash", "oom-host"},
+    "hang_or_nccl_timeout": {"crash", "stall"},
+    "crash_other": {"crash", "oom-host", "oom-gpu"},
+}
+
+CAUSES: dict[str, set[str]] = {
+    "lr_too_high": {"lr-too-high"},
+    "warmup_too_short": {"warmup-too-short"},
+    "scheduler_misconfigured": {"scheduler-misconfigured"},
+    "lr_scheduler_step_order": {"scheduler-misconfigured"},
+    "optimizer_epsilon/adam_beta2": {"optimizer-hyperparameters"},
+    "fp16_overflow": {"fp16-overflow"},
+    "mixed_loss_scale_collapse": {"fp16-overflow"},
+    "bf16_precision": {"low-precision-instability"},
+    "bad_batch_or_outlier_data": {"outlier-batch", "sequence-too-long", "batch-too-large"},
+    "nan_in_data": {"nan-in-data"},
+    "labels_wrong_or_all_masked": {"labels-wrong", "labels-all-masked"},
+    "eval_labels_misaligned": {"eval-mismatch"},
+    "eval_train_mode_mismatch": {"eval-mismatch"},
+    "label_out_of_range": {"label-out-of-range"},
+    "tokenizer_vocab_mismatch": {"tokenizer-mismatch"},
+    "data_order_not_shuffled": {"data-not-shuffled"},
+    "data_leak": {"data-leak"},
+    "missing_normalization_of_inputs": {"inputs-not-normalized"},
+    "pad_token_or_mask_bug": {"pad-or-mask-bug"},
+    "fully_masked_attention_row": {"pad-or-mask-bug"},
+    "overfit_small_data": {"overfit-small-data"},
+    "too_many_epochs": {"overfit-small-data", "epoch-memorization"},
+    "epoch_boundary_sawtooth_memorization": {"epoch-memorization"},
+    "frozen_params_or_lora_not_applied": {"frozen-parameters"},
+    "head_init_or_logit_scale": {"head-init-scale"},
+    "dead_relu_or_vanishing": {"vanishing-gradients"},
+    "wrong_loss_function": {"wrong-loss-function"},
+    "loss_not_normalized_grad_accum": {"loss-not-normalized"},
+    "reward_hacking/kl_explosion (RL)": {"rl-kl-explosion"},
+    "resume_optimizer_state_lost": {"resume-state-lost"},
+    "batch_too_large_for_memory": {"batch-too-large"},
+    "activation_memory_long_sequence": {"sequence-too-long"},
+    "memory_leak_retained_graph": {"memory-leak-retained-graph"},
+    "eval_accumulates_logits": {"eval-accumulates-logits"},
+    "host_ram_dataloader_workers": {"host-memory-exhausted"},
+    "shared_memory_shm": {"host-memory-exhausted"},
+    "dataloader_bottleneck": {"dataloader-bottleneck"},
+    "nccl_timeout_rank_mismatch": {"communication-timeout"},
+    "hardware_fault_ecc/xid": {"hardware-fault"},
+    "disk_full": {"disk-full"},
+    "ddp_unused_parameters": {"software-bug"},
+    "quantization_dtype_mismatch": {"software-bug"},
+    "library_bug": set(),
+    "zero2_overlap_comm_race (library_bug)": set(),
+}
+
+HEALTHY = {"normal_behaviour", "epoch_running_average_reset", "accuracy_metric_on_regression"}
