@@ -113,6 +113,9 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "accuracy",
         "acc",
         "train_accuracy",
+        "acc@1",
+        "prec@1",
+        "acc_1",
         "train_acc",
         "train/acc",
         "accuracy/train",
@@ -184,9 +187,20 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "mem",
         "gpu/mem_allocated",
         "max_memory_allocated",
+        "gpu_mem_mb",
+        "gpu_mem_gb",
+        "memory_mb",
     ),
     "gpu/memory_reserved": ("memory_reserved", "gpu/memory_reserved_gb", "reserved"),
-    "host/memory_rss": ("rss", "host_memory", "cpu_mem", "memory_rss"),
+    "host/memory_rss": (
+        "rss",
+        "rss_mb",
+        "rss_gb",
+        "process_rss",
+        "host_memory",
+        "cpu_mem",
+        "memory_rss",
+    ),
 }
 
 CONFIG_ALIASES: dict[str, tuple[str, ...]] = {

@@ -39,7 +39,7 @@ from loganalyze.run import Event, EventKind
 ERROR = re.compile(
     r"NCCL.{0,80}time ?d? ?-?out|Watchdog caught collective operation timeout"
     r"|Timed out initializing process group|Socket Timeout|StoreTimeout"
-    r"|[Tt]imed out (?:after|waiting).{0,80}(?:barrier|rank|clients|store)",
+    r"|[Tt]imed out (?:after|waiting).{0,80}?(?:barrier|rank|clients|store|recv|send)",
     re.I,
 )
 CONNECTION = re.compile(

@@ -44,6 +44,10 @@ def weigh(case: Case) -> list[Clue]:
     if len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
         text = f"The train loss fell from {loss.value[0]:.3g} to {loss.value[-1]:.3g}."
         clues.append(Clue(text, MODERATE))
+    if case.found("epoch-sawtooth"):
+        clues.append(
+            Clue("The train loss steps down with every pass: it is learned by heart.", -STRONG)
+        )
     return clues
 
 
@@ -58,7 +62,7 @@ HYPOTHESIS = Hypothesis(
     id="eval-mismatch",
     title="Evaluation and training do not match",
     prior=0.2,
-    explains=("eval-at-chance", "eval-below-train", "eval-nonfinite"),
+    explains=("eval-at-chance", "eval-below-train"),
     weigh=weigh,
     fix=fix,
     probe="data",

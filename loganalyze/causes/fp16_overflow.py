@@ -85,7 +85,7 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"The loss scaler reduced its scale {scaled} times.", MODERATE))
     if first.is_first:
         text = "The very first loss is not finite: before anything could grow."
-        clues.append(Clue(text, -MODERATE))
+        clues.append(Clue(text, -WEAK))
     return clues
 
 
@@ -118,7 +118,15 @@ HYPOTHESIS = Hypothesis(
     id="fp16-overflow",
     title="Half precision overflows",
     prior=-1.0,
-    explains=("loss-nonfinite", "grad-nonfinite", "loss-zero", "loss-spike", "crash"),
+    explains=(
+        "loss-nonfinite",
+        "grad-nonfinite",
+        "loss-zero",
+        "loss-spike",
+        "eval-nonfinite",
+        "loss-scale-collapse",
+        "crash",
+    ),
     weigh=weigh,
     fix=fix,
     probe="precision",

@@ -29,10 +29,14 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
+from loganalyze.signals.robust import noise_sigma
 
+STILL = 0.005  # share of the loss: a change below it is none
 ERROR = re.compile(
     r"does not require grad and does not have a grad_fn|optimizer got an empty parameter list"
     r"|No (?:inf checks|trainable parameters)|None of the inputs have requires_grad=True"
@@ -44,6 +48,10 @@ def weigh(case: Case) -> list[Clue]:
     clues = stated(case, ERROR)
     if case.found("crash") and not clues:
         clues.append(Clue("No error in the log says that nothing requires a gradient.", -DECISIVE))
+    zero = case.found("loss-zero")
+    if zero and "reward_std" in zero.evidence:
+        clues.append(Clue("The rewards have no spread: there is nothing to follow.", -DECISIVE))
+    clues += _level(case)
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
@@ -51,6 +59,22 @@ def weigh(case: Case) -> list[Clue]:
         middle = float(norm.value.mean())
         clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -MODERATE))
     return clues
+
+
+def _level(case: Case) -> list[Clue]:
+    """Even a model that finds nothing learns how frequent the labels are; a frozen one does not."""
+    if case.found("loss-repeats"):
+        return [Clue("The losses repeat digit for digit: no weight changes.", DECISIVE)]
+    if not case.found("loss-at-chance", "loss-plateau"):
+        return []
+    loss = case.run.series("train/loss").finite().value
+    part = max(len(loss) // 4, 3)
+    start, end = loss[:part], loss[-part:]
+    error = (noise_sigma(loss) or 1e-12) * 1.77 / np.sqrt(part)
+    fall = float(np.median(start) - np.median(end))
+    if abs(fall) < 2 * error and abs(fall) < STILL * float(np.median(end)):
+        return [Clue(f"The loss is {np.median(end):.4g} at the end as at the start.", MODERATE)]
+    return [Clue(f"The loss fell by {fall:.3g} at first: something is trained.", -MODERATE)]
 
 
 def fix(case: Case) -> list[str]:

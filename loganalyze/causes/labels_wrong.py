@@ -62,7 +62,7 @@ def fix(case: Case) -> list[str]:
 HYPOTHESIS = Hypothesis(
     id="labels-wrong",
     title="The labels do not belong to the inputs",
-    prior=-0.2,
+    prior=-0.5,
     explains=(
         "loss-at-chance",
         "loss-plateau",

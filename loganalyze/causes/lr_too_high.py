@@ -35,13 +35,11 @@ import numpy as np
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
 from loganalyze.causes.onset import Onset, onset
+from loganalyze.causes.rates import common_rates
 from loganalyze.finding import Clue
 from loganalyze.signals.lr import warmup
 
-# Highest rates in common use, by what is known of the optimizer.
-HIGH_FOR_ADAM = 1e-3  # full trainings with Adam use 1e-5 to 1e-3
-HIGH_FOR_SGD = 1.0  # SGD with a batch of 256 begins at 0.1
-HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
+GENTLE = 3.0  # times the highest rate in common use that a run without any sign bears
 FAR = 10.0  # times the highest rate in common use
 LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam begin at 1e-5
 TINY = 0.1  # share of the peak or target below which a rate cannot be too high
@@ -130,12 +128,21 @@ def _height(case: Case, first: Onset | None) -> list[Clue]:
     rate = _highest(case, first)
     if rate is None:
         return []
-    high, optimizer = _common(case)
+    high, optimizer = common_rates(case.run)
     if rate > FAR * high:
         text = f"The learning rate reaches {rate:.3g}, {rate / high:.0f} x the most that is usual{optimizer}."
         return [Clue(text, STRONG)]
+    gentle = not case.found(*OVERSHOOT, "loss-oscillation", "clip-saturated")
+    if rate > high and gentle and rate < GENTLE * high:
+        return [Clue(f"The learning rate reaches {rate:.3g}, somewhat high{optimizer}.", -WEAK)]
     if rate > high:
         return [Clue(f"The learning rate reaches {rate:.3g}, high{optimizer}.", MODERATE)]
+    if gentle:
+        return [
+            Clue(
+                f"Nothing broke, and the learning rate of {rate:.3g} is usual{optimizer}.", -STRONG
+            )
+        ]
     if rate < LOW * high:
         return [Clue(f"The learning rate is at most {rate:.2g}, low{optimizer}.", -WEAK)]
     return []
@@ -148,17 +155,6 @@ def _highest(case: Case, first: Onset | None) -> float | None:
     return float(rate.value.max()) if len(rate) else case.run.number("learning_rate")
 
 
-def _common(case: Case) -> tuple[float, str]:
-    """Return the highest rate in common use, and for which optimizer that is."""
-    found = case.run.setting("optim") or case.run.setting("optimizer")
-    name = str(found.value).lower() if found is not None else ""
-    if "adam" in name or (not name and case.run.framework == "hf-trainer"):
-        return HIGH_FOR_ADAM, " for Adam"
-    if "sgd" in name:
-        return HIGH_FOR_SGD, " for SGD"
-    return HIGH_UNKNOWN, " for most optimizers"
-
-
 def _early(case: Case, first: Onset | None) -> list[Clue]:
     """A rate that is still a small share of its target cannot be too high, unless that is absurd."""
     rate = case.run.series("train/learning_rate").finite()
@@ -166,7 +162,7 @@ def _early(case: Case, first: Onset | None) -> list[Clue]:
         return []
     peak = float(rate.value.max())
     goal = max(case.run.number("learning_rate") or 0.0, peak)
-    high, _ = _common(case)
+    high, _ = common_rates(case.run)
     if 0 < peak < TINY * goal and peak < high:
         text = (
             f"The rate never passed {peak / goal:.1%} of its target: it cannot have been too high."
@@ -242,6 +238,9 @@ HYPOTHESIS = Hypothesis(
         "loss-zero",
         "warmup-too-short",
         "loss-oscillation",
+        "loss-at-chance",
+        "slow-convergence",
+        "loss-plateau",
     ),
     weigh=weigh,
     fix=fix,

@@ -27,9 +27,11 @@ Smith, Cyclical Learning Rates (2017).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, WEAK, Case, Hypothesis
+from loganalyze.causes.rates import common_rates
 from loganalyze.finding import Clue
 
+FAR_BELOW = 0.01  # share of the highest rate in common use
 LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
 FACTOR = 10  # one notch of a range test
 
@@ -41,8 +43,12 @@ def weigh(case: Case) -> list[Clue]:
     peak = float(rate.value.max()) if len(rate) else told
     if peak is None:
         return []
-    if peak < LOW:
-        return [Clue(f"The learning rate never exceeds {peak:.2g}.", DECISIVE)]
+    usual, name = common_rates(case.run)
+    if peak < LOW or peak < FAR_BELOW * usual:
+        clues = [Clue(f"The learning rate never exceeds {peak:.2g}, low{name}.", DECISIVE)]
+        if case.found("slow-convergence"):
+            clues.append(Clue("The loss falls, only slowly.", WEAK))
+        return clues
     return [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -MODERATE)]
 
 

@@ -28,7 +28,7 @@ keras#11860 (epsilon in fp16); Chowdhery et al., "PaLM" (2022), on beta2 and lat
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
 from loganalyze.causes.fp16_overflow import precision
 from loganalyze.finding import Clue
 
@@ -51,10 +51,10 @@ def weigh(case: Case) -> list[Clue]:
     for name, (keys, most, effect) in ABOVE.items():
         value = _number(case, keys)
         if value is not None and value > most:
-            clues.append(Clue(f"{name} is {value:g}: it {effect}.", STRONG))
+            clues.append(Clue(f"{name} is {value:g}: it {effect}.", DECISIVE))
     beta2, epsilon = (_number(case, ABOVE[name][0]) for name in ("beta2", "epsilon"))
     if beta2 is not None and beta2 < LOW_BETA2:
-        clues.append(Clue(f"beta2 is {beta2:g}: the step size is noise.", STRONG))
+        clues.append(Clue(f"beta2 is {beta2:g}: the step size is noise.", DECISIVE))
     if epsilon is not None and 0 <= epsilon < ZERO_IN_FP16 and precision(case)[0] == "fp16":
         clues.append(Clue(f"epsilon is {epsilon:g}, which pure fp16 rounds to 0.", MODERATE))
     return clues or [Clue("No setting of the optimizer is known to be unusual.", -USUAL)]

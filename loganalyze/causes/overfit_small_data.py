@@ -29,7 +29,7 @@ Prechelt, "Early Stopping, But When?" (1998).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 
 WIDE = 1.0  # (eval - train) / train; dropout and averaging explain less
@@ -54,6 +54,10 @@ def weigh(case: Case) -> list[Clue]:
                 clues.append(
                     Clue(f"The turn came inside the first epoch ({at[0]:.2f}).", -MODERATE)
                 )
+    if case.found("eval-at-chance"):
+        clues.append(
+            Clue("The evaluation is at chance: overfitting does not go that far.", -STRONG)
+        )
     return clues
 
 

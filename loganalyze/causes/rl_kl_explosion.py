@@ -28,18 +28,17 @@ Schulman et al., "Proximal Policy Optimization Algorithms" (2017); baselines#975
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, STATED, STRONG, Case, Hypothesis
+from loganalyze.detect.grad_explosion import KL_GROWTH, kl_growth
 from loganalyze.finding import Clue
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the growth of the KL divergence."""
-    finding = case.found("loss-divergence")
-    metric = str(finding.metrics[0]) if finding and finding.metrics else ""
-    ratio = case.number("loss-divergence", "ratio")
-    if "kl" not in metric.lower() or ratio is None:
-        return [Clue("No KL divergence grew.", -DECISIVE)]
-    return [Clue(f"{metric} grew to {ratio:,.0f} x its usual level.", DECISIVE)]
+    growth = kl_growth(case.run)
+    if growth < KL_GROWTH:
+        return [Clue("No KL divergence grew.", -STATED)]
+    return [Clue(f"The KL divergence grew to {growth:,.0f} x its usual level.", DECISIVE + STRONG)]
 
 
 def fix(case: Case) -> list[str]:
@@ -55,7 +54,7 @@ HYPOTHESIS = Hypothesis(
     id="rl-kl-explosion",
     title="The policy runs away from its reference",
     prior=0.0,
-    explains=("loss-divergence",),
+    explains=("grad-explosion", "loss-divergence", "loss-spike"),
     weigh=weigh,
     fix=fix,
     probe="lr",

@@ -61,6 +61,8 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
     guess = chance(run)
     if guess is None:
         return NotApplicable("the number of classes is not known: tell it with --classes")
+    if not np.isfinite(run.series("train/loss").value[-3:]).all():
+        return NotApplicable("the train loss is not finite at the end")
     train = run.series("train/loss").finite().value
     accuracy, loss = (run.series(name).finite() for name in ("eval/accuracy", "eval/loss"))
     most = max(len(accuracy), len(loss))
@@ -83,7 +85,7 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
     return (
         Finding(
             id="eval-at-chance",
-            severity=Severity.CRITICAL,
+            severity=Severity.WARNING,
             confidence=0.85,
             title="The evaluation stays at chance while the training learns",
             summary=(

@@ -53,11 +53,11 @@ class BelowSettings:
         source="heavy dropout and augmentation make 10 to 40 %",
     )
     share: float = setting(0.8, unit="share of the evaluations", source="nearly always")
-    evaluations: int = setting(5, unit="evaluations", source="fewer may be early")
+    evaluations: int = setting(3, unit="evaluations", source="fewer may be early")
 
 
 WINDOW = 10  # train losses around an evaluation
-FALL = 0.7  # of the train loss one interval earlier: below it a window lags behind
+FALL = 0.5  # of the train loss one interval earlier: below it a window lags behind
 STRONG = ("mixup", "cutmix", "label_smoothing_factor", "dropout", "drop_path", "mixup_alpha")
 HEAVY = 0.3  # of these, from which they explain any gap
 
@@ -70,7 +70,9 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
     if heavy:
         return NotApplicable(f"{heavy[0]} acts in training only and explains any gap")
     evals, train = run.series("eval/loss").finite(), run.series("train/loss").finite()
-    if len(evals) < settings.evaluations or len(train) < settings.evaluations:
+    if len(train) < WINDOW:
+        return NotApplicable(f"{len(train)} train losses are too few, {WINDOW} needed")
+    if len(evals) < settings.evaluations:
         return NotApplicable(f"{len(evals)} evaluations are too few, {settings.evaluations} needed")
     at = np.searchsorted(train.step, evals.step, side="right")
     known = at > 0

@@ -55,13 +55,17 @@ class ExplosionSettings:
 
 
 SHORTEST_WINDOW = 5
+KL_GROWTH = 100.0  # times its median: a policy that left its reference
+USUAL_KL = 0.05  # the KL divergence per answer that methods aim for
+KL = ("kl", "train/kl", "approx_kl", "train/approx_kl", "objective/kl")
 NOTEWORTHY = 3.0  # times the factor: a single outlier above it is worth a note
 
 
 def detect(run: Run, settings: ExplosionSettings) -> Detected:
     """Find norms that left their past."""
     kind = loss_kind(run)
-    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL):
+    runs_away = kind is LossKind.REINFORCEMENT and kl_growth(run) > KL_GROWTH
+    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL) and not runs_away:
         return NotApplicable(f"jumps of the gradient norm are ordinary for {kind.value}")
     series = run.series("train/grad_norm").finite()
     window = min(settings.window, len(series) // 3)
@@ -115,6 +119,14 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
             levels={f"level before {level:.3g}": level},
         ),
     )
+
+
+def kl_growth(run: Run) -> float:
+    """Return the highest KL divergence from the reference as a ratio to what is usual: 1 at least."""
+    value = next((run.series(name).finite().value for name in KL if run.has(name)), None)
+    if value is None or len(value) < SHORTEST_WINDOW:
+        return 1.0
+    return float(value.max() / max(float(np.median(value)), USUAL_KL))
 
 
 DETECTOR = Detector(

@@ -67,6 +67,8 @@ def detect(run: Run, settings: ZeroNormSettings) -> Detected:
     inside = loss.take((loss.step >= norm.step[first]) & (loss.step <= norm.step[last])).value
     if len(inside) and float(np.median(np.abs(inside))) < settings.floor and inside.any():
         return ()
+    if first and len(inside) and not inside.any():
+        return ()  # the loss has come down to 0, as those with a margin do
     if bool(zero.all()) and len(inside) > 3 and _fell(inside):
         return NotApplicable(
             "the norm is logged as 0 throughout, though the loss falls: it is not recorded"

@@ -4,8 +4,8 @@ What it does
 ------------
 A classifier that knows nothing guesses uniformly over its C classes (a language model: over its
 vocabulary) and has a cross-entropy of log(C). The median of the first logged losses is compared
-with it: ``ratio = loss / log(C)``. Above `ratio_warning` it is a warning, above `ratio_critical`
-critical.
+with it: ``ratio = loss / log(C)``. Above `ratio_warning` (`ratio_many` where there are many classes) it is a
+warning, above `ratio_critical` critical.
 
 Why it matters
 --------------
@@ -22,7 +22,7 @@ below log(C) says nothing here.
 
 Settings
 --------
-`ratio_warning`, `ratio_critical`, `points`, `early_share`, `early_steps`.
+`ratio_warning`, `ratio_many`, `ratio_critical`, `points`, `early_share`, `early_steps`.
 
 Fix
 ---
@@ -55,6 +55,11 @@ class InitialSettings:
     ratio_warning: float = setting(
         1.8, unit="times log(C)", source="a loss summed over 2 micro-batches gives 2.0"
     )
+    ratio_many: float = setting(
+        1.3,
+        unit="times log(C), from log(C) = 3.5",
+        source="initialisations in use stay within 10 % there",
+    )
     ratio_critical: float = setting(
         3.0, unit="times log(C)", source="no initialisation in use starts there"
     )
@@ -65,6 +70,7 @@ class InitialSettings:
     early_steps: int = setting(10, unit="steps", source="the usual first logging interval")
 
 
+MANY = 3.5  # log(C) from which the noise of an initialisation is small against it
 NEAR = 0.005  # share of the run within which points count as the start
 
 
@@ -94,7 +100,8 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     early = series.take(series.step <= near).take(slice(settings.points))
     initial = float(np.median(early.value))
     ratio = initial / guess.log_c
-    if ratio < settings.ratio_warning:
+    limit = settings.ratio_many if guess.log_c >= MANY else settings.ratio_warning
+    if ratio < limit:
         return ()
     return (_finding(run, early, initial, ratio, guess, settings),)
 

@@ -56,7 +56,9 @@ class ChanceSettings:
         unit="relative distance to log(C)",
         source="label noise and smoothing move it by 1 to 2 %",
     )
-    change: float = setting(0.01, unit="share of the loss", source="less is no progress")
+    change: float = setting(
+        0.03, unit="share of the loss", source="less does not lead away from it"
+    )
     steps: int = setting(100, unit="steps", source="every training starts at chance")
     points: int = setting(4, unit="log points", source="fewer show no level")
 

@@ -55,6 +55,7 @@ class ResumeSettings:
     rise: float = setting(0.05, unit="share of the loss", source="less is another mix of batches")
 
 
+MOST = 20  # restarts of one run
 FEWEST = 3  # log points on either side
 
 
@@ -67,6 +68,8 @@ def detect(run: Run, settings: ResumeSettings) -> Detected:
     borders = np.flatnonzero(np.diff(series.segment) > 0) + 1
     if not len(borders):
         return NotApplicable("the log shows no restart")
+    if len(borders) > MOST:
+        return NotApplicable(f"{len(borders)} restarts: several runs seem to share this log")
     found = [
         f for border in borders.tolist() if (f := _compare(series, border, settings)) is not None
     ]

@@ -3,7 +3,8 @@
 What it does
 ------------
 Each log loss is compared with the `window` points before it: ``z = (log x - median) / sigma``
-with a robust sigma of the point-to-point noise. A spike has z above `z`, stands `ratio` times
+with a robust sigma of the point-to-point noise. A spike has z above `z` (`z_high`, if it stands
+`ratio_high` times above the median), stands `ratio` times
 above the median, rises by more than `floor` of the whole range of the loss, and is five times
 larger than nine tenths of this run's own moves. Neighbouring points are one spike. A log of 6 to 23
 points has no such past: there a value must stand `ratio_short` times above the median of all points and
@@ -23,7 +24,7 @@ Losses that may be negative, adversarial and reinforcement losses.
 
 Settings
 --------
-`window`, `z`, `ratio`, `z_short`, `ratio_short`, `floor`, `habit`.
+`window`, `z`, `ratio`, `z_high`, `ratio_high`, `z_short`, `ratio_short`, `floor`, `habit`.
 
 Fix
 ---
@@ -59,6 +60,12 @@ class SpikeSettings:
         8.0, unit="robust standard deviations", source="5 is exceeded by healthy heavy tails"
     )
     ratio: float = setting(2.0, unit="ratio to the level before", source="2 x the moving average")
+    z_high: float = setting(
+        5.0, unit="robust standard deviations", source="z > 5, for a jump so high"
+    )
+    ratio_high: float = setting(
+        8.0, unit="ratio to the level before", source="no batch is so different"
+    )
     z_short: float = setting(
         5.0, unit="robust standard deviations", source="z > 5, for logs too short for a window"
     )
@@ -141,7 +148,7 @@ def _outliers(
     known = np.abs(move[np.isfinite(move)])
     habit = float(np.quantile(known, settings.habit)) if len(known) else 0.0
     hits = (
-        (z > settings.z)
+        ((z > settings.z) | ((z > settings.z_high) & (ratio > settings.ratio_high)))
         & (ratio > settings.ratio)
         & (rise > settings.floor * span)
         & (move > HABIT_FACTOR * habit)

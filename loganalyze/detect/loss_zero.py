@@ -43,6 +43,7 @@ from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.robust import groups
 
+SPREADS = ("reward_std", "train/reward_std", "rewards/std", "train/rewards/std")
 ANNOUNCED = re.compile(r"[Mm]ost labels.{0,40} are -100")
 
 
@@ -57,6 +58,8 @@ class ZeroSettings:
 def detect(run: Run, settings: ZeroSettings) -> Detected:
     """Find runs of exact zeros that no fall explains."""
     kind = loss_kind(run)
+    if kind is LossKind.REINFORCEMENT and (found := _no_advantage(run, settings)) is not None:
+        return (found,)
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a loss of zero is ordinary for {kind.value}")
     series = run.series("train/loss")
@@ -100,6 +103,38 @@ def detect(run: Run, settings: ZeroSettings) -> Detected:
             if norm == "NaN"
             else ("Count the labels that are not -100 in a few batches",),
         ),
+    )
+
+
+def _no_advantage(run: Run, settings: ZeroSettings) -> Finding | None:
+    """Find a loss of 0 whose rewards have no spread: group-relative methods have no advantage then."""
+    loss = run.series("train/loss")
+    spread = next((run.series(name).finite() for name in SPREADS if run.has(name)), None)
+    if spread is None or len(spread) < settings.points or len(loss) < settings.points:
+        return None
+    if np.median(np.abs(loss.value)) > 0 or np.median(np.abs(spread.value)) > 0:
+        return None
+    return Finding(
+        id="loss-zero",
+        severity=Severity.CRITICAL,
+        confidence=0.95,
+        title="The loss is 0 and all answers earn the same",
+        summary=(
+            f"The train loss is exactly 0 at most of {len(loss):,} log points, and {spread.metric} "
+            "is 0 as well: "
+            "no answer is better than another, and nothing is learned."
+        ),
+        steps=(int(loss.step[0]), int(loss.step[-1])),
+        metrics=("train/loss", spread.metric),
+        evidence={
+            "first_step": int(loss.step[0]),
+            "count": int((loss.value == 0).sum()),
+            "reward_std": 0.0,
+            "grad_norm": _norm(run, loss, 0, len(loss) - 1),
+            "from_start": "yes",
+        },
+        where=(loss.where(0), spread.where(0)),
+        fix=("Print the rewards of a few groups; more levels of reward, or a higher temperature",),
     )
 
 

@@ -41,6 +41,7 @@ from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import EventKind, Run, Series, Where
 from loganalyze.series import every_start
 from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.restart import begins_anew
 
 ORDER = re.compile(r"Detected call of `lr_scheduler\.step\(\)`")
@@ -64,6 +65,8 @@ class ScheduleSettings:
 
 def detect(run: Run, settings: ScheduleSettings) -> Detected:
     """Compare the recorded rate with the plan and with itself."""
+    if loss_kind(run) is LossKind.ADVERSARIAL:
+        return NotApplicable("two optimizers share the column of the learning rate")
     found = run.setting("lr_scheduler_type")
     kind = str(found.value) if found is not None else ""
     rate = every_start(

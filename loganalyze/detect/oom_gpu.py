@@ -35,7 +35,7 @@ from dataclasses import dataclass
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Event, EventKind, Run
+from loganalyze.run import Event, EventKind, Run, Status
 from loganalyze.settings import setting
 
 GIB = 2.0**30
@@ -93,7 +93,20 @@ def ended_with(run: Run, event: Event) -> bool:
     """Tell whether the run ended with `event`: no training step was logged after it."""
     series = run.series("train/loss")
     last = int(series.step[-1]) if len(series) else None
-    return event.step is None or last is None or event.step >= last
+    return event.step is None or last is None or event.step >= last or _is_last_word(run, event)
+
+
+def _is_last_word(run: Run, event: Event) -> bool:
+    """Tell whether the plan was not reached, and its source holds no number after `event`.
+
+    Another source may be ahead of the one that holds the error: the steps in its lines are counted.
+    """
+    last = run.last_step
+    if run.status is Status.COMPLETED or not run.planned_steps or (last or 0) >= run.planned_steps:
+        return False
+    own = run.metrics["row"].to_numpy()[(run.metrics["source"] == event.where.source).to_numpy()]
+    others = len(own) < len(run.metrics)
+    return others and not bool((own > (event.where.row or 0)).any())
 
 
 def _context(event: Event, sizes: dict[str, float], settings: OomSettings) -> dict[str, str]:

@@ -4,8 +4,7 @@ What it does
 ------------
 The median of the last `window` losses is compared with that of the first. With a known number of classes the
 finding holds if the loss has covered less than `slow` of the way from log(C) to 0 and is still above
-`above` of log(C), at the end of the plan (or of `steps` steps), with a line that still falls: it is learning,
-only slowly.
+`above` of log(C), when the plan is all but over (or after `steps` steps): it learned something, and little.
 
 Why it matters
 --------------
@@ -14,7 +13,7 @@ it better.
 
 Not to be confused with
 -----------------------
-A pretrained model, which starts far below log(C). A converged run, which no longer falls. Large vocabularies,
+A pretrained model, which starts far below log(C). Large vocabularies,
 whose entropy is a floor. Losses without a known scale.
 
 Settings
@@ -42,7 +41,6 @@ from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
-from loganalyze.signals.trend import change
 
 
 @dataclass(frozen=True)
@@ -50,14 +48,13 @@ class SlowSettings:
     """Thresholds of the check."""
 
     window: int = setting(100, unit="log points", source="first W against last W")
-    slow: float = setting(
-        0.1, unit="share of the way from log(C) to 0", source="far below one half"
-    )
-    above: float = setting(0.85, unit="ratio to log(C)", source="hardly better than a guess")
-    steps: int = setting(500, unit="steps", source="every training is slow at first")
-    finished: float = setting(0.5, unit="share of the plan", source="enough was spent to judge")
+    slow: float = setting(0.35, unit="share of the way from log(C) to 0", source="below one half")
+    above: float = setting(0.65, unit="ratio to log(C)", source="little better than a guess")
+    steps: int = setting(200, unit="steps", source="every training is slow at first")
+    finished: float = setting(0.9, unit="share of the plan", source="nearly all was spent")
 
 
+NEAR = 0.03  # relative distance to log(C)
 POINTS = 20  # log points; fewer do not resolve the slope
 MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
 
@@ -80,16 +77,11 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
         return NotApplicable("most of the plan is still to come")
     window = min(settings.window, len(series) // 4)
     start, end = float(np.median(series.value[:window])), float(np.median(series.value[-window:]))
-    gained = (start - end) / guess.log_c
-    if (
-        start > 1.5 * guess.log_c
-        or not settings.above * guess.log_c < end
-        or gained >= settings.slow
-    ):
+    gained = (min(start, guess.log_c) - end) / guess.log_c
+    if end <= settings.above * guess.log_c or gained >= settings.slow:
         return ()
-    moved, error = change(series.value)
-    if moved + 2 * error >= 0:
-        return ()  # it does not fall: no progress at all is another finding
+    if abs(end / guess.log_c - 1) < NEAR:
+        return ()  # loss-at-chance says it
     return (
         Finding(
             id="slow-convergence",

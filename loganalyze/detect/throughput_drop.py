@@ -39,6 +39,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
+from loganalyze.signals.robust import FloatArray
 from loganalyze.signals.smooth import block_medians
 
 
@@ -63,15 +64,12 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
     if len(series) < settings.points:
         return NotApplicable(f"{len(series)} times of steps are too few, {settings.points} needed")
     blocks = block_medians(series.value, STRETCHES)
-    late = max(1, round(settings.tail * STRETCHES))
-    before, after = blocks[:-late], blocks[-late:]
-    # Usual, not best: one fast stretch is luck.
-    usual = float(np.median(before))
-    if usual <= 0 or float(after.min()) < settings.slower * usual:
+    split = _split(blocks, settings)
+    if split is None:
         return ()
-    if float(before.max()) > float(after.min()):
-        return ()  # it was as slow before: a pattern of the run
-    at = int(series.step[int(len(series) * (1 - settings.tail))])
+    usual, after = float(np.median(blocks[:split])), blocks[split:]
+    index = int(len(series) * split / STRETCHES)
+    at = int(series.step[index])
     ratio = float(np.median(after)) / usual
     return (
         Finding(
@@ -92,12 +90,25 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
                 "ratio": ratio,
                 "step": at,
             },
-            where=(series.where(int(len(series) * (1 - settings.tail))),),
+            where=(series.where(index),),
             fix=(
                 "Log the time spent on data; look at clocks, temperature and other users of the machine",
             ),
         ),
     )
+
+
+def _split(blocks: FloatArray, settings: ThroughputSettings) -> int | None:
+    """Return the stretch from which all are slower than all before it, by the ratio, or None."""
+    for split in range(2, STRETCHES - max(1, round(settings.tail * STRETCHES)) + 1):
+        before, after = blocks[:split], blocks[split:]
+        # Against the slowest before: a run that was as slow once shows its own pattern.
+        if (
+            float(before.max()) < float(after.min())
+            and float(after.min()) >= settings.slower * float(np.median(before)) > 0
+        ):
+            return split
+    return None
 
 
 def _seconds(run: Run) -> Series:

@@ -51,7 +51,7 @@ class ShortWarmupSettings:
     enough: float = setting(0.03, unit="share of the steps", source="3 % is enough")
 
 
-ABSURD = 1.0  # a learning rate beyond it is too high after any warmup
+ABSURD = 3.0  # a learning rate beyond it is too high after any warmup
 ROSE = 1.5  # times the level before: a rise of the loss ahead of a NaN
 FULL = 0.5  # share of the peak rate from which an instability is that of the full rate
 # Where each of them says that it began.
@@ -70,7 +70,7 @@ def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
     if not len(rate) or not len(loss):
         return NotApplicable("no learning rate was logged")
     if float(rate.value.max()) > ABSURD:
-        return NotApplicable("no warmup leads to a learning rate above 1")
+        return NotApplicable(f"no warmup leads to a learning rate above {ABSURD:g}")
     total = run.planned_steps or int(loss.step[-1])
     found = warmup(run)
     length = found.steps if found is not None and found.steps else 0
