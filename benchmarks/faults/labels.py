@@ -100,11 +100,13 @@ Criterion = Callable[[Trace, Trace], int]
 
 
 def initial_loss_high(run: Trace, twin: Trace) -> int:
-    """Cross-entropy: the first losses are 1.3 times log(C) and 1.25 times the twin's. Faint: 1.15."""
+    """Cross-entropy: the first loss, and the first three, are 1.3 times log(C) and 1.25 times the twin's.
+    Faint: 1.15 times log(C)."""
     if not run.cross_entropy or not len(run.finite) or run.points[0]["step"] > 10:
         return ABSENT
-    ratio = run.start / run.facts["chance"]
-    clear = ratio > 1.3 and run.start > 1.25 * twin.start
+    first = min(run.start, float(run.finite[0]))
+    ratio = first / run.facts["chance"]
+    clear = ratio > 1.3 and first > 1.25 * twin.start
     return CLEAR if clear else FAINT if ratio > 1.15 else ABSENT
 
 
@@ -146,7 +148,8 @@ def loss_spike(run: Trace, twin: Trace) -> int:
 
 def loss_divergence(run: Trace, twin: Trace) -> int:
     """The end lies above the best level by more than half of what was gained, and by 8 deviations;
-    or above twice the start. Before a NaN: the last finite points do. Faint: a fifth, 4 deviations."""
+    or above twice the start. Before a NaN: the last finite points do. Faint: a fifth, 4 deviations; or it
+    was above twice the start and came back; or a loss that is no error is ten times the twin's largest."""
     loss = run.finite
     if len(loss) < 4:
         return ABSENT
@@ -154,13 +157,16 @@ def loss_divergence(run: Trace, twin: Trace) -> int:
     window = max(len(loss) // 20, 1)
     smooth = np.array([np.median(loss[max(i - window, 0) : i + 1]) for i in range(len(loss))])
     best, end = float(smooth.min()), float(np.median(loss[-tail:]))
+    if run.facts["kind"] == "other":
+        return FAINT if loss.max() > 10 * twin.loss.max() else ABSENT
     if end > 2 * abs(run.start) and end > 10 * twin.noise + run.start:
         return CLEAR
     rise, gained = end - best, max(run.start - best, 0.0)
     scale = max(twin.noise, run.noise)
     if rise > max(0.5 * gained, 8 * scale) and end > best + 0.3 * abs(best):
         return CLEAR
-    return FAINT if rise > max(0.2 * gained, 4 * scale, 0.02 * abs(best)) else ABSENT
+    went_up = smooth.max() > 2 * abs(run.start)
+    return FAINT if went_up or rise > max(0.2 * gained, 4 * scale, 0.02 * abs(best)) else ABSENT
 
 
 def stands_still(run: Trace, twin: Trace, share: float = 0.04) -> bool:
@@ -181,10 +187,13 @@ def gained_little(run: Trace, twin: Trace, share: float) -> bool:
 def learns_too_little(run: Trace, twin: Trace) -> str:
     """Return what to call a run that gained a quarter of the twin's fall at most (or "").
 
-    Near log(C) it is at chance; elsewhere it is a plateau if it stands still to within 0.5 % of the twin's
-    fall or the noise, and slow if it still falls by more than 4 %. What lies between may be called either.
+    Near log(C) it is at chance; elsewhere, unless it fell by half of its own start, it is a plateau if it
+    stands still to within 0.5 % of the twin's fall or the noise, and slow if it still falls by more than 4 %.
+    What lies between may be called either.
     """
     ended_early = run.through < 0.3 or len(run.finite) < max(8, 0.8 * len(run.loss))
+    if run.facts["kind"] == "other":
+        return ""
     if ended_early or not gained_little(run, twin, 0.25) or loss_divergence(run, twin) == CLEAR:
         return ""
     if lr_zero(run, twin) == CLEAR or loss_zero(run, twin) == CLEAR:
@@ -193,6 +202,8 @@ def learns_too_little(run: Trace, twin: Trace) -> str:
     if run.cross_entropy and twin.end < 0.75 * run.facts["chance"]:
         late = float(np.median(run.finite[len(run.finite) // 2 :]))
         near_chance = abs(late / run.facts["chance"] - 1) < 0.04 * run.facts.get("times", 1)
+    if not near_chance and run.fall > 0.5 * abs(run.start):
+        return ""
     if stands_still(run, twin, 0.005):
         return "loss-at-chance" if near_chance else "loss-plateau"
     if near_chance:
@@ -222,7 +233,13 @@ def loss_oscillation(run: Trace, twin: Trace) -> int:
     drift = abs(float(np.median(halves[0]) - np.median(halves[1])))
     relative = spread * abs(float(np.median(other))) > 2 * usual * level
     steady = drift < 0.4 * spread and level > 0.1 * twin.start
-    if spread > level and spread > 8 * usual and relative and steady:
+    if (
+        run.facts["kind"] != "other"
+        and spread > level
+        and spread > 8 * usual
+        and relative
+        and steady
+    ):
         return CLEAR
     return FAINT if spread > 0.6 * level and spread > 4 * usual and relative else ABSENT
 
@@ -248,7 +265,8 @@ def epoch_sawtooth(run: Trace, twin: Trace) -> int:
 def loss_repeats(run: Trace, twin: Trace) -> int:
     """The losses of an epoch are those of the one before, to four digits."""
     length = run.facts["epoch_steps"]
-    by_step = {p["step"]: f"{p['loss']:.4g}" for p in run.points if p["kind"] == "train"}
+    rows = [p for p in run.points if p["kind"] == "train" and p["loss"] is not None]
+    by_step = {p["step"]: f"{p['loss']:.4g}" for p in rows if math.isfinite(p["loss"])}
     pairs = [(v, by_step[s + length]) for s, v in by_step.items() if s + length in by_step]
     if len(pairs) < 8 or len({a for a, _ in pairs}) < 5:
         return ABSENT
@@ -508,4 +526,5 @@ def findings(run: Trace, twin: Trace) -> tuple[list[str], list[str]]:
         learning, possible = learns_too_little(run, twin), may_be_called_so(run, twin)
     clear = [name for name, verdict in verdicts.items() if verdict == CLEAR]
     faint = [name for name, verdict in verdicts.items() if verdict == FAINT]
-    return [*clear, *([learning] if learning else [])], [*faint, *possible]
+    clear += [learning] if learning else []
+    return clear, [name for name in (*faint, *possible) if name not in clear]
