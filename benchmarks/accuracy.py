@@ -286,8 +286,8 @@ def by_finding(sets: dict[str, list[Answer]]) -> Iterator[str]:
         cells = [share(*table.get(finding, (0, 0))) for table in tables]
         wanted = tuple(finding.split(" or "))
         asked = [one for one in everyone if wanted in one.subject.expected]
-        for rival in rivals:
-            cells.append(share(sum(peer_says(one, rival, wanted) for one in asked), len(asked)))
+        hits = [sum(peer_says(one, rival, wanted) for one in asked) for rival in rivals]
+        cells += [share(hit, len(asked)) for hit in hits]
         yield f"| `{finding}` | {' | '.join(cells)} |"
 
 
