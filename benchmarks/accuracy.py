@@ -284,11 +284,10 @@ def by_finding(sets: dict[str, list[Answer]]) -> Iterator[str]:
     everyone = [one for answers in chosen.values() for one in answers]
     for finding in sorted({name for table in tables for name in table}):
         cells = [share(*table.get(finding, (0, 0))) for table in tables]
-        asked = [one for one in everyone if (finding,) in one.subject.expected]
-        cells += [
-            share(sum(peer_says(one, rival, finding) for one in asked), len(asked))
-            for rival in rivals
-        ]
+        wanted = tuple(finding.split(" or "))
+        asked = [one for one in everyone if wanted in one.subject.expected]
+        hits = [sum(peer_says(one, rival, wanted) for one in asked) for rival in rivals]
+        cells += [share(hit, len(asked)) for hit in hits]
         yield f"| `{finding}` | {' | '.join(cells)} |"
 
 

@@ -95,7 +95,7 @@ def fine_tune_near_its_optimum(recipe: Recipe) -> Recipe:
     return recipe.but(change_model=(partial(pretrain, recipe),), lr=recipe.lr / 10)
 
 
-@healthy("blobs-mlp", "curves-mlp", "textures-cnn")
+@healthy("blobs-mlp", "curves-mlp", "springs-mlp")
 def batch_of_one(recipe: Recipe) -> Recipe:
     return recipe.but(batch=1, lr=recipe.lr / 6, steps=3000, log_every=15, eval_every=300)
 
@@ -146,7 +146,7 @@ def warmup_stable_decay(recipe: Recipe) -> Recipe:
 
 @healthy("blobs-mlp", "textures-cnn", "hf-tagger")
 def constant_rate(recipe: Recipe) -> Recipe:
-    return recipe.but(schedule=Schedule("constant", 0.0))
+    return recipe.but(schedule=Schedule("constant", 0.0), lr=recipe.lr / 4)
 
 
 @healthy("blobs-mlp", "curves-mlp", "textures-cnn", "springs-mlp")

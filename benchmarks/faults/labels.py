@@ -116,9 +116,11 @@ def loss_nonfinite(run: Trace, twin: Trace) -> int:
 
 
 def loss_zero(run: Trace, twin: Trace) -> int:
-    """Exactly 0 at three points in a row, where the twin is not near 0."""
+    """Exactly 0 at three points in a row, where the twin is not near 0. Faint: a loss for which 0 says
+    nothing, as in reinforcement learning."""
     zeros = longest(run.loss == 0) >= 3
-    return ABSENT if not zeros else CLEAR if twin.end > 0.02 else FAINT
+    may_be_zero = run.facts["kind"] == "other" or twin.end <= 0.02
+    return ABSENT if not zeros else FAINT if may_be_zero else CLEAR
 
 
 def loss_spike(run: Trace, twin: Trace) -> int:
