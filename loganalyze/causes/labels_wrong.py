@@ -28,9 +28,15 @@ Karpathy, A Recipe for Training Neural Networks (2019).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, Case, Hypothesis
-from loganalyze.finding import Clue
+import numpy as np
 
+from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.finding import Clue
+from loganalyze.signals.loss_kind import chance
+from loganalyze.signals.robust import noise_sigma
+
+BETTER = 0.97  # times log(C): an evaluation below it beats a guess
+STILL = 0.005  # share of the loss: a change below it is none
 NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
 FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 
@@ -51,7 +57,34 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("Gradients flow all the time, and lead nowhere.", MODERATE))
     elif len(norm):
         clues.append(Clue("The gradient norm is about 0.", -MODERATE))
-    return clues
+    return [*clues, *_learned_by_heart(case), *_unmoved(case)]
+
+
+def _learned_by_heart(case: Case) -> list[Clue]:
+    """Wrong labels can be remembered, and nothing else: evaluation stays worse than a guess."""
+    guess = chance(case.run)
+    evals = case.run.series("eval/loss").finite().value
+    train = case.run.series("train/loss").finite().value
+    if guess is None or len(evals) < 2 or len(train) < 2 or train[-1] > guess.log_c:
+        return []
+    if float(evals.min()) < BETTER * guess.log_c:
+        return [Clue("The evaluation got better than a guess: the labels mean something.", -STRONG)]
+    return [Clue("The train loss falls below a guess, the evaluation never does.", STRONG)]
+
+
+def _unmoved(case: Case) -> list[Clue]:
+    loss = case.run.series("train/loss").finite().value
+    if len(loss) < 8 or not case.found("loss-at-chance", "loss-plateau"):
+        return []
+    part = max(len(loss) // 4, 3)
+    error = (noise_sigma(loss) or 1e-12) * 1.77 / np.sqrt(part)
+    fall = float(np.median(loss[:part]) - np.median(loss[-part:]))
+    if abs(fall) < 2 * error and abs(fall) < STILL * float(np.median(loss)):
+        text = (
+            "The loss did not move at all; with wrong labels it still learns how frequent each is."
+        )
+        return [Clue(text, -MODERATE)]
+    return []
 
 
 def fix(case: Case) -> list[str]:
@@ -66,6 +99,8 @@ HYPOTHESIS = Hypothesis(
     explains=(
         "loss-at-chance",
         "loss-plateau",
+        "slow-convergence",
+        "eval-at-chance",
     ),
     weigh=weigh,
     fix=fix,

@@ -39,7 +39,7 @@ from loganalyze.causes.rates import common_rates
 from loganalyze.finding import Clue
 from loganalyze.signals.lr import warmup
 
-GENTLE = 3.0  # times the highest rate in common use that a run without any sign bears
+GENTLE = 10.0  # times the highest rate in common use that a run without any sign bears
 FAR = 10.0  # times the highest rate in common use
 LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam begin at 1e-5
 TINY = 0.1  # share of the peak or target below which a rate cannot be too high
@@ -132,7 +132,7 @@ def _height(case: Case, first: Onset | None) -> list[Clue]:
     if rate > FAR * high:
         text = f"The learning rate reaches {rate:.3g}, {rate / high:.0f} x the most that is usual{optimizer}."
         return [Clue(text, STRONG)]
-    gentle = not case.found(*OVERSHOOT, "loss-oscillation", "clip-saturated")
+    gentle = not case.found(*OVERSHOOT, "clip-saturated")
     if rate > high and gentle and rate < GENTLE * high:
         return [Clue(f"The learning rate reaches {rate:.3g}, somewhat high{optimizer}.", -WEAK)]
     if rate > high:

@@ -31,7 +31,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, WEAK, Case, Hypothesis
 from loganalyze.causes.rates import common_rates
 from loganalyze.finding import Clue
 
-FAR_BELOW = 0.01  # share of the highest rate in common use
+FAR_BELOW = 0.02  # share of the highest rate in common use
 LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
 FACTOR = 10  # one notch of a range test
 
@@ -44,7 +44,7 @@ def weigh(case: Case) -> list[Clue]:
     if peak is None:
         return []
     usual, name = common_rates(case.run)
-    if peak < LOW or peak < FAR_BELOW * usual:
+    if peak < LOW or peak <= FAR_BELOW * usual:
         clues = [Clue(f"The learning rate never exceeds {peak:.2g}, low{name}.", DECISIVE)]
         if case.found("slow-convergence"):
             clues.append(Clue("The loss falls, only slowly.", WEAK))

@@ -56,17 +56,21 @@ class BelowSettings:
     evaluations: int = setting(3, unit="evaluations", source="fewer may be early")
 
 
+COARSE = 3  # train losses per evaluation up to which each is the mean of a long stretch
 WINDOW = 10  # train losses around an evaluation
 FALL = 0.5  # of the train loss one interval earlier: below it a window lags behind
-STRONG = ("mixup", "cutmix", "label_smoothing_factor", "dropout", "drop_path", "mixup_alpha")
-HEAVY = 0.3  # of these, from which they explain any gap
+# Settings that act in training only, and from where on they explain any gap.
+STRONG = {
+    "label_smoothing_factor": 0.05, "mixup": 0.1, "mixup_alpha": 0.1, "cutmix": 0.1,
+    "dropout": 0.4, "drop_path": 0.4,
+}  # fmt: skip
 
 
 def detect(run: Run, settings: BelowSettings) -> Detected:
     """Compare evaluations with the train losses around them."""
     if loss_kind(run) in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable("evaluation and train loss are not comparable for this kind of loss")
-    heavy = [key for key in STRONG if (run.number(key) or 0) >= HEAVY]
+    heavy = [key for key, least in STRONG.items() if (run.number(key) or 0) >= least]
     if heavy:
         return NotApplicable(f"{heavy[0]} acts in training only and explains any gap")
     evals, train = run.series("eval/loss").finite(), run.series("train/loss").finite()
@@ -80,6 +84,9 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
     if len(evals) < settings.evaluations:
         return NotApplicable("no train loss was logged before the evaluations")
     around = np.array([np.median(train.value[max(0, i - WINDOW) : i]) for i in at.tolist()])
+    if len(train) <= COARSE * len(evals):
+        # Means over whole epochs lag behind: the one after the evaluation is fair.
+        around = train.value[np.minimum(at, len(train) - 1)]
     settled = np.r_[False, around[1:] > FALL * around[:-1]]
     low = (evals.value < (1 - settings.below) * around) & (around > 0) & (evals.value > 0)
     if settled.sum() < settings.evaluations - 1 or low[settled].mean() < settings.share:

@@ -55,6 +55,8 @@ class ExplosionSettings:
 
 
 SHORTEST_WINDOW = 5
+FIRST = 3  # log points that stand for the level while there are fewer than a window
+EARLY = 10.0  # times their median: norms move in the first steps
 KL_GROWTH = 100.0  # times its median: a policy that left its reference
 USUAL_KL = 0.05  # the KL divergence per answer that methods aim for
 KL = ("kl", "train/kl", "approx_kl", "train/approx_kl", "objective/kl")
@@ -74,6 +76,7 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
         return NotApplicable(f"{len(series)} gradient norms are too few, {needed} needed")
     norm = series.value
     before = trailing_median(norm, window)
+    before[FIRST:window] = EARLY * float(np.median(norm[:FIRST]))
     # The median before follows a lasting jump; hold the level from before the jump for comparison.
     with np.errstate(divide="ignore", invalid="ignore"):
         high = (norm > settings.factor * before) & (norm > settings.absolute)

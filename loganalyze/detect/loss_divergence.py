@@ -61,6 +61,7 @@ class DivergenceSettings:
 
 
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
+NEVER = 0.01  # quantile of the losses after the first tenth that counts as their least
 GOOD = 0.1  # quantile of the smoothed loss; a tenth of the run is no chance hit
 FEWEST = 4  # log points: a first one and three that never come near it
 FEWEST_BLOCKS = 7  # fewer give no scale of their own
@@ -134,8 +135,10 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
 
 def _destroyed_at_once(series: Series, settings: DivergenceSettings) -> bool:
     """Tell whether no later loss ever came near the first one: the first updates ruined the model."""
-    first, rest = float(series.value[0]), series.value[1:]
-    return first > FLOOR and float(rest.min()) > settings.never_back * first
+    value, n = series.value, len(series)
+    first = float(np.median(value[: max(1, n // 50)]))
+    rest = value[max(1, n // 10) :]
+    return first > FLOOR and float(np.quantile(rest, NEVER)) > settings.never_back * first
 
 
 def _median_noise(curve: np.ndarray, width: int) -> float:

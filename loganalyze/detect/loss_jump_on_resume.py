@@ -31,13 +31,14 @@ LLaMA-Factory#512 (0.95 to 1.1 after a restart); Automodel#763.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run, Series
+from loganalyze.run import EventKind, Run, Series
 from loganalyze.series import LOSS, every_start
 from loganalyze.settings import setting
 from loganalyze.signals.restart import begins_anew
@@ -67,6 +68,8 @@ def detect(run: Run, settings: ResumeSettings) -> Detected:
     )
     borders = np.flatnonzero(np.diff(series.segment) > 0) + 1
     if not len(borders):
+        series, borders = _told(run, series)
+    if not len(borders):
         return NotApplicable("the log shows no restart")
     if len(borders) > MOST:
         return NotApplicable(f"{len(borders)} restarts: several runs seem to share this log")
@@ -74,6 +77,16 @@ def detect(run: Run, settings: ResumeSettings) -> Detected:
         f for border in borders.tolist() if (f := _compare(series, border, settings)) is not None
     ]
     return tuple(found[:1])
+
+
+def _told(run: Run, series: Series) -> tuple[Series, np.ndarray]:
+    """Split at the restarts that the log only tells of: no step stands in it twice."""
+    told = {e.step for e in run.events_of(EventKind.RESUME) if e.step is not None and len(series)}
+    marks = np.array(sorted(told), dtype=np.int64)
+    borders = np.unique(np.searchsorted(series.step, marks, side="right"))
+    borders = borders[(borders > 0) & (borders < len(series))]
+    segment = np.searchsorted(borders, np.arange(len(series)), side="right")
+    return dataclasses.replace(series, segment=segment), borders
 
 
 def _compare(series: Series, border: int, settings: ResumeSettings) -> Finding | None:

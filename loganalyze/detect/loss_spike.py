@@ -83,6 +83,7 @@ class SpikeSettings:
 SHORTEST_WINDOW = 8
 FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
+HABIT_FACTOR_HIGH = 3.5  # the same for a jump of `ratio_high`
 HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
 RECOVERED = 1.25  # times the level before: below it the spike is over
 POINTS_FOR_TAIL = 150  # rises; with fewer the 99 % quantile is one or two points
@@ -151,7 +152,7 @@ def _outliers(
         ((z > settings.z) | ((z > settings.z_high) & (ratio > settings.ratio_high)))
         & (ratio > settings.ratio)
         & (rise > settings.floor * span)
-        & (move > HABIT_FACTOR * habit)
+        & (move > np.where(ratio > settings.ratio_high, HABIT_FACTOR_HIGH, HABIT_FACTOR) * habit)
     )
     return hits & (move > _expected_highest(move, hits)), level, z
 

@@ -31,6 +31,7 @@ yolov5#292, yolov3#902 (the rate starts over on resume); DeepSpeed#6569 (first s
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 
@@ -76,11 +77,11 @@ def detect(run: Run, settings: ScheduleSettings) -> Detected:
     hint = next((e for e in run.events_of(EventKind.HINT) if ORDER.search(e.text)), None)
     if hint is not None and not _is_mixed(run):
         text = "PyTorch warns that the scheduler is stepped before the optimizer: its first value is skipped"
-        return (
-            _finding(
-                "The scheduler is stepped before the optimizer", text, None, {}, (hint.where,)
-            ),
+        note = _finding(
+            "The scheduler is stepped before the optimizer", text, None, {}, (hint.where,)
         )
+        # With mixed precision that the log does not tell of, the warning is harmless.
+        return (dataclasses.replace(note, severity=Severity.INFO, confidence=0.5),)
     if len(rate) < settings.points:
         return NotApplicable(f"{len(rate)} learning rates are too few, {settings.points} needed")
     peak = float(rate.value.max())

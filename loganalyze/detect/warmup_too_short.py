@@ -16,7 +16,7 @@ Instability that begins later. A run without warmup that is calm: most small one
 
 Settings
 --------
-`early`, `first`, `most`, `enough`.
+`early`, `first`, `most`, `points`, `enough`.
 
 Fix
 ---
@@ -48,6 +48,7 @@ class ShortWarmupSettings:
     most: int = setting(
         300, unit="steps", source="later ones are not the first, however long the run"
     )
+    points: int = setting(20, unit="log points", source="an excerpt may begin anywhere")
     enough: float = setting(0.03, unit="share of the steps", source="3 % is enough")
 
 
@@ -69,6 +70,8 @@ def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
     loss = run.series("train/loss")
     if not len(rate) or not len(loss):
         return NotApplicable("no learning rate was logged")
+    if len(loss) < settings.points:
+        return NotApplicable(f"{len(loss)} losses are too few, {settings.points} needed")
     if float(rate.value.max()) > ABSURD:
         return NotApplicable(f"no warmup leads to a learning rate above {ABSURD:g}")
     total = run.planned_steps or int(loss.step[-1])

@@ -96,7 +96,7 @@ def test_classes_and_given_are_facts_about_the_run(call, tmp_path) -> None:
 
 def test_a_setting_can_be_changed_and_is_checked(call, samples) -> None:
     arguments = ("diagnose", samples / SICK, "--format", "json", "--set")
-    _, out, _ = call(*arguments, "initial.ratio_warning=100", "--set", "initial.ratio_critical=200")
+    _, out, _ = call(*arguments, "initial.ratio_many=100", "--set", "initial.ratio_critical=200")
     assert "initial-loss-high" not in {f["id"] for f in json.loads(out)["findings"]}
     code, _, err = call(*arguments, "initial.ratio_warnin=3")
     assert code == 2

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.eval_at_chance import DETECTOR, EvalChanceSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = EvalChanceSettings()
+RNG = np.random.default_rng(0)
+HUNDRED = {"num_classes": 100}
+FALL = np.geomspace(4.6, 0.1, 300)
+AT = np.arange(50, 301, 50)
+
+
+def run(**curves):
+    config, loss = curves.pop("config", HUNDRED), curves.pop("loss", FALL)
+    steps = {name: AT[: len(values)] for name, values in curves.items()}
+    return make_run(loss=loss, steps=steps, config=config, **curves)
+
+
+def test_an_accuracy_of_one_hundredth_beside_a_training_that_learns() -> None:
+    (found,) = detect(run(eval_accuracy=[0.010, 0.011, 0.009, 0.010, 0.012, 0.010]), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert found.evidence["classes"] == 100
+
+
+def test_overfitting_is_worse_than_before_and_better_than_chance() -> None:
+    assert detect(run(eval_accuracy=[0.3, 0.5, 0.55, 0.52, 0.5, 0.48]), S) == ()
+
+
+def test_a_training_that_learned_nothing_is_another_finding() -> None:
+    assert detect(run(loss=np.full(300, 4.6), eval_accuracy=[0.01] * 6), S) == ()
+
+
+def test_two_classes_need_the_loss_as_well() -> None:
+    loss = np.geomspace(0.69, 0.05, 300)
+    two = {"num_classes": 2}
+    assert detect(run(loss=loss, eval_accuracy=[0.55] * 6, config=two), S) == ()
+    both = run(
+        loss=loss, eval_accuracy=[0.5] * 6, eval_loss=[0.8, 1, 1.2, 1.4, 1.6, 1.8], config=two
+    )
+    assert detect(both, S)
+
+
+@pytest.mark.parametrize(
+    "curves", [{"eval_accuracy": [0.01]}, {"eval_accuracy": [0.01] * 6, "config": {}}]
+)
+def test_few_evaluations_and_unknown_classes_are_not_judged(curves) -> None:
+    assert isinstance(detect(run(**curves), S), NotApplicable)
+
+
+def test_a_loss_that_is_nan_is_another_finding() -> None:
+    broken = np.r_[FALL[:250], np.full(50, np.nan)]
+    assert isinstance(detect(run(loss=broken, eval_accuracy=[0.01] * 6), S), NotApplicable)

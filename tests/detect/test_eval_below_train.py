@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.eval_below_train import DETECTOR, BelowSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = BelowSettings()
+RNG = np.random.default_rng(0)
+AT = np.arange(50, 501, 50)
+TRAIN = 8 * (0.5 + 0.5 * np.exp(-np.arange(500) / 150))
+
+
+def run(evals, train=TRAIN, **more):
+    steps = {"eval_loss": AT[: len(evals)]}
+    return make_run(loss=train, eval_loss=evals, steps=steps, **more)
+
+
+def test_a_train_loss_that_is_eight_times_the_evaluation() -> None:
+    (found,) = detect(run(TRAIN[AT - 1] / 8), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert found.evidence["ratio_train_to_eval"] == pytest.approx(8, rel=0.1)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.8, 1.2])
+def test_what_dropout_explains_passes(share) -> None:
+    assert detect(run(TRAIN[AT - 1] * share), S) == ()
+
+
+def test_settings_that_explain_any_gap_are_named() -> None:
+    found = detect(run(TRAIN[AT - 1] / 8, config={"label_smoothing_factor": 0.1}), S)
+    assert isinstance(found, NotApplicable)
+    assert "label_smoothing_factor" in found.reason
+
+
+def test_few_points_are_not_judged() -> None:
+    assert isinstance(detect(run([0.1]), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=[3, 2, 1], eval_loss=[0.1] * 3), S), NotApplicable)
+
+
+def test_a_mean_over_an_epoch_lags_behind_and_passes() -> None:
+    train = np.geomspace(4, 0.01, 12)
+    at = np.arange(1, 13)
+    run = make_run(loss=train, eval_loss=train * 0.5, steps={"loss": at, "eval_loss": at})
+    assert detect(run, S) == ()

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.loss_at_chance import DETECTOR, ChanceSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = ChanceSettings()
+RNG = np.random.default_rng(0)
+TEN = {"num_classes": 10}
+
+
+LOG_10 = float(np.log(10))
+
+
+def flat(n=400, level=LOG_10, noise=0.02):
+    return level + np.random.default_rng(1).normal(0, noise, n)
+
+
+def test_a_loss_that_stays_at_log_c_is_critical() -> None:
+    (found,) = detect(make_run(loss=flat(), config=TEN), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["classes"] == 10
+    assert found.evidence["ratio_to_log_c"] == pytest.approx(1, abs=0.01)
+    assert "ln(10) = 2.30" in found.levels
+
+
+def test_a_short_log_is_a_warning_with_less_confidence() -> None:
+    (found,) = detect(make_run(loss=flat(8), steps=np.arange(1, 9) * 100, config=TEN), S)
+    assert found.severity is Severity.WARNING
+    assert found.confidence < 0.8
+
+
+def test_classes_are_inferred_from_an_accuracy_at_the_same_guess() -> None:
+    run = make_run(loss=flat(300, np.log(2), 0.001), eval_auc=np.full(20, 0.5))
+    (found,) = detect(run, S)
+    assert found.evidence["classes"] == 2
+    assert "eval/auc at 0.5" in found.summary
+
+
+def test_preference_losses_need_margins_of_exactly_zero() -> None:
+    same = make_run(**{"loss": np.full(5, 0.6931), "rewards/margins": np.zeros(5)})
+    assert detect(same, S)[0].evidence["classes"] == 2
+    apart = make_run(**{"loss": np.full(200, 0.6931), "rewards/margins": np.full(200, 0.01)})
+    assert isinstance(detect(apart, S), NotApplicable)
+
+
+def test_a_slow_start_and_an_accuracy_above_chance_pass() -> None:
+    falling = flat(400, 2.3) - np.linspace(0, 0.3, 400)
+    assert detect(make_run(loss=falling, config=TEN), S) == ()
+    assert detect(make_run(loss=flat(), eval_accuracy=np.full(10, 0.4), config=TEN), S) == ()
+
+
+def test_the_first_steps_and_unknown_scales_are_not_judged() -> None:
+    assert isinstance(detect(make_run(loss=flat(20), config=TEN), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=flat()), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=flat(), config=TEN | {"loss": "mse"}), S), NotApplicable)
+
+
+def test_an_annealed_rate_is_no_plateau() -> None:
+    rate = np.r_[np.full(100, 1e-3), np.full(300, 1e-9)]
+    assert detect(make_run(loss=flat(), lr=rate, config=TEN), S) == ()

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.lr_schedule_anomaly import DETECTOR, ScheduleSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from loganalyze.run import Event, EventKind, Where
+from tests.builders import make_run
+
+S = ScheduleSettings()
+RNG = np.random.default_rng(0)
+COSINE = 1e-3 * (1 + np.cos(np.pi * np.linspace(0, 1, 400))) / 2
+
+
+def run(rate, **more):
+    return make_run(loss=np.ones(len(rate)), lr=rate, **more)
+
+
+def test_a_rate_that_starts_over_at_a_restart() -> None:
+    rate = np.r_[COSINE[:200], COSINE[:200]]
+    (found,) = detect(run(rate, segments={"lr": [0] * 200 + [1] * 200}), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert found.evidence["step"] == 201
+
+
+def test_a_restart_that_goes_on_passes() -> None:
+    assert detect(run(COSINE, segments={"lr": [0] * 200 + [1] * 200}), S) == ()
+
+
+def test_one_jump_up_in_the_middle() -> None:
+    rate = np.r_[np.linspace(1e-3, 4e-4, 200), np.full(200, 9e-4)]
+    (found,) = detect(run(rate), S)
+    assert found.evidence["step"] == 201
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        COSINE,
+        np.tile(COSINE[::4], 4),
+        np.r_[COSINE[::2], COSINE[::2]],
+        0.1 * 0.1 ** (np.arange(400) // 100),
+        np.r_[np.linspace(0, 1, 120), np.linspace(1, 0, 280)],
+        np.r_[np.linspace(0, 1, 20), np.ones(300), np.linspace(1, 0, 80)],
+        np.full(400, 1e-4),
+    ],
+)
+def test_intended_schedules_pass(rate) -> None:
+    assert detect(run(rate), S) == ()
+
+
+def test_a_record_that_contradicts_the_setting() -> None:
+    (found,) = detect(run(np.full(400, 1e-3), config={"lr_scheduler_type": "cosine"}), S)
+    assert "cosine" in found.summary
+    (found,) = detect(run(COSINE, config={"lr_scheduler_type": "constant"}), S)
+    assert "constant" in found.summary
+    assert detect(run(COSINE, config={"lr_scheduler_type": "cosine"}), S) == ()
+
+
+def test_the_warning_of_pytorch_is_a_note_and_none_with_a_scaler() -> None:
+    text = "Detected call of `lr_scheduler.step()` before `optimizer.step()`"
+    hint = Event(EventKind.HINT, text, Where("train.log", 3))
+    (found,) = detect(make_run(events=[hint]), S)
+    assert found.severity is Severity.INFO
+    assert isinstance(detect(make_run(events=[hint], config={"fp16": True}), S), NotApplicable)

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.lr_zero import DETECTOR, ZeroRateSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = ZeroRateSettings()
+RNG = np.random.default_rng(0)
+
+
+def test_a_schedule_that_ends_at_a_quarter_of_the_run() -> None:
+    rate = np.r_[np.linspace(1e-3, 0, 100), np.zeros(300)]
+    (found,) = detect(make_run(loss=np.ones(400), lr=rate), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["first_step"] == 100
+    assert found.evidence["share"] == pytest.approx(0.75, abs=0.01)
+
+
+def test_a_rate_of_zero_throughout() -> None:
+    (found,) = detect(make_run(loss=np.ones(50), lr=np.zeros(50)), S)
+    assert found.evidence["from_start"] == "yes"
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        np.linspace(1e-3, 0, 400),
+        np.r_[0.0, np.linspace(0, 1e-3, 40), np.linspace(1e-3, 0, 400)],
+        1e-3 * (1 + np.cos(np.pi * np.linspace(0, 1, 400))) / 2,
+        np.r_[np.zeros(14), np.full(85, 1e-4)],
+    ],
+)
+def test_ends_of_decays_first_rows_and_calibration_pass(rate) -> None:
+    assert detect(make_run(loss=np.ones(len(rate)), lr=rate), S) == ()
+
+
+def test_few_rates_are_not_judged() -> None:
+    assert isinstance(detect(make_run(loss=[1, 1], lr=[0, 0]), S), NotApplicable)

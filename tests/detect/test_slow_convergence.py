@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.slow_convergence import DETECTOR, SlowSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = SlowSettings()
+RNG = np.random.default_rng(0)
+TEN = {"num_classes": 10}
+
+
+def test_a_run_that_ends_little_better_than_a_guess() -> None:
+    loss = np.linspace(2.3, 1.9, 1000)
+    (found,) = detect(make_run(loss=loss, config=TEN, planned_steps=1000), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert found.evidence["ratio_to_log_c"] == pytest.approx(1.92 / np.log(10), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [np.geomspace(2.3, 0.2, 1000), np.linspace(1.0, 0.9, 1000), np.full(1000, np.log(10))],
+)
+def test_a_fall_a_pretrained_start_and_chance_itself_pass(loss) -> None:
+    assert detect(make_run(loss=loss, config=TEN), S) == ()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"config": {}},
+        {"config": {"vocab_size": 50_000}},
+        {"config": TEN, "planned_steps": 10_000},
+        {"config": TEN | {"loss": "mse"}},
+    ],
+)
+def test_unknown_scales_tokens_and_unfinished_plans_are_not_judged(more) -> None:
+    assert isinstance(detect(make_run(loss=np.linspace(2.3, 1.9, 1000), **more), S), NotApplicable)

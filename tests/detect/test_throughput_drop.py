@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from loganalyze.detect.throughput_drop import DETECTOR, ThroughputSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = ThroughputSettings()
+RNG = np.random.default_rng(0)
+
+
+def steps(*levels: float, noise: float = 0.1):
+    return np.concatenate([level * RNG.lognormal(0, noise, 100) for level in levels])
+
+
+def test_a_run_that_becomes_three_times_slower() -> None:
+    (found,) = detect(make_run(loss=np.ones(200), step_time=steps(0.1, 0.3)), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert found.evidence["ratio"] == pytest.approx(3, rel=0.1)
+    assert 90 <= found.evidence["step"] <= 110
+
+
+def test_a_throughput_is_read_as_well() -> None:
+    (found,) = detect(make_run(loss=np.ones(300), tokens_per_second=1 / steps(1, 1, 2.5)), S)
+    assert found.metrics == ("perf/tokens_per_second",)
+
+
+@pytest.mark.parametrize(
+    "levels", [(0.5, 0.1, 0.1), (0.1, 0.3, 0.1), (0.1, 0.12, 0.11), (0.1, 0.3, 0.1, 0.3)]
+)
+def test_slow_starts_pauses_and_patterns_pass(levels) -> None:
+    times = steps(*levels)
+    assert detect(make_run(loss=np.ones(len(times)), step_time=times), S) == ()
+
+
+def test_few_times_are_not_judged() -> None:
+    assert isinstance(detect(make_run(loss=[1, 2]), S), NotApplicable)

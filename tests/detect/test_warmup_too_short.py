@@ -1,0 +1,33 @@
+import numpy as np
+
+from loganalyze.detect.warmup_too_short import DETECTOR, ShortWarmupSettings, detect
+from loganalyze.finding import NotApplicable, Severity
+from tests.builders import make_run
+
+S = ShortWarmupSettings()
+RNG = np.random.default_rng(0)
+BROKEN = np.r_[2.3, 2.0, np.geomspace(4, 40, 30), np.full(568, 40.0)]
+
+
+def test_a_divergence_in_the_first_steps_at_the_full_rate() -> None:
+    (found,) = detect(make_run(loss=BROKEN, lr=np.full(600, 0.1), planned_steps=600), S)
+    assert found.id == DETECTOR.id
+    assert found.severity is Severity.WARNING
+    assert found.evidence["warmup_steps"] == 0
+    assert "warmup_steps 0 ->" in found.fix[0]
+
+
+def test_an_ordinary_warmup_and_a_calm_start_pass() -> None:
+    rate = np.minimum(np.arange(1, 601) / 60, 1) * 0.1
+    assert detect(make_run(loss=BROKEN, lr=rate, planned_steps=600), S) == ()
+    assert detect(make_run(loss=np.geomspace(3, 1, 600), lr=np.full(600, 0.1)), S) == ()
+
+
+def test_trouble_that_comes_later_passes() -> None:
+    loss = np.r_[np.geomspace(3, 1, 400), np.geomspace(1, 30, 200)]
+    assert detect(make_run(loss=loss, lr=np.full(600, 0.1), planned_steps=600), S) == ()
+
+
+def test_short_logs_and_absurd_rates_are_not_judged() -> None:
+    assert isinstance(detect(make_run(loss=BROKEN[:9], lr=np.full(9, 0.1)), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=BROKEN, lr=np.full(600, 50.0)), S), NotApplicable)
