@@ -97,9 +97,10 @@ def _fits_better(own: Points, other: Points, k: int) -> bool:
     def distance(step: IntArray, value: FloatArray, metric: str) -> float:
         at, theirs = other[metric]
         there = step <= at[-1]
-        with np.errstate(all="ignore"):  # a loss may be infinite
+        with np.errstate(all="ignore"):  # a loss may be infinite, or nearly so
             gap = np.abs(value[there] - np.interp(step[there], at, theirs))
-        return float(np.median(gap[np.isfinite(gap)])) if np.isfinite(gap).any() else np.inf
+            gap = gap[np.isfinite(gap)]
+            return float(np.median(gap)) if len(gap) else np.inf
 
     for metric in (LOSS, "train/learning_rate"):
         if metric in own and metric in other:
