@@ -31,7 +31,7 @@ import re
 
 import numpy as np
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, WEAK, Case, Hypothesis
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 from loganalyze.signals.robust import noise_sigma
@@ -57,7 +57,7 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
     elif len(norm):
         middle = float(norm.value.mean())
-        clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -MODERATE))
+        clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -WEAK))
     return clues
 
 

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 
@@ -64,7 +64,7 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The loss is that of a regression.", WEAK))
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and norm.value[0] > HUGE:
-        clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", MODERATE))
+        clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", STRONG))
     return clues or [Clue("Nothing shows that inputs or targets are large numbers.", -STRONG)]
 
 
@@ -76,7 +76,7 @@ def fix(case: Case) -> list[str]:
 HYPOTHESIS = Hypothesis(
     id="inputs-not-normalized",
     title="Inputs or targets are not normalised",
-    prior=-1.6,
+    prior=-1.2,
     explains=("loss-nonfinite", "loss-divergence", "loss-oscillation", "grad-explosion", "loss-spike",
               "initial-loss-high", "slow-convergence"),
     weigh=weigh,

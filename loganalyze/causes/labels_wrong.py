@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import chance
 from loganalyze.signals.robust import noise_sigma
@@ -49,12 +49,10 @@ def weigh(case: Case) -> list[Clue]:
         text = f"The loss stays at {ratio:.2f} x log(C), below a guess: something was learned."
         clues.append(Clue(text, -MODERATE))
     elif ratio is not None and ratio < 1 + NEAR:
-        clues.append(
-            Clue(f"The loss stays at {ratio:.2f} x log(C), the level of a guess.", MODERATE)
-        )
+        clues.append(Clue(f"The loss stays at {ratio:.2f} x log(C), the level of a guess.", WEAK))
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and float(norm.value.mean()) > FLOWING:
-        clues.append(Clue("Gradients flow all the time, and lead nowhere.", MODERATE))
+        clues.append(Clue("Gradients flow all the time, and lead nowhere.", WEAK))
     elif len(norm):
         clues.append(Clue("The gradient norm is about 0.", -MODERATE))
     return [*clues, *_learned_by_heart(case), *_unmoved(case)]
@@ -69,7 +67,7 @@ def _learned_by_heart(case: Case) -> list[Clue]:
         return []
     if float(evals.min()) < BETTER * guess.log_c:
         return [Clue("The evaluation got better than a guess: the labels mean something.", -STRONG)]
-    return [Clue("The train loss falls below a guess, the evaluation never does.", STRONG)]
+    return [Clue("The train loss falls below a guess, the evaluation never does.", MODERATE)]
 
 
 def _unmoved(case: Case) -> list[Clue]:
@@ -95,7 +93,7 @@ def fix(case: Case) -> list[str]:
 HYPOTHESIS = Hypothesis(
     id="labels-wrong",
     title="The labels do not belong to the inputs",
-    prior=-0.5,
+    prior=-0.8,
     explains=(
         "loss-at-chance",
         "loss-plateau",

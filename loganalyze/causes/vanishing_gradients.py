@@ -36,6 +36,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 
 TINY = 1e-3  # norms below it hardly move the weights at usual rates
+LARGE = 1.0  # norms above it do not come from the last layers alone
 ORDINARY = 0.05  # norms above it are those of a model that learns
 
 
@@ -50,7 +51,9 @@ def weigh(case: Case) -> list[Clue]:
     if case.found("grad-vanishing") or late < TINY:
         return [Clue(f"The gradient norm is down to {late:.2g}.", STRONG)]
     if late > ORDINARY:
-        return [Clue(f"The gradient norm is {late:.2g}, as in a model that learns.", -DECISIVE)]
+        # That of all layers together: the last ones may have it all.
+        weight = -MODERATE if late < LARGE else -DECISIVE
+        return [Clue(f"The gradient norm is {late:.2g}, as in a model that learns.", weight)]
     return [Clue(f"The gradient norm is {late:.2g}, small.", MODERATE)]
 
 

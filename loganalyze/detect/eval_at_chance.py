@@ -85,7 +85,7 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
     return (
         Finding(
             id="eval-at-chance",
-            severity=Severity.WARNING,
+            severity=Severity.CRITICAL,
             confidence=0.85,
             title="The evaluation stays at chance while the training learns",
             summary=(

@@ -21,7 +21,7 @@ def run(**curves):
 def test_an_accuracy_of_one_hundredth_beside_a_training_that_learns() -> None:
     (found,) = detect(run(eval_accuracy=[0.010, 0.011, 0.009, 0.010, 0.012, 0.010]), S)
     assert found.id == DETECTOR.id
-    assert found.severity is Severity.WARNING
+    assert found.severity is Severity.CRITICAL
     assert found.evidence["classes"] == 100
 
 
