@@ -66,6 +66,7 @@ def detect(run: Run, settings: ZeroSettings) -> Detected:
     if not len(series):
         return _announced(run)
     runs = [g for g in groups(series.value == 0.0) if g[1] - g[0] + 1 >= settings.points]
+    runs = runs or _masked(run, series)
     if not runs:
         return ()
     first, last = runs[0]
@@ -155,6 +156,13 @@ def _announced(run: Run) -> Detected:
             fix=("Count the labels that are not -100 in a few batches",),
         ),
     )
+
+
+def _masked(run: Run, series: Series) -> list[tuple[int, int]]:
+    """Find zeros, single ones too, whose gradient norm is NaN: the loss is NaN and was printed as 0."""
+    norm = run.series("train/grad_norm")
+    broken = norm.step[~np.isfinite(norm.value)]
+    return groups((series.value == 0.0) & np.isin(series.step, broken))
 
 
 def _norm(run: Run, series: Series, first: int, last: int) -> str:

@@ -18,7 +18,7 @@ length), which come back with each epoch.
 
 Settings
 --------
-`slower`, `tail`, `points`.
+`slower`, `tail`, `seconds`, `points`.
 
 Fix
 ---
@@ -51,6 +51,7 @@ class ThroughputSettings:
         1.5, unit="ratio of step times", source="beyond what clocks and batches do"
     )
     tail: float = setting(0.3, unit="share of the run", source="sustained, no pause")
+    seconds: float = setting(0.005, unit="seconds per step", source="below it a scheduler's noise")
     points: int = setting(30, unit="log points", source="ten stretches of three")
 
 
@@ -65,7 +66,8 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
         return NotApplicable(f"{len(series)} times of steps are too few, {settings.points} needed")
     blocks = block_medians(series.value, STRETCHES)
     split = _split(blocks, settings)
-    if split is None:
+    is_step = series.metric not in RATES
+    if split is None or (is_step and blocks[-1] < settings.seconds):
         return ()
     usual, after = float(np.median(blocks[:split])), blocks[split:]
     index = int(len(series) * split / STRETCHES)

@@ -66,6 +66,9 @@ _RATE = re.compile(
     rf"(?<![\w.])({NUMBER})\s?(?:% bf16\s)?((?:tok|tokens|samples|imgs?|examples)/s(?:ec)?|MFU)\b",
     re.I,
 )
+# `Time 0.154 (8.010)  Data 0.001 (7.720)`: seconds of this batch, and their mean.
+_METER = re.compile(rf"(?<![\w.])(Time|Data)\s+({NUMBER})\s+\(\s*{NUMBER}\)")
+_METERS = {"Time": "batch_time", "Data": "data_time"}
 _COUNTED = re.compile(rf"\s?/\s?\d+\s*\(({NUMBER})%?\)")  # Accuracy: 9830/10000 (98%)
 _SPLIT_RESULTS = re.compile(r"\[(train|valid|val|dev|test)\]\s", re.I)
 _MEGATRON = re.compile(r"\biteration\s+\d+/\s*\d+\s*\|.*consumed samples:")
@@ -115,6 +118,11 @@ def line_record(text: str, start: int) -> Draft | None:
     if _MEGATRON.search(text, start):
         _put_missing_loss(draft, text, start, names)
     _put_rates(draft, text, start, names)
+    for meter in _METER.finditer(text, start):
+        if _METERS[meter[1]] not in names:
+            names.add(_METERS[meter[1]])
+            draft.put(meter.span(2), Role.VALUE, _METERS[meter[1]])
+            draft.words.append(meter.span(1))
     if not draft.has(Role.VALUE):
         return None
     _put_place(draft, text, start, is_eval=bool(is_eval))

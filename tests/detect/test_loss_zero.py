@@ -48,3 +48,18 @@ def test_a_log_that_announces_zeros_is_believed() -> None:
 
 def test_no_loss_and_no_word_about_it_is_not_judged() -> None:
     assert isinstance(detect(make_run(), S), NotApplicable)
+
+
+def test_a_single_zero_beside_a_norm_that_is_nan_is_a_hidden_nan() -> None:
+    (found,) = detect(make_run(loss=[1.04, 0.0], grad_norm=[np.nan, np.nan]), S)
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["grad_norm"] == "NaN"
+    assert detect(make_run(loss=[1.04, 0.0, 1.0], grad_norm=[1.0, 0.5, 1.0]), S) == ()
+
+
+def test_a_loss_of_zero_whose_rewards_have_no_spread_has_no_advantage() -> None:
+    flat = {"reward": np.ones(9), "reward_std": np.zeros(9)}
+    (found,) = detect(make_run(loss=np.zeros(9), **flat), S)
+    assert found.evidence["reward_std"] == 0
+    spread = {"reward": np.ones(9), "reward_std": np.ones(9)}
+    assert isinstance(detect(make_run(loss=np.zeros(9), **spread), S), NotApplicable)
