@@ -287,6 +287,8 @@ CONFIG_ALIASES: dict[str, tuple[str, ...]] = {
         "log_freq",
     ),
     "weight_decay": ("wd",),
+    "num_parameters": ("total_params", "n_params", "total_parameters", "num_params"),
+    "trainable_parameters": ("trainable_params", "num_trainable_parameters", "n_trainable_params"),
     "model_type": (),
     "problem_type": (),
     "task": ("task_type", "task_name", "objective"),
@@ -297,6 +299,7 @@ CONFIG_ALIASES: dict[str, tuple[str, ...]] = {
 
 # Prefixes that only say who wrote the name, not what it is.
 _WRITER_PREFIXES = ("metrics/", "scalars/", "scalar/", "monitor/")
+_TRAIN_PREFIX = re.compile(r"^(?:train|training)[/_]")
 _EVAL_PREFIX = re.compile(r"^(eval|val|valid|validation|test|dev)[/_]")
 
 
@@ -325,6 +328,9 @@ def canonical(name: str) -> str:
     folded = fold(name)
     if folded in _CANONICAL:
         return _CANONICAL[folded]
+    plain = _TRAIN_PREFIX.sub("", folded, count=1)
+    if _CANONICAL.get(plain, "").startswith(("train/", "perf/")):
+        return _CANONICAL[plain]
     if _EVAL_PREFIX.match(folded):
         return "eval/" + _EVAL_PREFIX.sub("", folded, count=1)
     return name.strip()

@@ -44,6 +44,9 @@ def weigh(case: Case) -> list[Clue]:
     if len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
         text = f"The train loss fell from {loss.value[0]:.3g} to {loss.value[-1]:.3g}."
         clues.append(Clue(text, MODERATE))
+    if case.found("slow-convergence"):
+        text = "The training has learned little itself: there is not much to fail in evaluation."
+        clues.append(Clue(text, -MODERATE))
     if case.found("epoch-sawtooth"):
         clues.append(
             Clue("The train loss steps down with every pass: it is learned by heart.", -STRONG)

@@ -31,11 +31,16 @@ import re
 
 import numpy as np
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
+from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
+HARDLY_ANY = 1_000  # trainable parameters; a bias has them, an adapter has far more
+SHARE = 0.01  # of all parameters
+SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
+LEARNED = 0.02  # share of the evaluation loss: more than the frequencies of labels give
 STILL = 0.005  # share of the loss: a change below it is none
 ERROR = re.compile(
     r"does not require grad and does not have a grad_fn|optimizer got an empty parameter list"
@@ -51,7 +56,7 @@ def weigh(case: Case) -> list[Clue]:
     zero = case.found("loss-zero")
     if zero and "reward_std" in zero.evidence:
         clues.append(Clue("The rewards have no spread: there is nothing to follow.", -DECISIVE))
-    clues += _level(case)
+    clues += [*_trainable(case), *_level(case), *_course(case)]
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
@@ -59,6 +64,37 @@ def weigh(case: Case) -> list[Clue]:
         middle = float(norm.value.mean())
         clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -WEAK))
     return clues
+
+
+def _trainable(case: Case) -> list[Clue]:
+    """Read how many parameters the log calls trainable; adapters have 100,000 and more of them."""
+    count, total = (case.run.number(key) for key in ("trainable_parameters", "num_parameters"))
+    if count is None:
+        return []
+    if total and count < HARDLY_ANY and count < SHARE * total:
+        text = f"Only {count:,.0f} of {total:,.0f} parameters are trainable."
+        return [Clue(text, DECISIVE)]
+    if count == 0:
+        return [Clue("No parameter is trainable.", DECISIVE)]
+    if count == total:
+        return [Clue(f"All {count:,.0f} parameters are said to be trainable.", -MODERATE)]
+    return []
+
+
+def _course(case: Case) -> list[Clue]:
+    """A model of which nothing is trained is evaluated the same every time."""
+    course = movement(case.run)
+    if course is None or not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):
+        return []
+    if course.span < SAME:
+        return [Clue(f"The evaluation loss stays at {course.last:.5g} throughout.", STRONG)]
+    if course.wanders:
+        text = "The evaluation loss goes to and fro: the weights change, to no avail."
+        return [Clue(text, -MODERATE)]
+    if course.span > LEARNED and course.last < course.first:
+        text = f"The evaluation loss fell from {course.first:.4g} to {course.last:.4g}."
+        return [Clue(text, -STRONG)]
+    return []
 
 
 def _level(case: Case) -> list[Clue]:

@@ -33,6 +33,7 @@ import numpy as np
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import chance
+from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
@@ -55,7 +56,21 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("Gradients flow all the time, and lead nowhere.", WEAK))
     elif len(norm):
         clues.append(Clue("The gradient norm is about 0.", -MODERATE))
-    return [*clues, *_learned_by_heart(case), *_unmoved(case)]
+    return [*clues, *_learned_by_heart(case), *_unmoved(case), *_course(case)]
+
+
+def _course(case: Case) -> list[Clue]:
+    """Weights that follow wrong labels change all the time, and evaluation with them."""
+    course = movement(case.run)
+    if course is None or not case.found("loss-at-chance", "loss-plateau"):
+        return []
+    if course.wanders:
+        text = "The evaluation loss goes to and fro: the weights change, to no avail."
+        return [Clue(text, WEAK)]
+    if course.is_straight and course.last < course.first:
+        text = "The evaluation loss falls steadily, if slowly: what is learned holds there."
+        return [Clue(text, -MODERATE)]
+    return []
 
 
 def _learned_by_heart(case: Case) -> list[Clue]:

@@ -33,12 +33,15 @@ import re
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.causes.fp16_overflow import precision
 from loganalyze.finding import Clue
+from loganalyze.signals.movement import movement
 
 PURE = re.compile(
     r"(?:bf16|16|fp16)-true|pure[_-]?(?:bf16|fp16|half)|bf16[_-]full|all[_-]?bf16", re.I
 )
 WEIGHTS = ("torch_dtype", "param_dtype", "model_dtype", "weights_dtype", "params_dtype")
 HALF = re.compile(r"bf16|bfloat16|fp16|float16|half", re.I)
+ROUNDED = 1e-3  # share of the evaluation loss
+SPACING = {"bf16": 2.0**-8, "fp16": 2.0**-11}  # relative distance of neighbouring numbers
 SILENT = 2.0  # log-odds against it where nothing speaks of 16-bit weights
 
 
@@ -53,6 +56,15 @@ def weigh(case: Case) -> list[Clue]:
                 clues.append(Clue("Small updates are rounded away: progress stops.", MODERATE))
             return clues
     kind, name = precision(case)
+    course = movement(case.run)
+    if kind in ("bf16", "fp16") and course is not None and course.span < ROUNDED:
+        return [
+            Clue(
+                f"The evaluation loss moves by only {course.span:.2%} in the whole run, which uses {kind} "
+                f"({name}): updates below its spacing of {SPACING[kind]:.2%} are rounded away.",
+                DECISIVE,
+            )
+        ]
     if kind == "fp32":
         return [Clue(f"The run uses fp32 ({name}).", -DECISIVE)]
     if kind is not None:

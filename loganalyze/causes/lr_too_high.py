@@ -37,8 +37,12 @@ from loganalyze.causes.components import components
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.causes.rates import common_rates
 from loganalyze.finding import Clue
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import warmup
 
+ABOVE = 1.02  # times log(C); label frequencies and smoothing stay within it
+MOSTLY = 0.25  # of the run
+POINTS = 20  # blocks of the run
 GENTLE = 10.0  # times the highest rate in common use that a run without any sign bears
 FAR = 10.0  # times the highest rate in common use
 LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam begin at 1e-5
@@ -64,7 +68,7 @@ def weigh(case: Case) -> list[Clue]:
     """Weigh the rate, and what the loss did before."""
     first = onset(case)
     return [
-        *_rise(first),
+        *_rise(case, first),
         *_terms(case),
         *_saturated(case),
         *_course(case),
@@ -74,11 +78,18 @@ def weigh(case: Case) -> list[Clue]:
     ]
 
 
-def _rise(first: Onset | None) -> list[Clue]:
+def _rise(case: Case, first: Onset | None) -> list[Clue]:
     if first is None or first.rise is None:
         return []
     if first.rose:
         text = f"The loss rose {first.rise:.1f} x over the points before the NaN of step {first.step:,}."
+        return [Clue(text, STRONG)]
+    value = case.found("loss-nonfinite")
+    infinite = value is not None and value.evidence.get("first_value") == "Infinity"
+    if infinite and loss_kind(case.run) is LossKind.REGRESSION:
+        text = (
+            "The loss became infinite before it was NaN: an error of regression does so by growing."
+        )
         return [Clue(text, STRONG)]
     if not first.is_close:
         return []  # a rise inside the interval was not logged
@@ -109,6 +120,13 @@ def _course(case: Case) -> list[Clue]:
     if case.found("clip-saturated") and not case.found(*OVERSHOOT):
         text = "The gradient is clipped hard, though no loss or gradient jumped, rose or broke."
         clues.append(Clue(text, -STRONG))
+    above = _share_above_guess(case)
+    if above is not None and above > MOSTLY:
+        text = (
+            f"For {above:.0%} of the run the loss stands above a guess: steps that overshoot do that, wrong "
+            "labels or missing updates do not."
+        )
+        clues.append(Clue(text, STRONG))
     if case.found("loss-divergence"):
         ratio = case.number("loss-divergence", "ratio") or 0.0
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
@@ -121,6 +139,20 @@ def _course(case: Case) -> list[Clue]:
     elif spike and not broken and case.number("loss-spike", "steps_to_recover") is not None:
         clues.append(Clue("The loss recovered while the rate stayed as it was.", -MODERATE))
     return clues
+
+
+def _share_above_guess(case: Case) -> float | None:
+    """Return the share of the run that is worse than a guess though it began at one."""
+    guess = chance(case.run)
+    loss = case.run.series("train/loss").finite().value
+    learned_nothing = case.found("loss-at-chance", "slow-convergence", "loss-plateau")
+    if guess is None or len(loss) < POINTS or not learned_nothing:
+        return None
+    part = max(len(loss) // 20, 1)
+    if float(np.median(loss[:part])) > ABOVE * guess.log_c and loss[0] > ABOVE * guess.log_c:
+        return None  # it began there
+    smooth = np.array([np.median(block) for block in np.array_split(loss, POINTS)])
+    return float(np.mean(smooth > ABOVE * guess.log_c))
 
 
 def _height(case: Case, first: Onset | None) -> list[Clue]:

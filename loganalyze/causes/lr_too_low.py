@@ -27,12 +27,15 @@ Smith, Cyclical Learning Rates (2017).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.rates import common_rates
 from loganalyze.finding import Clue
+from loganalyze.signals.movement import Movement, movement
 
 FAR_BELOW = 0.02  # share of the highest rate in common use
 LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
+SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
+LEARNED = 0.01  # share of the evaluation loss
 FACTOR = 10  # one notch of a range test
 
 
@@ -44,12 +47,30 @@ def weigh(case: Case) -> list[Clue]:
     if peak is None:
         return []
     usual, name = common_rates(case.run)
+    course = movement(case.run)
+    standing = course is not None and course.span < SAME
+    if standing:
+        return [Clue("The evaluation loss does not move at all: no rate is so low.", -MODERATE)]
     if peak < LOW or peak <= FAR_BELOW * usual:
         clues = [Clue(f"The learning rate never exceeds {peak:.2g}, low{name}.", DECISIVE)]
         if case.found("slow-convergence"):
             clues.append(Clue("The loss falls, only slowly.", WEAK))
         return clues
-    return [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -MODERATE)]
+    clues = [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -WEAK)]
+    if case.found("slow-convergence", "loss-plateau") and course is not None and peak < usual:
+        clues += _learns(course, peak, usual)
+    return clues
+
+
+def _learns(course: Movement, peak: float, usual: float) -> list[Clue]:
+    """What is learned slowly, and holds in evaluation, wants longer steps and nothing else."""
+    if course.is_straight and course.last < course.first * (1 - LEARNED):
+        text = (
+            f"The evaluation loss falls steadily, from {course.first:.4g} to {course.last:.4g}: the model "
+            f"learns what holds, only slowly, at {peak / usual:.0%} of the highest rate in common use."
+        )
+        return [Clue(text, STRONG)]
+    return []
 
 
 def fix(case: Case) -> list[str]:

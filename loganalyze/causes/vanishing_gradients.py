@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 
 TINY = 1e-3  # norms below it hardly move the weights at usual rates
@@ -52,7 +52,7 @@ def weigh(case: Case) -> list[Clue]:
         return [Clue(f"The gradient norm is down to {late:.2g}.", STRONG)]
     if late > ORDINARY:
         # That of all layers together: the last ones may have it all.
-        weight = -MODERATE if late < LARGE else -DECISIVE
+        weight = -WEAK if late < LARGE else -DECISIVE
         return [Clue(f"The gradient norm is {late:.2g}, as in a model that learns.", weight)]
     return [Clue(f"The gradient norm is {late:.2g}, small.", MODERATE)]
 

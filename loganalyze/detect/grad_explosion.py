@@ -4,7 +4,8 @@ What it does
 ------------
 Each log norm is compared with the median of the `window` points before it. Points more than
 `factor` times above it, and above `absolute`, count. It holds if at least `points` of them come
-in a row, or if they last to the end of the log.
+in a row, or if they last to the end of the log. Without such points, norms above `extreme` at
+`points` steps are noted: no ordinary run has them.
 
 Why it matters
 --------------
@@ -18,7 +19,7 @@ clip-saturated). Single outliers that recover (info). Reinforcement losses.
 
 Settings
 --------
-`factor`, `absolute`, `window`, `points`.
+`factor`, `absolute`, `window`, `points`, `extreme`.
 
 Fix
 ---
@@ -38,7 +39,7 @@ import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run
+from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.robust import groups, trailing_median
@@ -51,6 +52,9 @@ class ExplosionSettings:
     factor: float = setting(10.0, unit="ratio to the median before", source="alpha 5 to 10")
     absolute: float = setting(10.0, unit="gradient norm", source="0.1 to 10 is the ordinary range")
     window: int = setting(50, unit="log points", source="long enough for a steady median")
+    extreme: float = setting(
+        1000.0, unit="gradient norm", source="ten times what is called out of the ordinary, 100"
+    )
     points: int = setting(3, unit="log points in a row", source="a repeat is no outlier")
 
 
@@ -81,7 +85,7 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
     with np.errstate(divide="ignore", invalid="ignore"):
         high = (norm > settings.factor * before) & (norm > settings.absolute)
     if not high.any():
-        return ()
+        return _extreme(series, settings)
     bursts = groups(high, gap=1)
     first, last = max(bursts, key=lambda g: float(np.max(norm[g[0] : g[1] + 1]) / before[g[0]]))
     level = float(before[first])
@@ -91,7 +95,7 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
     ratio = float(norm[worst] / max(level, 1e-30))
     if in_a_row < settings.points and not stays:
         if ratio < NOTEWORTHY * settings.factor:
-            return ()
+            return _extreme(series, settings)
         severity = Severity.INFO
     else:
         severity = Severity.CRITICAL if stays else Severity.WARNING
@@ -120,6 +124,37 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
             where=(series.where(first), series.where(worst)),
             fix=("max_grad_norm 1.0, and a lower learning rate if it comes back",),
             levels={f"level before {level:.3g}": level},
+        ),
+    )
+
+
+def _extreme(series: Series, settings: ExplosionSettings) -> tuple[Finding, ...]:
+    """Note norms beyond any ordinary one, though they are this run's habit or its start."""
+    high = np.flatnonzero(series.value > settings.extreme)
+    if len(high) < settings.points:
+        return ()
+    worst = int(np.argmax(series.value))
+    return (
+        Finding(
+            id="grad-explosion",
+            severity=Severity.INFO,
+            confidence=0.6,
+            title=f"The gradient norm reaches {series.value[worst]:,.3g}",
+            summary=(
+                f"At {len(high):,} of {len(series):,} logged steps the gradient norm is above "
+                f"{settings.extreme:,.0f}, {series.value[worst]:,.3g} at step {series.step[worst]:,}; "
+                "0.1 to 10 is ordinary."
+            ),
+            steps=(int(series.step[high[0]]), int(series.step[high[-1]])),
+            metrics=("train/grad_norm",),
+            evidence={
+                "first_step": int(series.step[high[0]]),
+                "value": float(series.value[worst]),
+                "count": len(high),
+                "max": float(series.value[worst]),
+            },
+            where=(series.where(worst),),
+            fix=("Normalise the inputs and average the loss; then clip at max_grad_norm 1.0",),
         ),
     )
 

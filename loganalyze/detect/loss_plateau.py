@@ -4,9 +4,12 @@ What it does
 ------------
 Over the last `tail` of the run the change of the loss along a robust line is estimated with its
 error. It is flat if even the optimistic end (two standard errors) improves by less than `change`. A
-flat tail is noted if the loss has fallen by less than `learned` since the start, over at least
-`points` points. Whether that is wrong the loss alone does not tell: a flat loss at log(C)
-(loss-at-chance), losses that repeat, and a gradient that is 0 are findings of their own.
+flat tail is noted if the loss has fallen by less than `learned` since the start (or by no more than
+two standard errors of the start), or stands above `high` times log(C), over at least `points` points.
+Evaluations tell more than the noisy train loss: if theirs spans less than `learned` and no fall of the
+train loss is resolved, that is a plateau as well. Whether that is wrong the loss alone does not tell: a
+flat loss at log(C) (loss-at-chance), losses that repeat, and a gradient that is 0 are findings of their
+own.
 
 Why it matters
 --------------
@@ -20,7 +23,7 @@ Pretrained models that start near their optimum: that is why this is a note.
 
 Settings
 --------
-`tail`, `change`, `chance`, `learned`, `points`.
+`tail`, `change`, `chance`, `learned`, `high`, `points`.
 
 Fix
 ---
@@ -41,8 +44,10 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
-from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
+from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
 from loganalyze.signals.lr import is_alive
+from loganalyze.signals.movement import movement
+from loganalyze.signals.robust import noise_sigma
 from loganalyze.signals.trend import change
 
 
@@ -59,10 +64,13 @@ class PlateauSettings:
         unit="relative distance to log(C)",
         source="label noise and smoothing move it by 1 to 2 %",
     )
-    learned: float = setting(0.02, unit="share of the first losses", source="less is no learning")
+    learned: float = setting(0.03, unit="share of the first losses", source="less is no learning")
+    high: float = setting(0.65, unit="ratio to log(C)", source="little better than a guess")
     points: int = setting(20, unit="log points", source="a slope over fewer is not resolved")
 
 
+MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
+MEDIAN_ERROR = 1.25  # standard error of a median over that of a mean, for normal noise
 FLOOR = 0.05  # a loss below this is at its floor, whatever it was at the start
 
 
@@ -78,22 +86,44 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     level = float(np.median(tail.value))
     if abs(level) < FLOOR:
         return ()
-    start = float(np.median(series.value[: max(3, len(series) // 20)]))
+    first = series.value[: max(3, len(series) // 20)]
+    start = float(np.median(first))
     drop = (start - level) / abs(start)
     guess = chance(run)
-    if drop >= settings.learned:
-        return ()
     if guess is not None and abs(level / guess.log_c - 1) < settings.chance:
         return ()  # loss-at-chance says it
     moved, error = change(tail.value)
-    if moved - 2 * error < -settings.change * level:
-        if moved + 2 * error > 0:
-            return NotApplicable("the loss is too noisy: its slope is not resolved")
-        return ()
+    if not _evaluation_stands(run, series, settings):
+        error_of_start = MEDIAN_ERROR * noise_sigma(series.value) / np.sqrt(len(first))
+        learned = drop >= settings.learned and start - level > 2 * error_of_start
+        if learned and not _stands_high(guess, level, settings):
+            return ()
+        if moved - 2 * error < -settings.change * level:
+            if moved + 2 * error > 0:
+                return NotApplicable("the loss is too noisy: its slope is not resolved")
+            return ()
     alive = is_alive(run, int(tail.step[len(tail) // 2]))
     if alive is False:
         return ()
     return (_finding(run, series, tail, level, moved, drop),)
+
+
+def _evaluation_stands(run: Run, series: Series, settings: PlateauSettings) -> bool:
+    """Tell whether the evaluation loss stays where it was, and the train loss may well do so."""
+    course = movement(run)
+    if course is None or course.span >= settings.learned:
+        return False
+    moved, error = change(series.value)
+    return moved + 2 * error > -settings.learned * abs(float(np.median(series.value)))
+
+
+def _stands_high(guess: Chance | None, level: float, settings: PlateauSettings) -> bool:
+    """Tell whether nearly all that there is to learn is still to learn."""
+    return (
+        guess is not None
+        and guess.classes <= MOST_CLASSES
+        and settings.high * guess.log_c < level < guess.log_c
+    )
 
 
 def _finding(

@@ -6,7 +6,9 @@ Each log loss is compared with the `window` points before it: ``z = (log x - med
 with a robust sigma of the point-to-point noise. A spike has z above `z` (`z_high`, if it stands
 `ratio_high` times above the median), stands `ratio` times
 above the median, rises by more than `floor` of the whole range of the loss, and is five times
-larger than nine tenths of this run's own moves. Neighbouring points are one spike. A log of 6 to 23
+larger than nine tenths of this run's own moves. Where the gradient norm of the same step stands
+`grad_ratio` times above its own level, z above `z_grad` and twice those moves are enough: two measures
+agree. Neighbouring points are one spike. A log of 6 to 23
 points has no such past: there a value must stand `ratio_short` times above the median of all points and
 of those before it, by `z_short` robust sigmas, and the finding says how little it rests on.
 
@@ -24,7 +26,8 @@ Losses that may be negative, adversarial and reinforcement losses.
 
 Settings
 --------
-`window`, `z`, `ratio`, `z_high`, `ratio_high`, `z_short`, `ratio_short`, `floor`, `habit`.
+`window`, `z`, `ratio`, `z_high`, `ratio_high`, `grad_ratio`, `z_grad`, `z_short`, `ratio_short`, `floor`,
+`habit`.
 
 Fix
 ---
@@ -41,6 +44,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
@@ -49,6 +53,8 @@ from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
 from loganalyze.signals.robust import groups, mad_sigma, trailing_median, trailing_sigma
+
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,12 @@ class SpikeSettings:
     )
     ratio_high: float = setting(
         8.0, unit="ratio to the level before", source="no batch is so different"
+    )
+    grad_ratio: float = setting(
+        10.0, unit="ratio of the gradient norm to its level", source="alpha 5 to 10, the upper end"
+    )
+    z_grad: float = setting(
+        3.0, unit="robust standard deviations", source="z > 3 where a second measure agrees"
     )
     z_short: float = setting(
         5.0, unit="robust standard deviations", source="z > 5, for logs too short for a window"
@@ -84,6 +96,7 @@ SHORTEST_WINDOW = 8
 FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
 HABIT_FACTOR_HIGH = 3.5  # the same for a jump of `ratio_high`
+HABIT_FACTOR_GRAD = 2.0  # the same where the gradient norm jumps as well
 HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
 RECOVERED = 1.25  # times the level before: below it the spike is over
 POINTS_FOR_TAIL = 150  # rises; with fewer the 99 % quantile is one or two points
@@ -103,7 +116,8 @@ def detect(run: Run, settings: SpikeSettings) -> Detected:
         return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
     if window < SHORTEST_WINDOW:
         return _in_short_log(series, settings)
-    hits, level, z = _outliers(series, window, settings)
+    jumped = _gradient_jumped(run, series, window, settings)
+    hits, level, z = _outliers(series, jumped, window, settings)
     near_restart = np.isin(series.step, restarts(run))
     spikes = [s for s in groups(hits, gap=3) if not near_restart[max(s[0] - 3, 0) : s[1] + 1].any()]
     return (_finding(series, spikes, level, z, window),) if spikes else ()
@@ -130,7 +144,7 @@ def _in_short_log(series: Series, settings: SpikeSettings) -> tuple[Finding, ...
 
 
 def _outliers(
-    series: Series, window: int, settings: SpikeSettings
+    series: Series, jumped: BoolArray, window: int, settings: SpikeSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mark the points that stand out; return the mark, the level before and the z-score."""
     value = series.value
@@ -148,13 +162,25 @@ def _outliers(
     move = curve - middle
     known = np.abs(move[np.isfinite(move)])
     habit = float(np.quantile(known, settings.habit)) if len(known) else 0.0
+    visible = (ratio > settings.ratio) & (rise > settings.floor * span)
+    agreed = jumped & visible & (z > settings.z_grad) & (move > HABIT_FACTOR_GRAD * habit)
+    agreed &= positive  # near 0 the loss and its gradient swing by factors together
     hits = (
-        ((z > settings.z) | ((z > settings.z_high) & (ratio > settings.ratio_high)))
-        & (ratio > settings.ratio)
-        & (rise > settings.floor * span)
+        visible
+        & ((z > settings.z) | ((z > settings.z_high) & (ratio > settings.ratio_high)))
         & (move > np.where(ratio > settings.ratio_high, HABIT_FACTOR_HIGH, HABIT_FACTOR) * habit)
     )
-    return hits & (move > _expected_highest(move, hits)), level, z
+    return hits & (move > _expected_highest(move, hits)) | agreed, level, z
+
+
+def _gradient_jumped(run: Run, series: Series, window: int, settings: SpikeSettings) -> BoolArray:
+    """Mark the losses at whose step the gradient norm stands far above its own level."""
+    norm = run.series("train/grad_norm").finite()
+    if len(norm) <= window:
+        return np.zeros(len(series), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        high = norm.value > settings.grad_ratio * trailing_median(norm.value, window)
+    return np.isin(series.step, norm.step[high])
 
 
 def _expected_highest(move: np.ndarray, hits: np.ndarray) -> float:

@@ -36,6 +36,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loganalyze.detect import loss_at_chance
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
@@ -54,7 +55,6 @@ class SlowSettings:
     finished: float = setting(0.9, unit="share of the plan", source="nearly all was spent")
 
 
-NEAR = 0.03  # relative distance to log(C)
 POINTS = 20  # log points; fewer do not resolve the slope
 MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
 
@@ -80,8 +80,9 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
     gained = (min(start, guess.log_c) - end) / guess.log_c
     if end <= settings.above * guess.log_c or gained >= settings.slow:
         return ()
-    if abs(end / guess.log_c - 1) < NEAR:
-        return ()  # loss-at-chance says it
+    stuck = loss_at_chance.detect(run, loss_at_chance.ChanceSettings())
+    if not isinstance(stuck, NotApplicable) and stuck:
+        return ()  # that says it
     return (
         Finding(
             id="slow-convergence",

@@ -2,7 +2,8 @@
 
 What it does
 ------------
-If a spike, a divergence, an explosion of the gradient or a NaN begins within the first `early` of the steps
+If a spike, a divergence, an explosion of the gradient, a loss that leaps to `leap` times its start, or a NaN
+after a rise begins within the first `early` of the steps
 (or `first` steps), at no less than half of the peak rate, and the warmup took less than `enough` of the
 steps, the warmup is too short.
 
@@ -16,7 +17,7 @@ Instability that begins later. A run without warmup that is calm: most small one
 
 Settings
 --------
-`early`, `first`, `most`, `points`, `enough`.
+`early`, `first`, `most`, `points`, `enough`, `leap`.
 
 Fix
 ---
@@ -29,13 +30,17 @@ Goyal et al., "Accurate, Large Minibatch SGD" (2017). 3 % is enough for a fine-t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from loganalyze.detect import grad_explosion, loss_divergence, loss_nonfinite, loss_spike
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run
+from loganalyze.run import Run, Series, Where
 from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import warmup
 
 
@@ -50,6 +55,9 @@ class ShortWarmupSettings:
     )
     points: int = setting(20, unit="log points", source="an excerpt may begin anywhere")
     enough: float = setting(0.03, unit="share of the steps", source="3 % is enough")
+    leap: float = setting(
+        4.0, unit="ratio to the first loss", source="as for a spike in a log too short for its noise"
+    )
 
 
 ABSURD = 3.0  # a learning rate beyond it is too high after any warmup
@@ -62,6 +70,20 @@ SIGNS = (
     (loss_spike, "step"),
     (grad_explosion, "first_step"),
 )
+
+
+# Losses that leap in a healthy run as well.
+LEAPING = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """What broke, and where."""
+
+    id: str
+    step: int
+    title: str
+    where: tuple[Where, ...]
 
 
 def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
@@ -79,46 +101,67 @@ def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
     length = found.steps if found is not None and found.steps else 0
     if length >= settings.enough * total:
         return ()
+    last = min(max(settings.early * total, settings.first), settings.most)
+    for sign in _signs(run, loss.finite(), last, settings):
+        at = rate.value_at(sign.step)
+        if sign.step <= last and at is not None and at >= FULL * float(rate.value.max()):
+            return (_finding(length, total, at, sign),)
+    return ()
+
+
+def _signs(run: Run, loss: Series, last: float, settings: ShortWarmupSettings) -> Iterator[_Sign]:
+    """Give what broke, the gravest first."""
     for module, name in SIGNS:
         result = module.detect(run, module.DETECTOR.settings())
         if isinstance(result, NotApplicable) or not result or result[0].severity is Severity.INFO:
             continue
-        rise = result[0].evidence.get("rise_before", 0.0)
-        if module is loss_nonfinite and (not isinstance(rise, float) or rise < ROSE):
+        found = result[0]
+        if module is loss_nonfinite and not _grew(run, found):
             continue  # a NaN out of nothing is no step that was too long
-        step = result[0].evidence.get(name)
-        last = min(max(settings.early * total, settings.first), settings.most)
-        if not isinstance(step, (int, float)) or step > last:
-            continue
-        at = rate.value_at(int(step))
-        if at is not None and at >= FULL * float(rate.value.max()):
-            return (_finding(int(step), length, total, at, result[0]),)
-    return ()
+        step = found.evidence.get(name)
+        if isinstance(step, (int, float)):
+            title = found.title[0].lower() + found.title[1:]
+            yield _Sign(found.id, int(step), title, found.where[:1])
+    start = loss.take(loss.step <= last)
+    if len(start) < 2 or start.value.min() <= 0 or loss_kind(run) in LEAPING:
+        return
+    top = int(np.argmax(start.value))
+    leap = float(start.value[top] / start.value[0])
+    if leap > settings.leap:
+        title = f"the loss leaps from {start.value[0]:.4g} to {start.value[top]:.4g}"
+        yield _Sign("leap", int(start.step[top]), title, (start.where(top),))
 
 
-def _finding(step: int, length: int, total: int, rate: float, sign: Finding) -> Finding:
+def _grew(run: Run, nonfinite: Finding) -> bool:
+    """Tell whether the loss grew until it was no number: a squared error is infinite no other way."""
+    rise = nonfinite.evidence.get("rise_before", 0.0)
+    if isinstance(rise, float) and rise >= ROSE:
+        return True
+    infinite = nonfinite.evidence.get("first_value") == "Infinity"
+    return infinite and loss_kind(run) is LossKind.REGRESSION
+
+
+def _finding(length: int, total: int, rate: float, sign: _Sign) -> Finding:
     wanted = max(round(0.03 * total), 5 * length, 100)
     before = f"a warmup of {length:,} steps" if length else "no warmup"
     return Finding(
         id="warmup-too-short",
         severity=Severity.WARNING,
         confidence=0.6,
-        title=f"The run breaks at step {step:,}, after {before}",
+        title=f"The run breaks at step {sign.step:,}, after {before}",
         summary=(
-            f"At step {step:,} of {total:,}, at a rate of {rate:.3g} and after {before}: "
-            f"{sign.title[0].lower()}"
-            f"{sign.title[1:]}."
+            f"At step {sign.step:,} of {total:,}, at a rate of {rate:.3g} and after {before}: {sign.title}."
         ),
-        steps=(0, step),
+        steps=(0, sign.step),
         metrics=("train/learning_rate", "train/loss"),
         evidence={
-            "step": step,
+            "step": sign.step,
             "warmup_steps": length,
             "total_steps": total,
             "lr": rate,
             "sign": sign.id,
         },
-        where=sign.where[:1],
+        where=sign.where,
         fix=(f"warmup_steps {length} -> {wanted}",),
     )
 
