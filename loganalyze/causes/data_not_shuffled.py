@@ -28,9 +28,14 @@ Bottou, "Stochastic Gradient Descent Tricks" (2012), on shuffling; MONAI#122.
 
 from __future__ import annotations
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 
+POINTS = 20  # logged accuracies
+SMALLEST_BATCH = 8  # samples; smaller ones are all right or all wrong by chance
+OFTEN = 0.03  # of the batches, for both extremes
 SETTINGS = ("shuffle", "dataloader_shuffle", "shuffle_train", "train_shuffle")
 
 
@@ -50,7 +55,29 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The loss swings with a period, as sorted data make it.", STRONG))
     elif swing and swing.evidence.get("periodic") == "no":
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
+    clues += _batches(case)
+    if not clues and not case.found("loss-oscillation", "epoch-sawtooth"):
+        clues.append(
+            Clue("Neither the loss nor the accuracy swings, as sorted data make them.", -STRONG)
+        )
     return clues
+
+
+def _batches(case: Case) -> list[Clue]:
+    """Batches of one class each are answered all right or all wrong."""
+    value = case.run.series("train/accuracy").finite().value
+    batch = case.run.number("train_batch_size") or 0
+    if len(value) < POINTS or batch < SMALLEST_BATCH:
+        return []
+    value = value / 100 if value.max() > 1 else value
+    none, all_right = float(np.mean(value == 0)), float(np.mean(value == 1))
+    if none < OFTEN or all_right < OFTEN:
+        return []
+    text = (
+        f"Of the logged batches {none:.0%} are answered all wrong and {all_right:.0%} all right: each "
+        "holds one class."
+    )
+    return [Clue(text, DECISIVE)]
 
 
 def fix(case: Case) -> list[str]:
@@ -62,8 +89,9 @@ HYPOTHESIS = Hypothesis(
     id="data-not-shuffled",
     title="The data are not shuffled",
     prior=-0.6,
-    explains=("loss-oscillation", "epoch-sawtooth", "eval-at-chance"),
+    explains=("loss-oscillation", "epoch-sawtooth", "eval-at-chance", "slow-convergence",
+              "loss-at-chance"),
     weigh=weigh,
     fix=fix,
     probe="data",
-)
+)  # fmt: skip

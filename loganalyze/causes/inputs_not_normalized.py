@@ -31,11 +31,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import DECISIVE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 
 HUGE = 1e3  # a first loss beyond it is no loss of standardised targets
+TOWERING = 50.0  # times log(C): ten times what a head with tenfold weights makes
 WILD = 1.0  # standard deviation of the log of the evaluation loss: a factor e from one to the next
 FEW = 4  # evaluations whose scatter says something
 NEAR = 1.3  # times log(C) up to which a first loss is that of a guess
@@ -53,6 +54,12 @@ def weigh(case: Case) -> list[Clue]:
         )
     elif first is not None and guess is not None and first < NEAR * guess.log_c:
         clues.append(Clue(f"The loss starts at {first:.3g}, near {guess.label}.", -DECISIVE))
+    ratio = case.number("initial-loss-high", "ratio_to_log_c")
+    if ratio is not None and ratio > TOWERING:
+        text = (
+            f"The loss starts at {ratio:.0f} x log(C): logits of hundreds, more than a head makes."
+        )
+        clues.append(Clue(text, MODERATE))
     evals = case.run.series("eval/loss").finite().value
     if len(evals) >= FEW and (evals > 0).all() and float(np.std(np.diff(np.log(evals)))) > WILD:
         low, high = evals.min(), evals.max()
@@ -78,7 +85,7 @@ HYPOTHESIS = Hypothesis(
     title="Inputs or targets are not normalised",
     prior=-1.2,
     explains=("loss-nonfinite", "loss-divergence", "loss-oscillation", "grad-explosion", "loss-spike",
-              "initial-loss-high", "slow-convergence"),
+              "initial-loss-high", "slow-convergence", "clip-saturated"),
     weigh=weigh,
     fix=fix,
     probe="data",

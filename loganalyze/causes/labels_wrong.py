@@ -36,6 +36,7 @@ from loganalyze.signals.loss_kind import chance
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
+FREQUENCIES = 0.85  # times log(C): uneven labels alone lead down to it
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 STILL = 0.005  # share of the loss: a change below it is none
 NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
@@ -80,7 +81,10 @@ def _learned_by_heart(case: Case) -> list[Clue]:
     train = case.run.series("train/loss").finite().value
     if guess is None or len(evals) < 2 or len(train) < 2 or train[-1] > guess.log_c:
         return []
-    if float(evals.min()) < BETTER * guess.log_c:
+    best = float(evals.min()) / guess.log_c
+    if FREQUENCIES <= best < BETTER:
+        return []  # as much as the frequencies of the labels give
+    if best < FREQUENCIES:
         return [Clue("The evaluation got better than a guess: the labels mean something.", -STRONG)]
     return [Clue("The train loss falls below a guess, the evaluation never does.", MODERATE)]
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.fp16_overflow import precision
 from loganalyze.finding import Clue
 from loganalyze.signals.movement import movement
@@ -59,11 +59,12 @@ def weigh(case: Case) -> list[Clue]:
     course = movement(case.run)
     if kind in ("bf16", "fp16") and course is not None and course.span < ROUNDED:
         return [
+            Clue("A run with weights in 32 bits moves at the same rate, however slowly.", WEAK),
             Clue(
                 f"The evaluation loss moves by only {course.span:.2%} in the whole run, which uses {kind} "
                 f"({name}): updates below its spacing of {SPACING[kind]:.2%} are rounded away.",
                 DECISIVE,
-            )
+            ),
         ]
     if kind == "fp32":
         return [Clue(f"The run uses fp32 ({name}).", -DECISIVE)]

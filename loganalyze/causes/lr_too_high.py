@@ -43,6 +43,9 @@ from loganalyze.signals.lr import warmup
 ABOVE = 1.02  # times log(C); label frequencies and smoothing stay within it
 MOSTLY = 0.25  # of the run
 POINTS = 20  # blocks of the run
+DECAYED = 0.3  # share of the peak rate
+FALL = 0.05  # share of the loss that falls as the rate decays
+STOOD = 0.2  # of that fall: less at the full rate is none
 GENTLE = 10.0  # times the highest rate in common use that a run without any sign bears
 FAR = 10.0  # times the highest rate in common use
 LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam begin at 1e-5
@@ -127,6 +130,7 @@ def _course(case: Case) -> list[Clue]:
             "labels or missing updates do not."
         )
         clues.append(Clue(text, STRONG))
+    clues += _falls_with_the_rate(case)
     if case.found("loss-divergence"):
         ratio = case.number("loss-divergence", "ratio") or 0.0
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
@@ -139,6 +143,30 @@ def _course(case: Case) -> list[Clue]:
     elif spike and not broken and case.number("loss-spike", "steps_to_recover") is not None:
         clues.append(Clue("The loss recovered while the rate stayed as it was.", -MODERATE))
     return clues
+
+
+def _falls_with_the_rate(case: Case) -> list[Clue]:
+    """At a rate that is too high the loss stands or rises; what falls, falls as the rate decays."""
+    rate = case.run.series("train/learning_rate").finite()
+    loss = case.run.series("train/loss").finite()
+    if not case.found("slow-convergence", "loss-oscillation") or len(loss) < 2 * POINTS:
+        return []
+    at = np.interp(loss.step, rate.step, rate.value) if len(rate) else np.zeros(len(loss))
+    peak = float(at.max())
+    full = np.flatnonzero(at >= TOP * peak)
+    low = np.flatnonzero((at <= DECAYED * peak) & (loss.step > loss.step[full[-1]]))
+    if not peak or len(full) < POINTS or len(low) < POINTS // 2:
+        return []
+    third = len(full) // 3
+    early, late = (float(np.median(loss.value[part])) for part in (full[:third], full[-third:]))
+    end = float(np.median(loss.value[low[-len(low) // 2 :]]))
+    if late - end < FALL * late or early - late > STOOD * (late - end):
+        return []
+    text = (
+        f"At the full rate the loss went from {early:.4g} to {late:.4g}; only as the rate decayed did it "
+        f"fall, to {end:.4g}."
+    )
+    return [Clue(text, STRONG)]
 
 
 def _share_above_guess(case: Case) -> float | None:

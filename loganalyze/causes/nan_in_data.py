@@ -33,6 +33,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypo
 from loganalyze.causes.components import components
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
+from loganalyze.signals.loss_kind import LossKind, loss_kind
 
 TINY = 0.1  # share of the highest rate below which a rate moves the weights too little for a NaN
 
@@ -49,6 +50,9 @@ def weigh(case: Case) -> list[Clue]:
     finding = case.found("loss-nonfinite")
     if finding and finding.evidence.get("recovered") == "yes":
         clues.append(Clue("Finite losses follow: the weights survived, one batch was bad.", STRONG))
+    if case.run.number("vocab_size") and loss_kind(case.run) is LossKind.CROSS_ENTROPY:
+        text = "Inputs and targets are numbers of tokens, and an integer is never NaN."
+        clues.append(Clue(text, -MODERATE))
     return [*clues, *_terms(case), *_shape(first)]
 
 

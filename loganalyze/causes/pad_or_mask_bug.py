@@ -31,14 +31,26 @@ trl#976: pad = eos; Hugging Face documentation, decoder models for sequence clas
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.initial import model_clues
+from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
+
+# Settings of models that read sequences.
+SEQUENCES = (
+    "vocab_size",
+    "pad_token_id",
+    "max_position_embeddings",
+    "max_seq_length",
+    "seq_length",
+)
 
 
 def weigh(case: Case) -> list[Clue]:
     """Look for a missing or doubled pad token; a large excess needs wrong inputs, not only a wrong scale."""
+    if not case.found("initial-loss-high"):
+        return _not_a_number(case)
     clues = []
     pad, end = case.run.setting("pad_token_id"), case.run.setting("eos_token_id")
     if pad is not None and pad.value is None:
@@ -53,6 +65,23 @@ def weigh(case: Case) -> list[Clue]:
     return clues + model_clues(case)
 
 
+def _not_a_number(case: Case) -> list[Clue]:
+    """A row that attends to padding alone is 0 / 0; it comes with the data, not with a rise."""
+    first = onset(case)
+    if first is None:
+        return [Clue("The initial loss does not stand out.", -DECISIVE)]
+    clues = []
+    if any(case.run.setting(key) is not None for key in SEQUENCES):
+        clues.append(Clue("The model reads sequences: a row may hold padding alone.", WEAK))
+    else:
+        clues.append(Clue("Nothing says that the model reads padded sequences.", -STRONG))
+    if first.rose:
+        clues.append(Clue("The loss rose before it was no number; a mask breaks at once.", -STRONG))
+    elif first.was_sudden:
+        clues.append(Clue("The loss did not rise before it was no number.", WEAK))
+    return clues
+
+
 def fix(case: Case) -> list[str]:
     """Name the three places."""
     return ["model.config.pad_token_id = tokenizer.pad_token_id, with a pad token of its own"]
@@ -62,7 +91,7 @@ HYPOTHESIS = Hypothesis(
     id="pad-or-mask-bug",
     title="Padding takes part in the loss or in the pooling",
     prior=-0.5,
-    explains=("initial-loss-high",),
+    explains=("initial-loss-high", "loss-nonfinite", "grad-nonfinite"),
     weigh=weigh,
     fix=fix,
     probe="init",

@@ -31,12 +31,14 @@ Learning Rate and Beyond" (2019); maskrcnn-benchmark#841, mmdetection#1710.
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.rates import common_rates
 from loganalyze.causes.trouble import first_trouble
 from loganalyze.finding import Clue
 from loganalyze.signals.lr import warmup
 
 EARLY = 0.05  # share of the steps seen or planned that counts as the start
 FIRST = 200  # steps that count as the start of any run
+FAR = 10.0  # times the highest rate in common use
 ENOUGH = 0.03  # share of the steps over which a warmup usually runs
 
 
@@ -52,6 +54,15 @@ def weigh(case: Case) -> list[Clue]:
         early = trouble <= max(EARLY * length, min(FIRST, length / 4))
         text = f"It became unstable at step {trouble:,} of {length:,}."
         clues.append(Clue(text, MODERATE if early else -DECISIVE))
+    rate = case.run.series("train/learning_rate").finite().value
+    usual, optimizer = common_rates(case.run)
+    if len(rate) and rate.max() > usual:
+        ratio = rate.max() / usual
+        text = f"The rate of {rate.max():.3g} is {ratio:.0f} x the most that is usual{optimizer}."
+        clues.append(Clue(text, -STRONG if ratio > FAR else -MODERATE))
+    if case.found("loss-at-chance", "slow-convergence", "loss-plateau"):
+        text = "The loss did not recover at the full rate: not only the first steps were too long."
+        clues.append(Clue(text, -MODERATE))
     return [*clues, *_warmup(case, length)]
 
 

@@ -38,6 +38,9 @@ from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import chance
 
 NEAR = 0.08  # share of the way from the floor to log(C) within which a loss stands at the floor
+FIRST = 3  # points whose median is the level at the start
+SQUARES = 0.15  # relative distance to the mean square of class numbers
+FEW_CLASSES = 6  # with so few the squares are below 12, where a guess over a vocabulary is as well
 LAST = 10  # points whose median is the level at the end
 
 
@@ -48,14 +51,23 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     if len(loss) and guess is not None and guess.classes > 2:
         floor = math.log(1 + (guess.classes - 1) / math.e)
+        lowest = min(float(loss.min()), *case.run.series("eval/loss").finite().value.tolist())
         level, room = float(np.median(loss[-LAST:])), guess.log_c - floor
-        if level < floor - NEAR * room:
+        if lowest < floor - NEAR * room:
             text = (
-                f"The loss fell to {level:.3g}, below the {floor:.3g} of a softmax applied twice."
+                f"The loss fell to {lowest:.3g}, below the {floor:.3g} of a softmax applied twice."
             )
             clues.append(Clue(text, -DECISIVE))
         elif level <= floor + 4 * NEAR * room:
             text = f"The loss ends at {level:.3g}; a softmax applied twice cannot go below {floor:.3g}."
+            clues.append(Clue(text, DECISIVE))
+    if len(loss) and guess is not None and guess.classes > FEW_CLASSES:
+        squares = (guess.classes - 1) * (2 * guess.classes - 1) / 6
+        if abs(float(np.median(loss[:FIRST])) / squares - 1) < SQUARES:
+            text = (
+                f"The first losses are near {squares:.3g}, the mean square of the numbers 0 to "
+                f"{guess.classes - 1}: the error of class numbers, not a cross-entropy."
+            )
             clues.append(Clue(text, DECISIVE))
     accuracy = case.run.series("eval/accuracy").finite().value
     if len(accuracy) > 2 and np.ptp(accuracy) == 0 and len(loss) and loss[-1] < 0.5 * loss[0]:
@@ -73,8 +85,9 @@ HYPOTHESIS = Hypothesis(
     id="wrong-loss-function",
     title="The loss function does not fit",
     prior=-0.8,
-    explains=("loss-plateau", "loss-at-chance", "slow-convergence", "eval-at-chance"),
+    explains=("initial-loss-high", "loss-plateau", "loss-at-chance", "slow-convergence",
+              "eval-at-chance"),
     weigh=weigh,
     fix=fix,
     probe="overfit",
-)
+)  # fmt: skip

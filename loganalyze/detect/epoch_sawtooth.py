@@ -80,7 +80,13 @@ def detect(run: Run, settings: SawtoothSettings) -> Detected:
     sigma = np.array([noise_sigma(part.value) for part in parts[1:]]) * 1.77 / np.sqrt(width)
     down = (ends - starts > settings.drop * ends) & (ends - starts > settings.noise * sigma)
     steeper = ends - starts > 2 * np.maximum(-inside, 0)
-    if (down & steeper).mean() < settings.share or _rate_steps(run, parts):
+    steps = down & steeper
+    # Near zero the noise hides a step as well as its absence: such a boundary says nothing.
+    absent = ~steps & (ends - starts + settings.noise * sigma < settings.drop * ends)
+    unclear = ~steps & ~absent
+    if steps.sum() < max(settings.boundaries, unclear.sum()) or _rate_steps(run, parts):
+        return ()
+    if steps.sum() < settings.share * (steps.sum() + absent.sum()):
         return ()
     return (_finding(series, parts, ends, starts, inside, settings),)
 

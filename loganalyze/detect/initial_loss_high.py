@@ -3,9 +3,10 @@
 What it does
 ------------
 A classifier that knows nothing guesses uniformly over its C classes (a language model: over its
-vocabulary) and has a cross-entropy of log(C). The median of the first logged losses is compared
-with it: ``ratio = loss / log(C)``. Above `ratio_warning` (`ratio_many` where there are many classes) it is a
-warning, above `ratio_critical` critical.
+vocabulary) and has a cross-entropy of log(C). With it is compared the loss of the untouched model at
+step 0 or 1, else the median of the first logged losses: ``ratio = loss / log(C)``. Above
+`ratio_warning` (`ratio_many` where there are many classes) it is a warning, above `ratio_critical`
+critical.
 
 Why it matters
 --------------
@@ -71,6 +72,7 @@ class InitialSettings:
 
 
 MANY = 3.5  # log(C) from which the noise of an initialisation is small against it
+FIRST = 1  # step whose loss is that of the untouched model: what comes later may have blown up
 NEAR = 0.005  # share of the run within which points count as the start
 
 
@@ -98,7 +100,8 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     # A steep fall must not be averaged in: only what lies right beside the first point.
     near = series.step[0] + max(settings.early_steps, NEAR * horizon)
     early = series.take(series.step <= near).take(slice(settings.points))
-    initial = float(np.median(early.value))
+    untouched = int(early.step[0]) <= FIRST
+    initial = float(early.value[0] if untouched else np.median(early.value))
     ratio = initial / guess.log_c
     limit = settings.ratio_many if guess.log_c >= MANY else settings.ratio_warning
     if ratio < limit:

@@ -57,6 +57,10 @@ class ZeroRateSettings:
     points: int = setting(4, unit="log points", source="a few rows may be rounding")
 
 
+TAIL = 0.25  # share of the log; a cosine is below half of a seventh of its peak for 17 %
+COARSE = 0.01  # share of the peak: a log with so few digits prints 0 for a rate that decays
+
+
 def detect(run: Run, settings: ZeroRateSettings) -> Detected:
     """Look for a stretch at zero."""
     rate = run.series("train/learning_rate").finite()
@@ -64,6 +68,7 @@ def detect(run: Run, settings: ZeroRateSettings) -> Detected:
         return NotApplicable(f"{len(rate)} learning rates are too few, {settings.points} needed")
     peak = max(float(rate.value.max()), run.number("learning_rate") or 0.0)
     dead = np.abs(rate.value) <= settings.zero * peak
+    _revive_rounded(rate.value, dead, peak)
     stretches = groups(dead)
     if not stretches:
         return ()
@@ -100,6 +105,19 @@ def detect(run: Run, settings: ZeroRateSettings) -> Detected:
             fix=("The scheduler's number of steps -> the optimizer steps that are really made",),
         ),
     )
+
+
+def _revive_rounded(value: np.ndarray, dead: np.ndarray, peak: float) -> None:
+    """Take zeros out of `dead` that may be rates below the last digit that the log prints."""
+    alive = np.unique(value[~dead])
+    if len(alive) < 2 or not dead[-1]:
+        return
+    digit = 10.0 ** np.round(np.log10(np.diff(alive).min()))
+    last = int(np.flatnonzero(~dead)[-1])
+    is_rounded = np.allclose(alive / digit, np.round(alive / digit), rtol=0, atol=1e-3)
+    is_tail = len(value) - last - 1 <= TAIL * len(value)
+    if is_rounded and is_tail and value[last] <= digit * 1.01 and digit > COARSE * peak:
+        dead[last + 1 :] = False
 
 
 DETECTOR = Detector(

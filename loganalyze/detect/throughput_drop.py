@@ -51,7 +51,9 @@ class ThroughputSettings:
         1.5, unit="ratio of step times", source="beyond what clocks and batches do"
     )
     tail: float = setting(0.3, unit="share of the run", source="sustained, no pause")
-    seconds: float = setting(0.005, unit="seconds per step", source="below it a scheduler's noise")
+    seconds: float = setting(
+        0.01, unit="seconds per step", source="a scheduler's time slice: below it neighbours show"
+    )
     points: int = setting(30, unit="log points", source="ten stretches of three")
 
 

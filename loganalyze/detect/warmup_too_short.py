@@ -56,7 +56,9 @@ class ShortWarmupSettings:
     points: int = setting(20, unit="log points", source="an excerpt may begin anywhere")
     enough: float = setting(0.03, unit="share of the steps", source="3 % is enough")
     leap: float = setting(
-        4.0, unit="ratio to the first loss", source="as for a spike in a log too short for its noise"
+        4.0,
+        unit="ratio to the first loss",
+        source="as for a spike in a log too short for its noise",
     )
 
 
@@ -72,10 +74,6 @@ SIGNS = (
 )
 
 
-# Losses that leap in a healthy run as well.
-LEAPING = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED)
-
-
 @dataclass(frozen=True, slots=True)
 class _Sign:
     """What broke, and where."""
@@ -88,6 +86,8 @@ class _Sign:
 
 def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
     """Look for an instability at the very start."""
+    if loss_kind(run) in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL):
+        return NotApplicable(f"jumps are ordinary for {loss_kind(run).value}")
     rate = run.series("train/learning_rate").finite()
     loss = run.series("train/loss")
     if not len(rate) or not len(loss):
@@ -123,7 +123,7 @@ def _signs(run: Run, loss: Series, last: float, settings: ShortWarmupSettings) -
             title = found.title[0].lower() + found.title[1:]
             yield _Sign(found.id, int(step), title, found.where[:1])
     start = loss.take(loss.step <= last)
-    if len(start) < 2 or start.value.min() <= 0 or loss_kind(run) in LEAPING:
+    if len(start) < 2 or start.value.min() <= 0 or loss_kind(run) is LossKind.UNBOUNDED:
         return
     top = int(np.argmax(start.value))
     leap = float(start.value[top] / start.value[0])
