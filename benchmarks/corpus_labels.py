@@ -11,7 +11,7 @@ SHOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "P4P4N1CK__whisper": (("overfit-gap",), ("epoch-sawtooth", "loss-zero", "grad-vanishing")),
     "poludmik__qlora": (
         ("loss-divergence",),
-        ("loss-plateau", "loss-at-chance", "warmup-too-short"),
+        ("loss-plateau", "loss-at-chance", "warmup-too-short", "loss-repeats"),
     ),
     "QAQdev__FRMiner-Training-Results__stdout": (("overfit-gap",), ("crash", "loss-plateau")),
     "FRMiner-Training-Results/log": ((), ("overfit-gap", "loss-divergence", "loss-plateau")),
@@ -32,7 +32,7 @@ SHOWN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "swav-cifar10__checkpoints_linear": (
         (),
-        ("loss-oscillation", "loss-spike", "initial-loss-high"),
+        ("loss-oscillation", "loss-spike", "initial-loss-high", "warmup-too-short"),
     ),
     "swav-cifar10__checkpoints~train": (
         (),

@@ -16,7 +16,7 @@ import shlex
 import warnings
 from dataclasses import dataclass
 
-from loganalyze.causes.cause import Case, Hypothesis
+from loganalyze.causes.cause import STATED, Case, Hypothesis
 from loganalyze.finding import Cause, Clue, Finding, Severity
 from loganalyze.run import Run
 
@@ -38,6 +38,11 @@ class _Weighed:
         total = self.hypothesis.prior + sum(clue.weight for clue in self.clues)
         return math.exp(max(-MAX_LOG_ODDS, min(MAX_LOG_ODDS, total)))
 
+    @property
+    def is_stated(self) -> bool:
+        """Whether the log names it in words."""
+        return any(clue.weight >= STATED for clue in self.clues)
+
 
 def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     """Weigh every hypothesis that explains a finding of severity warning or above.
@@ -48,15 +53,15 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     """
     from loganalyze.causes import hypotheses
 
-    severity = {
-        f.id: f.severity.rank for f in reversed(findings) if f.severity is not Severity.INFO
-    }
-    if not severity:
-        return ()
     case = Case(run, findings)
-    found = tuple(dict.fromkeys(f.id for f in findings if f.id in severity))
-    considered = [h for h in hypotheses() if set(found) & set(h.explains)]
+    severity = {f.id: f.severity.rank for f in reversed(findings)}
+    serious = {f.id for f in findings if f.severity is not Severity.INFO}
+    considered = [h for h in hypotheses() if set(severity) & set(h.explains)]
     weighed = [w for h in considered if (w := _weigh(h, case)) is not None]
+    # A note alone asks for no cause, unless the log names it in words.
+    stated = {i for w in weighed if w.is_stated for i in w.hypothesis.explains}
+    found = tuple(dict.fromkeys(f.id for f in findings if f.id in serious | stated))
+    weighed = [w for w in weighed if set(found) & set(w.hypothesis.explains)]
     causes = [_cause(w, weighed, run, found) for w in weighed]
     kept = [cause for cause in causes if cause.probability >= LEAST]
     kept.sort(key=lambda c: (-max(severity[i] for i in c.explains), -c.probability))

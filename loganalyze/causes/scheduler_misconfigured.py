@@ -46,7 +46,7 @@ def weigh(case: Case) -> list[Clue]:
     if quote(case, ORDER) is not None:
         mixed = case.run.flag("fp16") or case.run.setting("mixed_precision") is not None
         text = "PyTorch warns that the scheduler was stepped before the optimizer."
-        clues.append(Clue(text, MODERATE if mixed else STRONG))
+        clues.append(Clue(text, MODERATE if mixed else STATED))
     rate = case.run.series("train/learning_rate").finite()
     if not clues and len(rate):
         clues.append(Clue("The recorded rate does nothing odd.", -STRONG))

@@ -63,6 +63,7 @@ class ChanceSettings:
     points: int = setting(4, unit="log points", source="fewer show no level")
 
 
+FEWEST = 3  # log points, where something else that does not move at all stands beside them
 SURE = 20  # log points from which the slope of the tail is well known
 AHEAD = 1.5  # times the accuracy of a guess: something was learned
 UNCHANGED = 10  # equal accuracies in a row that show as much as a long log
@@ -75,11 +76,13 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
     if kind in UNJUDGED:
         return NotApplicable(f"log(C) means nothing for {kind.value}")
     series = run.series("train/loss").finite()
-    if len(series) < settings.points:
+    if len(series) < FEWEST:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
     tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
     level = float(np.median(tail.value))
     guess = guess_level(run, level)
+    if len(series) < settings.points and (guess is None or guess.unchanged < UNCHANGED):
+        return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
     if guess is None:
         return NotApplicable("the number of classes is not known: tell it with --classes")
     if abs(level / guess.log_c - 1) >= settings.near or _is_ahead(run, guess):

@@ -6,7 +6,9 @@ The loss is smoothed with a running median. It diverges if the end lies `ratio` 
 best, beyond `noise` robust standard deviations, has lost more than `lost` of all progress made
 (or lies above the start), and the rise is still there at the end.
 
-It diverges as well if no later loss comes back within `never_back` times the very first one.
+It diverges as well if no later loss comes back within `never_back` times the very first one, if a loss
+exceeds `absurd`, and, said with little confidence, if a log of two or three losses ends in one that is
+`leap` times the others.
 
 Why it matters
 --------------
@@ -20,7 +22,7 @@ several points.
 
 Settings
 --------
-`ratio`, `noise`, `lost`, `never_back`, `points`.
+`ratio`, `noise`, `lost`, `never_back`, `absurd`, `leap`, `points`.
 
 Fix
 ---
@@ -33,7 +35,7 @@ TheDeepChecker (2022) calls a loss at twice its minimum diverging.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +59,12 @@ class DivergenceSettings:
     never_back: float = setting(
         2.0, unit="ratio to the first loss", source="a good model that the first update ruined"
     )
+    absurd: float = setting(1e12, unit="loss", source="no loss of any target in use starts there")
+    leap: float = setting(
+        4.0,
+        unit="ratio to the loss before",
+        source="as for a spike in a log too short for its noise",
+    )
     points: int = setting(6, unit="log points", source="a rise over fewer may be noise")
 
 
@@ -74,6 +82,10 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a rising loss is ordinary for {kind.value}")
     series = run.series("train/loss").finite()
+    if len(series) and float(series.value.max()) > settings.absurd:
+        return (_absurd(series),)
+    if 2 <= len(series) < FEWEST and len(series) == len(run.series("train/loss")):
+        return _leap(series, settings)
     if len(series) < FEWEST:
         return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
     if _destroyed_at_once(series, settings):
@@ -131,6 +143,30 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
         fix=(f"Go back to a checkpoint before step {step:,} and lower the learning rate",),
         levels={f"best {low:.4g}": low},
     )
+
+
+def _absurd(series: Series) -> Finding:
+    """Report a loss that nothing starts at: the divergence lies before the log or between its points."""
+    best = int(np.argmin(series.value))
+    low, peak = float(series.value[best]), float(series.value.max())
+    found = _finding(series, best, low, float(series.value[0]), float(series.value[-1]))
+    return replace(
+        found,
+        title=f"The loss reaches {peak:.3g}",
+        summary=f"The train loss reaches {peak:.3g}, where no training starts: it has diverged.",
+        confidence=0.9,
+        evidence={**found.evidence, "ratio": peak / max(low, 1.0)},
+    )
+
+
+def _leap(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
+    """Judge two or three losses: the last one far above the others, with nothing after it."""
+    before = float(series.value[:-1].max())
+    if before < FLOOR or float(series.value[-1]) < settings.leap * before:
+        return ()
+    index = len(series) - 2
+    found = _finding(series, index, before, float(series.value[0]), float(series.value[-1]))
+    return (replace(found, severity=Severity.WARNING, confidence=0.4),)
 
 
 def _destroyed_at_once(series: Series, settings: DivergenceSettings) -> bool:

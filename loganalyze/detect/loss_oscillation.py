@@ -5,7 +5,8 @@ What it does
 The log loss is detrended with a line over the last `tail` of the run and averaged in blocks. If the blocks
 scatter by more than `excess` times what the point-to-point noise leaves in a mean, by `amplitude` at least,
 and keep crossing their level, the loss swings. A period is reported where the autocorrelation of the blocks
-shows one. Without a fine log, values that jump by `wild` or more from one to the next, up and down, count.
+shows one. Evaluation losses whose median change is a factor of e^`wild`,
+up and down, count as well.
 
 Why it matters
 --------------
@@ -55,6 +56,8 @@ class OscillationSettings:
     points: int = setting(60, unit="log points", source="a swing needs points on both sides")
 
 
+FEWEST = 6  # evaluations
+HIGH = 1e-3  # of the highest: below it the loss is near 0, where factors are noise
 BLOCKS = 40
 CROSSINGS = 0.15  # share of neighbouring blocks on different sides of the level
 PERIODIC = 0.5  # autocorrelation of the blocks at their period
@@ -69,6 +72,9 @@ def detect(run: Run, settings: OscillationSettings) -> Detected:
     if len(restarts(run)) > 1:
         return NotApplicable("the learning rate itself goes up and down")
     series = run.series("train/loss").finite()
+    wild = _wild_evaluations(run, settings)
+    if wild:
+        return wild
     if len(series) < settings.points:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
     tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
@@ -114,6 +120,41 @@ def detect(run: Run, settings: OscillationSettings) -> Detected:
             },
             where=(tail.where(0), tail.where(len(tail) - 1)),
             fix=("Shuffle the data; if they are, halve the learning rate",),
+        ),
+    )
+
+
+def _wild_evaluations(run: Run, settings: OscillationSettings) -> tuple[Finding, ...]:
+    """Judge evaluations, which have no noise of batches: factors up and down between them."""
+    series = run.series("eval/loss").finite()
+    value = series.value
+    if len(value) < FEWEST or not (value > 0).all():
+        return ()
+    moves = np.diff(np.log(value))
+    both_ways = min(int((moves > settings.wild).sum()), int((moves < -settings.wild).sum())) >= 2
+    typical = float(np.median(np.abs(moves)))
+    if typical < settings.wild or not both_ways or np.median(value) < HIGH * value.max():
+        return ()
+    return (
+        Finding(
+            id="loss-oscillation",
+            severity=Severity.WARNING,
+            confidence=0.6,
+            title="The evaluation loss jumps up and down by factors",
+            summary=(
+                f"From one evaluation to the next the loss changes by a factor of {np.exp(typical):.1f} "
+                f"(median of {len(moves)}), between {value.min():.4g} and {value.max():.4g}."
+            ),
+            steps=(int(series.step[0]), int(series.step[-1])),
+            metrics=("eval/loss",),
+            evidence={
+                "amplitude_log": typical,
+                "low": float(value.min()),
+                "high": float(value.max()),
+                "periodic": "no",
+            },
+            where=(series.where(int(np.argmax(value))), series.where(len(series) - 1)),
+            fix=("Standardise inputs and targets; then halve the learning rate",),
         ),
     )
 

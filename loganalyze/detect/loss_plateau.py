@@ -7,7 +7,8 @@ error. It is flat if even the optimistic end (two standard errors) improves by l
 flat tail is noted if the loss has fallen by less than `learned` since the start (or by no more than
 two standard errors of the start), or stands above `high` times log(C), over at least `points` points.
 Evaluations tell more than the noisy train loss: if theirs spans less than `learned` and no fall of the
-train loss is resolved, that is a plateau as well. Whether that is wrong the loss alone does not tell: a
+train loss is resolved, that is a plateau as well. A log of `fewest` or more points is flat if all of them lie
+within `spread`, which is said with little confidence. Whether that is wrong the loss alone does not tell: a
 flat loss at log(C) (loss-at-chance), losses that repeat, and a gradient that is 0 are findings of their
 own.
 
@@ -23,7 +24,7 @@ Pretrained models that start near their optimum: that is why this is a note.
 
 Settings
 --------
-`tail`, `change`, `chance`, `learned`, `high`, `points`.
+`tail`, `change`, `chance`, `learned`, `high`, `points`, `fewest`, `spread`.
 
 Fix
 ---
@@ -36,7 +37,7 @@ The plain rule: a change below 0.001 over 200 steps, five times in a row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,6 +68,10 @@ class PlateauSettings:
     learned: float = setting(0.03, unit="share of the first losses", source="less is no learning")
     high: float = setting(0.65, unit="ratio to log(C)", source="little better than a guess")
     points: int = setting(20, unit="log points", source="a slope over fewer is not resolved")
+    fewest: int = setting(4, unit="log points", source="fewer show no level")
+    spread: float = setting(
+        0.015, unit="share of the loss", source="all values of a short log; noise alone is larger"
+    )
 
 
 MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
@@ -80,8 +85,10 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a flat loss means nothing for {kind.value}")
     series = run.series("train/loss").finite()
+    if len(series) < settings.fewest:
+        return NotApplicable(f"{len(series)} losses are too few, {settings.fewest} needed")
     if len(series) < settings.points:
-        return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
+        return _in_short_log(run, series, settings)
     tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
     level = float(np.median(tail.value))
     if abs(level) < FLOOR:
@@ -106,6 +113,19 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     if alive is False:
         return ()
     return (_finding(run, series, tail, level, moved, drop),)
+
+
+def _in_short_log(run: Run, series: Series, settings: PlateauSettings) -> tuple[Finding, ...]:
+    """Judge a log too short for a slope: all its losses are nearly the same."""
+    level = float(np.median(series.value))
+    if abs(level) < FLOOR or float(np.ptp(series.value)) >= settings.spread * abs(level):
+        return ()
+    guess = chance(run)
+    if guess is not None and abs(level / guess.log_c - 1) < settings.chance:
+        return ()  # loss-at-chance says it
+    drop = float(series.value[0] - series.value[-1]) / abs(level)
+    found = _finding(run, series, series, level, -drop * level, drop)
+    return (replace(found, confidence=0.4),)
 
 
 def _evaluation_stands(run: Run, series: Series, settings: PlateauSettings) -> bool:

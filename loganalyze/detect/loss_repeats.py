@@ -4,7 +4,8 @@ What it does
 ------------
 For each lag from 2 log points to half of the log, the share of losses that equal the loss one lag earlier is
 counted. The finding holds if at some lag at least `share` of the losses (`points` at least) repeat exactly,
-while they differ among themselves (`distinct`) and carry enough digits that chance does not do it.
+while they differ among themselves (`distinct`) and carry enough digits that chance does not do it. A log
+whose second half is one value of five digits or more repeats as well.
 
 Why it matters
 --------------
@@ -12,7 +13,7 @@ If no weight changes, the same batch gives the same loss. Nothing is being updat
 
 Not to be confused with
 -----------------------
-Losses rounded to few digits. A converged run whose loss is constant. A restart that trains the same steps
+Losses rounded to few digits. A converged run whose loss is 0. A restart that trains the same steps
 again: those rows are superseded.
 
 Settings
@@ -36,7 +37,7 @@ import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run
+from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.robust import FloatArray
 
@@ -52,12 +53,17 @@ class RepeatSettings:
     )
 
 
+STANDING = 3  # equal losses in a row
+DIGITS = 5  # of a value whose repetition is no chance
+SURE = 10  # equal losses in a row
 MOST = 4_096  # log points looked at; a period is an epoch, and two of them suffice
 
 
 def detect(run: Run, settings: RepeatSettings) -> Detected:
     """Look for a lag at which the losses repeat."""
     series = run.series("train/loss").finite().take(slice(0, MOST))
+    if _stands(series.value):
+        return (_constant(series),)
     if len(series) < settings.points + 2:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points + 2} needed")
     lag = _period(series.value, settings)
@@ -82,6 +88,40 @@ def detect(run: Run, settings: RepeatSettings) -> Detected:
             fix=(
                 "Compare one weight before and after a step; list the parameters that require a gradient",
             ),
+        ),
+    )
+
+
+def _stands(value: FloatArray) -> bool:
+    """Tell whether the log ends in one value, given to so many digits that chance does not repeat it."""
+    if len(value) < STANDING or value[-1] == 0:
+        return False
+    last = int(np.flatnonzero(value != value[-1])[-1]) + 1 if (value != value[-1]).any() else 0
+    digits = len(f"{abs(value[-1]):.10g}".replace(".", "").strip("0"))
+    count = len(value) - last
+    return count >= max(STANDING, len(value) / 2) and digits >= DIGITS
+
+
+def _constant(series: Series) -> Finding:
+    value = series.value
+    other = np.flatnonzero(value != value[-1])
+    first = int(other[-1]) + 1 if len(other) else 0
+    count = len(value) - first
+    return Finding(
+        id="loss-repeats",
+        severity=Severity.CRITICAL if count >= SURE else Severity.WARNING,
+        confidence=0.9 if count >= SURE else 0.6,
+        title=f"The loss is {value[-1]:.7g} digit for digit",
+        summary=(
+            f"From step {series.step[first]:,} to {series.step[-1]:,} each of {count:,} logged losses is "
+            f"exactly {value[-1]:.7g}, whatever the batch: the output no longer depends on it."
+        ),
+        steps=(int(series.step[first]), int(series.step[-1])),
+        metrics=("train/loss",),
+        evidence={"period_points": 1, "repeated": count, "value": float(value[-1])},
+        where=(series.where(first), series.where(len(series) - 1)),
+        fix=(
+            "Print the logits of two batches: if they agree, go back to the step before this one",
         ),
     )
 

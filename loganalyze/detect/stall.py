@@ -54,6 +54,7 @@ class StallSettings:
 
 FIRST = 0.02  # share of the points that may be slow at the start
 NEAR = 1  # log points around an evaluation or a checkpoint
+SPARSE = 5.0  # log points between evaluations
 REGULAR = 0.1  # relative scatter of intervals that are a plan
 
 
@@ -126,6 +127,8 @@ def _is_regular(series: Series, hits: list[tuple[int, int]]) -> bool:
     at = series.step[[first for first, _ in hits]]
     if len(at) < 3:
         return False
+    if float(np.diff([first for first, _ in hits]).mean()) < SPARSE:
+        return False  # nobody evaluates so often
     gaps = np.diff(at)
     return float(np.std(gaps)) < REGULAR * float(np.mean(gaps))
 

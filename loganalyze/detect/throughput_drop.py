@@ -18,7 +18,7 @@ length), which come back with each epoch.
 
 Settings
 --------
-`slower`, `tail`, `seconds`, `points`.
+`slower`, `tail`, `seconds`, `points`, `fewest`.
 
 Fix
 ---
@@ -55,8 +55,11 @@ class ThroughputSettings:
         0.01, unit="seconds per step", source="a scheduler's time slice: below it neighbours show"
     )
     points: int = setting(30, unit="log points", source="ten stretches of three")
+    fewest: int = setting(8, unit="log points", source="five before the drop and three after")
 
 
+FEWEST_AFTER = 3  # log points that last
+SLOWER_SHORT = 2.0  # ratio of step times in a short log
 STRETCHES = 10
 RATES = ("perf/tokens_per_second", "perf/samples_per_second")
 
@@ -64,9 +67,17 @@ RATES = ("perf/tokens_per_second", "perf/samples_per_second")
 def detect(run: Run, settings: ThroughputSettings) -> Detected:
     """Compare the end with the best stretch before."""
     series = _seconds(run)
-    if len(series) < settings.points:
-        return NotApplicable(f"{len(series)} times of steps are too few, {settings.points} needed")
-    blocks = block_medians(series.value, STRETCHES)
+    if len(series) < settings.fewest:
+        return NotApplicable(f"{len(series)} times of steps are too few, {settings.fewest} needed")
+    short = len(series) < settings.points
+    if short and not _halves(series.value, settings):
+        return ()
+    # A short log has its points for stretches.
+    blocks = (
+        np.interp(np.linspace(0, len(series) - 1, STRETCHES), np.arange(len(series)), series.value)
+        if short
+        else block_medians(series.value, STRETCHES)
+    )
     split = _split(blocks, settings)
     is_step = series.metric not in RATES
     if split is None or (is_step and blocks[-1] < settings.seconds):
@@ -79,7 +90,7 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
         Finding(
             id="throughput-drop",
             severity=Severity.WARNING,
-            confidence=0.75,
+            confidence=0.5 if short else 0.75,
             title=f"Steps take {ratio:.1f} x as long as before",
             summary=(
                 f"A step took {usual:.3g} s until about step {at:,} and takes "
@@ -100,6 +111,14 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
             ),
         ),
     )
+
+
+def _halves(value: FloatArray, settings: ThroughputSettings) -> bool:
+    """Tell whether the last points of a short log are twice as slow as all before them."""
+    last = max(FEWEST_AFTER, round(settings.tail * len(value)))
+    before, after = value[:-last], value[-last:]
+    slower = float(after.min()) > settings.slower * float(before.max())
+    return slower and float(np.median(after)) > SLOWER_SHORT * float(np.median(before))
 
 
 def _split(blocks: FloatArray, settings: ThroughputSettings) -> int | None:
