@@ -35,6 +35,7 @@ from loganalyze.signals.movement import Movement, movement
 FAR_BELOW = 0.02  # share of the highest rate in common use
 LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
 SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
+MODEST = 0.2  # share of the highest rate in common use: room for longer steps
 LEARNED = 0.01  # share of the evaluation loss
 FACTOR = 10  # one notch of a range test
 
@@ -57,7 +58,11 @@ def weigh(case: Case) -> list[Clue]:
             clues.append(Clue("The loss falls, only slowly.", WEAK))
         return clues
     clues = [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -WEAK)]
-    if case.found("slow-convergence", "loss-plateau") and course is not None and peak < usual:
+    if (
+        case.found("slow-convergence", "loss-plateau")
+        and course is not None
+        and peak < MODEST * usual
+    ):
         clues += _learns(course, peak, usual)
     return clues
 

@@ -51,7 +51,7 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     if len(loss) and guess is not None and guess.classes > 2:
         floor = math.log(1 + (guess.classes - 1) / math.e)
-        lowest = min(float(loss.min()), *case.run.series("eval/loss").finite().value.tolist())
+        lowest = float(np.concatenate([loss, case.run.series("eval/loss").finite().value]).min())
         level, room = float(np.median(loss[-LAST:])), guess.log_c - floor
         if lowest < floor - NEAR * room:
             text = (
@@ -73,7 +73,8 @@ def weigh(case: Case) -> list[Clue]:
     if len(accuracy) > 2 and np.ptp(accuracy) == 0 and len(loss) and loss[-1] < 0.5 * loss[0]:
         text = f"The accuracy stays at {accuracy[0]:.3g} while the loss falls."
         clues.append(Clue(text, STRONG))
-    return clues or [Clue("Nothing points at the loss function.", -MODERATE)]
+    weight = -DECISIVE if case.found("initial-loss-high") else -MODERATE
+    return clues or [Clue("Nothing points at the loss function.", weight)]
 
 
 def fix(case: Case) -> list[str]:

@@ -3,10 +3,10 @@
 What it does
 ------------
 A classifier that knows nothing guesses uniformly over its C classes (a language model: over its
-vocabulary) and has a cross-entropy of log(C). With it is compared the loss of the untouched model at
-step 0 or 1, else the median of the first logged losses: ``ratio = loss / log(C)``. Above
-`ratio_warning` (`ratio_many` where there are many classes) it is a warning, above `ratio_critical`
-critical.
+vocabulary) and has a cross-entropy of log(C). With it is compared the median of the
+first logged losses, or the loss of the untouched model at step 0 or 1 if that is less: ``ratio = loss /
+log(C)``. Above `ratio_warning` (`ratio_many` where there are many classes) it is a warning, above
+`ratio_critical` critical.
 
 Why it matters
 --------------
@@ -100,8 +100,9 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     # A steep fall must not be averaged in: only what lies right beside the first point.
     near = series.step[0] + max(settings.early_steps, NEAR * horizon)
     early = series.take(series.step <= near).take(slice(settings.points))
-    untouched = int(early.step[0]) <= FIRST
-    initial = float(early.value[0] if untouched else np.median(early.value))
+    initial = float(np.median(early.value))
+    if int(early.step[0]) <= FIRST:
+        initial = min(initial, float(early.value[0]))
     ratio = initial / guess.log_c
     limit = settings.ratio_many if guess.log_c >= MANY else settings.ratio_warning
     if ratio < limit:

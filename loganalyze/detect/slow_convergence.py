@@ -13,8 +13,8 @@ it better.
 
 Not to be confused with
 -----------------------
-A pretrained model, which starts far below log(C). Large vocabularies,
-whose entropy is a floor. Losses without a known scale.
+A pretrained model, which starts far below log(C). Large vocabularies, whose entropy is a floor. A train loss
+that counts otherwise than the evaluation, which got far. Losses without a known scale.
 
 Settings
 --------
@@ -80,6 +80,9 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
     gained = (min(start, guess.log_c) - end) / guess.log_c
     if end <= settings.above * guess.log_c or gained >= settings.slow:
         return ()
+    evaluated = run.series("eval/loss").finite().value
+    if len(evaluated) and evaluated[-1] <= settings.above * guess.log_c:
+        return ()  # it has learned; the train loss counts otherwise
     stuck = loss_at_chance.detect(run, loss_at_chance.ChanceSettings())
     if not isinstance(stuck, NotApplicable) and stuck:
         return ()  # that says it

@@ -197,3 +197,87 @@ def test_every_cause_can_be_asked_about_any_run() -> None:
                 hypothesis.id
             )
             assert dataclasses.is_dataclass(hypothesis)
+
+
+def test_a_bias_alone_is_trainable() -> None:
+    few = TEN | {"num_parameters": 43440, "trainable_parameters": 10}
+    adapter = TEN | {"num_parameters": 6_700_000_000, "trainable_parameters": 4_194_304}
+    guess = finding("loss-at-chance")
+    assert weight("frozen-parameters", make_run(loss=FLAT, config=few), guess) > 2
+    assert weight("frozen-parameters", make_run(loss=FLAT, config=adapter), guess) < 2
+
+
+def evaluated(values: np.ndarray, **more: Any) -> Run:
+    at = np.linspace(50, 600, len(values)).astype(int)
+    return make_run(
+        loss=FLAT, eval_loss=values, steps={"loss": STEPS, "lr": STEPS, "eval_loss": at}, **more
+    )
+
+
+def test_an_evaluation_that_never_moves_is_a_frozen_model_or_lost_updates() -> None:
+    guess = finding("loss-at-chance")
+    still, walk = np.full(12, 2.3101), 2.3 + RNG.normal(0, 0.01, 12)
+    assert weight("frozen-parameters", evaluated(still, config=TEN), guess) > weight(
+        "frozen-parameters", evaluated(walk, config=TEN), guess
+    )
+    half = evaluated(still, config=TEN | {"precision": "bf16"})
+    assert weight("low-precision-instability", half, guess) > 2
+    assert weight("lr-too-low", evaluated(still, lr=np.full(600, 1e-6), config=TEN), guess) < 0
+
+
+def test_what_is_learned_slowly_and_holds_wants_longer_steps() -> None:
+    slow = finding("slow-convergence")
+    run = evaluated(np.linspace(2.29, 2.16, 12), lr=np.full(600, 5e-5), config=TEN)
+    assert weight("lr-too-low", run, slow) > 1
+    assert weight("frozen-parameters", run, slow) < -1
+
+
+def test_a_loss_that_falls_only_with_the_rate() -> None:
+    loss = np.r_[np.linspace(2.0, 3.2, 50), np.full(350, 3.2), np.linspace(3.2, 2.9, 200)]
+    rate = np.r_[np.full(400, 0.3), np.linspace(0.3, 0, 200)]
+    run = make_run(loss=loss, lr=rate, config=TEN)
+    steady = make_run(loss=np.linspace(3.2, 2.0, 600), lr=rate, config=TEN)
+    slow = finding("slow-convergence")
+    assert weight("lr-too-high", run, slow) > weight("lr-too-high", steady, slow) + 1
+
+
+def test_batches_that_are_all_right_or_all_wrong() -> None:
+    accuracy = RNG.choice([0.0, 0.5, 1.0], 600, p=[0.5, 0.2, 0.3])
+    run = make_run(loss=FLAT, accuracy=accuracy, config=TEN | {"train_batch_size": 32})
+    assert weight("data-not-shuffled", run, finding("slow-convergence")) > 2
+    assert weight("data-not-shuffled", make_run(loss=FLAT), finding("slow-convergence")) < -1
+
+
+def test_the_squares_of_class_numbers() -> None:
+    high = finding("initial-loss-high")
+    assert weight("wrong-loss-function", make_run(loss=[28.0, 29, 27, 20], config=TEN), high) > 2
+    assert weight("wrong-loss-function", make_run(loss=[69.0, 66, 60, 50], config=TEN), high) < -2
+
+
+def test_a_mask_breaks_a_reader_of_sequences_and_tokens_are_no_nan() -> None:
+    loss = np.r_[FALL[:200], np.full(20, np.nan)]
+    tokens = make_run(loss=loss, config={"vocab_size": 48})
+    table = make_run(loss=loss, config=TEN)
+    nan = finding("loss-nonfinite", first_step=201)
+    assert weight("pad-or-mask-bug", tokens, nan) > weight("pad-or-mask-bug", table, nan)
+    assert weight("nan-in-data", tokens, nan) < weight("nan-in-data", table, nan)
+
+
+def test_a_start_at_139_times_log_c_is_more_than_a_head_makes() -> None:
+    towering = finding("initial-loss-high", ratio_to_log_c=139.0)
+    run = make_run(loss=np.geomspace(320, 2, 600), config=TEN)
+    plain = finding("initial-loss-high", ratio_to_log_c=4.0)
+    assert weight("inputs-not-normalized", run, towering) > weight(
+        "inputs-not-normalized", run, plain
+    )
+
+
+def test_a_note_asks_for_no_cause_unless_the_log_states_it() -> None:
+    hint = Event(
+        EventKind.HINT,
+        "UserWarning: Detected call of `lr_scheduler.step()` before `optimizer.step()`.",
+        Where("train.log", 1),
+    )
+    run = make_run(loss=FALL, lr=COSINE, events=[hint])
+    assert order(run)[:1] == ["scheduler-misconfigured"]
+    assert order(make_run(loss=np.full(8, 11.17))) == []

@@ -55,3 +55,9 @@ def test_a_running_mean_that_starts_anew_is_told_apart() -> None:
 
 def test_without_epochs_it_is_not_judged() -> None:
     assert isinstance(detect(make_run(loss=np.ones(50)), S), NotApplicable)
+
+
+def test_a_border_that_noise_near_zero_hides_does_not_count_against_it() -> None:
+    loss, epoch = curve(0.7, epochs=5, n=16, noise=0.1)
+    loss[-16:] *= np.random.default_rng(1).lognormal(0, 1.0, 16)
+    assert detect(run(loss, epoch), S)

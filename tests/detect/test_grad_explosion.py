@@ -41,3 +41,10 @@ def test_reinforcement_and_short_logs_are_not_judged() -> None:
     norm = np.r_[np.ones(50), np.full(10, 1e4)]
     assert isinstance(detect(make_run(grad_norm=norm, reward=norm), S), NotApplicable)
     assert isinstance(detect(make_run(grad_norm=[1, 2, 1e5]), S), NotApplicable)
+
+
+def test_norms_beyond_any_ordinary_one_are_noted_though_they_only_fall() -> None:
+    norm = np.geomspace(1e5, 500, 120)
+    (found,) = detect(make_run(loss=np.ones(120), grad_norm=norm), S)
+    assert found.severity is Severity.INFO
+    assert found.evidence["max"] == 1e5

@@ -82,3 +82,8 @@ def test_values_that_are_not_numbers_are_left_out() -> None:
     loss = np.r_[np.nan, np.inf, curve(69.5)]
     (found,) = detect(make_run(loss=loss, config={"num_classes": 280}), S)
     assert found.evidence["initial_loss"] == pytest.approx(69.5, rel=0.1)
+
+
+def test_an_untouched_model_at_log_c_is_not_blamed_for_what_the_first_steps_do() -> None:
+    loss = [2.31, 4.84, 10.5, 2.8, 2.7, 2.6]
+    assert detect(make_run(loss=loss, config={"num_classes": 10}), S) == ()

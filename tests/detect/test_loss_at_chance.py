@@ -61,3 +61,9 @@ def test_the_first_steps_and_unknown_scales_are_not_judged() -> None:
 def test_an_annealed_rate_is_no_plateau() -> None:
     rate = np.r_[np.full(100, 1e-3), np.full(300, 1e-9)]
     assert detect(make_run(loss=flat(), lr=rate, config=TEN), S) == ()
+
+
+def test_three_rows_of_a_preference_without_any_margin_suffice() -> None:
+    log_2 = [0.6931, 0.6932, 0.6931]
+    assert detect(make_run(loss=log_2, **{"rewards/margins": np.zeros(3)}), S)
+    assert isinstance(detect(make_run(loss=log_2, config={"num_classes": 2}), S), NotApplicable)

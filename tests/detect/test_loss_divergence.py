@@ -42,8 +42,17 @@ def test_adversarial_and_reinforcement_losses_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=loss, reward=loss), S), NotApplicable)
 
 
-def test_three_points_are_not_judged() -> None:
-    assert isinstance(detect(make_run(loss=[1, 2, 30]), S), NotApplicable)
+def test_three_points_are_judged_by_a_leap_alone_and_with_little_confidence() -> None:
+    (found,) = detect(make_run(loss=[1, 2, 30]), S)
+    assert found.confidence < 0.5
+    assert detect(make_run(loss=[1, 2, 3]), S) == ()
+    assert isinstance(detect(make_run(loss=[30]), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=[1, 30, np.nan]), S), NotApplicable)
+
+
+def test_a_loss_that_nothing_starts_at_has_diverged() -> None:
+    (found,) = detect(make_run(loss=[3e25, 2e25]), S)
+    assert "where no training starts" in found.summary
 
 
 def test_a_low_first_point_is_not_the_best_of_the_run() -> None:

@@ -44,3 +44,12 @@ def test_rates_that_cycle_and_losses_that_may_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=swing(0.8), lr=rate), S), NotApplicable)
     assert isinstance(detect(make_run(loss=swing(0.8), reward=np.ones(9)), S), NotApplicable)
     assert isinstance(detect(make_run(loss=[1, 2, 1, 2]), S), NotApplicable)
+
+
+def test_evaluations_that_jump_by_factors() -> None:
+    wild = [49.3, 261, 13, 8.3, 6.2, 211, 2.0, 40]
+    (found,) = detect(make_run(loss=np.full(8, 50.0), eval_loss=wild), S)
+    assert found.metrics == ("eval/loss",)
+    calm = [49.3, 42, 48, 41, 40, 38, 39, 36]
+    result = detect(make_run(loss=np.full(8, 50.0), eval_loss=calm), S)
+    assert isinstance(result, NotApplicable)

@@ -46,7 +46,33 @@ def test_noise_that_hides_the_slope_is_said() -> None:
 def test_reinforcement_and_short_runs_are_not_judged() -> None:
     flat = np.full(100, 2.3)
     assert isinstance(detect(make_run(loss=flat, reward=flat), S), NotApplicable)
-    assert isinstance(detect(make_run(loss=flat[:8]), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=flat[:3]), S), NotApplicable)
+
+
+def test_a_short_log_is_flat_if_all_its_losses_agree() -> None:
+    (found,) = detect(make_run(loss=[11.17, 11.18, 11.16, 11.17, 11.17]), S)
+    assert found.confidence < 0.5
+    assert detect(make_run(loss=[11.17, 11.0, 10.9, 10.7, 10.5]), S) == ()
+
+
+def test_the_evaluation_shows_what_the_noise_of_the_batches_hides() -> None:
+    evaluations = {"loss": range(1, 301), "eval_loss": range(25, 301, 25)}
+    noisy = 1.7 * RNG.lognormal(0, 0.3, 300)
+    still = make_run(loss=noisy, eval_loss=np.linspace(1.60, 1.58, 12), steps=evaluations)
+    (found,) = detect(still, S)
+    assert found.severity is Severity.INFO
+    moving = make_run(
+        loss=noisy * np.linspace(1, 0.5, 300),
+        eval_loss=np.linspace(1.6, 0.8, 12),
+        steps=evaluations,
+    )
+    assert not detect(moving, S) or isinstance(detect(moving, S), NotApplicable)
+
+
+def test_a_loss_that_stands_at_nearly_all_of_log_c_is_flat_though_it_fell_at_first() -> None:
+    loss = np.r_[np.linspace(2.3, 2.1, 60), np.full(400, 2.1)] + RNG.normal(0, 0.01, 460)
+    assert detect(make_run(loss=loss, config={"num_classes": 10}), S)
+    assert detect(make_run(loss=loss), S) == ()
 
 
 def test_a_loss_at_its_floor_passes() -> None:

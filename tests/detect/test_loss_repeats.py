@@ -39,3 +39,17 @@ def test_constants_rounding_and_ordinary_curves_pass(loss) -> None:
 
 def test_few_losses_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=[1, 2, 1, 2]), S), NotApplicable)
+
+
+def test_a_log_that_ends_in_one_value_of_many_digits() -> None:
+    (found,) = detect(make_run(loss=[11.2306, 87.3365, 87.3365, 87.3365]), S)
+    assert found.severity is Severity.WARNING
+    assert found.evidence["value"] == 87.3365
+    (found,) = detect(make_run(loss=np.r_[2.0, np.full(20, 10.3735)]), S)
+    assert found.severity is Severity.CRITICAL
+
+
+def test_few_digits_or_zero_may_stand() -> None:
+    for value in (0.6931, 0.01, 0.0):
+        found = detect(make_run(loss=[0.7, value, value, value]), S)
+        assert not found or isinstance(found, NotApplicable)

@@ -118,3 +118,13 @@ def test_several_spikes_are_counted_and_do_not_hide_each_other() -> None:
     loss[[150, 250, 350, 450, 550]] *= 10
     (found,) = detect(make_run(loss=loss), S)
     assert found.evidence["count"] == 5
+
+
+def test_a_jump_of_loss_and_gradient_together_needs_less() -> None:
+    rng = np.random.default_rng(5)
+    loss = 0.3 * rng.lognormal(0, 0.45, 120)
+    norm = rng.lognormal(0, 0.2, 120)
+    loss[72], norm[72] = 2.0, 60.0
+    (found,) = detect(make_run(loss=loss, grad_norm=norm), S)
+    assert found.evidence["step"] == 73
+    assert detect(make_run(loss=loss, grad_norm=rng.lognormal(0, 0.2, 120)), S) == ()

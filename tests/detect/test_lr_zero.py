@@ -38,3 +38,9 @@ def test_ends_of_decays_first_rows_and_calibration_pass(rate) -> None:
 
 def test_few_rates_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=[1, 1], lr=[0, 0]), S), NotApplicable)
+
+
+def test_a_rate_below_the_last_digit_of_the_log_is_not_zero() -> None:
+    rate = np.round(7e-6 * (1 + np.cos(np.pi * np.arange(400) / 400)) / 2, 6)
+    assert (rate[-60:] == 0).all()
+    assert detect(make_run(loss=np.ones(400), lr=rate), S) == ()

@@ -37,3 +37,11 @@ def test_a_fall_a_pretrained_start_and_chance_itself_pass(loss) -> None:
 )
 def test_unknown_scales_tokens_and_unfinished_plans_are_not_judged(more) -> None:
     assert isinstance(detect(make_run(loss=np.linspace(2.3, 1.9, 1000), **more), S), NotApplicable)
+
+
+def test_a_loss_that_ends_at_a_guess_after_an_overshoot_gained_nothing() -> None:
+    rng = np.random.default_rng(2)
+    loss = np.log(6) * np.r_[np.linspace(1, 1.3, 40), np.linspace(1.3, 1.01, 260)]
+    loss = loss * rng.lognormal(0, 0.02, 300)
+    (found,) = detect(make_run(loss=loss, config={"num_classes": 6}), S)
+    assert found.evidence["gained"] < 0.05

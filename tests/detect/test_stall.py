@@ -41,3 +41,9 @@ def test_gaps_at_evaluations_and_at_one_interval_pass() -> None:
 
 def test_few_times_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=[1, 2]), S), NotApplicable)
+
+
+def test_a_short_log_of_every_step_shows_waits_between_steps() -> None:
+    seconds = [0.154, 0.154, 67.6, 0.16, 3.1, 0.154, 15.3, 0.154]
+    (found,) = detect(make_run(loss=np.ones(8), step_time=seconds), S)
+    assert found.evidence["count"] == 3

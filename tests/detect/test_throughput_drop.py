@@ -36,3 +36,10 @@ def test_slow_starts_pauses_and_patterns_pass(levels) -> None:
 
 def test_few_times_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=[1, 2]), S), NotApplicable)
+
+
+def test_a_short_log_that_ends_at_a_third_of_its_speed() -> None:
+    speed = [1473, 1548, 1507, 1517, 1540, 1530, 1534, 905, 485, 488]
+    (found,) = detect(make_run(loss=np.ones(10), samples_per_second=speed), S)
+    assert found.confidence <= 0.5
+    assert detect(make_run(loss=np.ones(10), samples_per_second=sorted(speed)), S) == ()

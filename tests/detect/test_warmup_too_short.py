@@ -31,3 +31,25 @@ def test_trouble_that_comes_later_passes() -> None:
 def test_short_logs_and_absurd_rates_are_not_judged() -> None:
     assert isinstance(detect(make_run(loss=BROKEN[:9], lr=np.full(9, 0.1)), S), NotApplicable)
     assert isinstance(detect(make_run(loss=BROKEN, lr=np.full(600, 50.0)), S), NotApplicable)
+
+
+def test_a_leap_of_the_loss_in_the_first_steps_counts_and_noise_does_not() -> None:
+    loss = np.r_[2.3, 1.9, 65.0, np.full(597, 2.4)]
+    (found,) = detect(make_run(loss=loss, lr=np.full(600, 2.0), planned_steps=600), S)
+    assert found.evidence["sign"] == "leap"
+    assert found.evidence["step"] == 3
+    loss[2] = 5.0
+    assert detect(make_run(loss=loss, lr=np.full(600, 2.0), planned_steps=600), S) == ()
+
+
+def test_an_error_of_regression_is_infinite_only_by_growing() -> None:
+    loss = np.r_[1.8, np.inf, np.full(60, np.nan)]
+    rate = np.full(62, 2.0)
+    (found,) = detect(make_run(loss=loss, lr=rate, config={"loss": "mse"}, planned_steps=600), S)
+    assert found.evidence["sign"] == "loss-nonfinite"
+    assert detect(make_run(loss=loss, lr=rate, planned_steps=600), S) == ()
+
+
+def test_reinforcement_is_not_judged() -> None:
+    run = make_run(loss=BROKEN, reward=BROKEN, lr=np.full(600, 0.1))
+    assert isinstance(detect(run, S), NotApplicable)
