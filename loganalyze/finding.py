@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -60,6 +60,9 @@ class Finding:
     levels
         Reference values to draw as labelled lines on the chart of ``metrics[0]``:
         label -> value (``"ln(280) = 5.63" -> 5.63``). Not part of the JSON contract.
+    what_if
+        Curves to draw beside ``metrics[0]``, of what other settings would have done: label -> (steps,
+        values). Not part of the JSON contract.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Finding:
     where: tuple[Where, ...] = ()
     fix: tuple[str, ...] = ()
     levels: Mapping[str, float] = field(default_factory=dict)
+    what_if: Mapping[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,9 @@ def embedded(path: Path) -> Any:
 def summary(run: Run) -> dict[str, Any]:
     """Return what was read as plain values: sources, restarts, metrics, config, events, other runs."""
     from loganalyze.ingest.ranks import members
+    from loganalyze.signals.schedule import schedule
 
+    followed = schedule(run)
     logs = members(source.path for source in run.sources if source.format == "text")
     return {
         "name": run.name,
@@ -102,6 +104,7 @@ def summary(run: Run) -> dict[str, Any]:
             for source in run.sources
         ],
         "restarts": list(_restarts(run)),
+        "learning_rate_schedule": followed.label if followed is not None else None,
         "metrics": list(_metrics(run)),
         "config": {
             key: {"value": redact_value(key, item.value), "where": item.where}
@@ -189,6 +192,9 @@ def _lines(run: Run) -> Iterator[str]:
     width = max((len(item["metric"]) for item in data["metrics"]), default=0)
     for item in data["metrics"]:
         yield _metric_line(item, min(width, 40))
+    if data["learning_rate_schedule"]:
+        yield ""
+        yield f"Learning rate: {data['learning_rate_schedule']}"
     if data["config"]:
         yield ""
         yield f"Configuration ({len(data['config'])})"

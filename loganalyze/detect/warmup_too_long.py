@@ -37,11 +37,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series, Status
 from loganalyze.settings import setting
 from loganalyze.signals.lr import ALIVE, Warmup, rises_in_a_curve, warmup
+from loganalyze.signals.schedule import schedule
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class WarmupSettings:
 
 
 ONE_CYCLE_SHARE = 0.45  # OneCycle rises over 30 % by default; nobody uses it beyond this share
+POINTS = 400  # of the drawn schedule
 FEW_STEPS = 50  # below this many logged steps the judgement is less sure
 
 
@@ -166,6 +170,10 @@ def _finding(
             evidence["planned_steps"] = total
             evidence["warmup_share_of_planned"] = found.steps / total
     end = last if not found.done else min(last, found.steps or last)
+    other = _what_if(run, found, total, settings)
+    if other is not None:
+        evidence |= {"lr_at_end_with_shorter_warmup": other.at_end, "lr_sum_ratio": other.sum_ratio}
+        summary += f" {other.sentence}"
     return Finding(
         id="warmup-too-long",
         severity=severity,
@@ -178,6 +186,47 @@ def _finding(
         where=(series.where(0), series.where(len(series) - 1)),
         fix=tuple(_fix(run, found, total, settings)),
         levels={f"target {found.target:.3g}": found.target} if found.target else {},
+        what_if=other.curve if other is not None else {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _WhatIf:
+    """Where the run would have stood after a shorter warmup."""
+
+    at_end: float
+    sum_ratio: float
+    sentence: str
+    curve: dict[str, tuple[list[float], list[float]]]
+
+
+def _what_if(
+    run: Run, found: Warmup, total: int | None, settings: WarmupSettings
+) -> _WhatIf | None:
+    """Draw the schedule anew with a warmup of `enough`, all else as recognised."""
+    followed = schedule(run)
+    if followed is None or not total or not found.steps:
+        return None
+    shorter = max(round(settings.enough * total), 1)
+    rate = run.series("train/learning_rate").finite()
+    last = int(rate.step[-1])
+    if shorter >= found.steps:
+        return None
+    steps = np.unique(np.append(np.linspace(0, last, POINTS), min(shorter, last)))
+    values = followed.at(steps, shorter)
+    recorded = float(np.trapezoid(np.interp(steps, rate.step, rate.value), steps))
+    ratio = float(np.trapezoid(values, steps)) / max(recorded, 1e-300)
+    at_end = float(values[-1])
+    sentence = (
+        f"With a warmup of {settings.enough:.0%} ({shorter:,} steps) the rate at step {last:,} would be "
+        f"{at_end:.3g}, {at_end / max(float(rate.value[-1]), 1e-300):.1f} x the recorded one, and all "
+        f"rates so far would add up to {ratio:.1f} x as much."
+    )
+    return _WhatIf(
+        at_end,
+        ratio,
+        sentence,
+        {f"warmup of {settings.enough:.0%}": (steps.tolist(), values.tolist())},
     )
 
 

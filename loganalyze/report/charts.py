@@ -12,6 +12,7 @@ from loganalyze.report import theme
 from loganalyze.report.envelope import envelope
 from loganalyze.report.redact import visible
 from loganalyze.run import EventKind, Run, Series
+from loganalyze.signals.schedule import schedule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,9 +53,12 @@ def overview(diagnosis: Diagnosis) -> list[Chart]:
     run = diagnosis.run
     limits = _limits(run, [m for _, _, metrics in OVERVIEW for m in metrics])
     charts = []
-    for key, title, metrics in OVERVIEW:
+    for key, heading, metrics in OVERVIEW:
+        title = heading
         series = [found for name in metrics if len(found := run.series(name))]
         if series and limits is not None:
+            if key == "learning-rate" and (followed := schedule(run)) is not None:
+                title = f"{title}: {followed.label}"
             about = [f for f in diagnosis.findings if set(f.metrics) & set(metrics)]
             charts.append(draw(run, f"c-{key}", title, series, about, limits))
     return charts
@@ -170,7 +174,13 @@ def _curves(
     finite = [s.value[np.isfinite(s.value)] for s in series]
     values = np.concatenate(finite) if finite else np.zeros(0)
     levels = [level for finding in findings for level in finding.levels.values()]
+    others = [curve for finding in findings for curve in finding.what_if.items()]
+    levels += [extreme for _, (_, drawn) in others for extreme in (min(drawn), max(drawn))]
     low, high = _vertical(axes, values, levels, notes)
+    for label, (steps, drawn) in others:
+        axes.plot(
+            steps, drawn, color=theme.FG, linewidth=1.1, linestyle=(0, (5, 2)), label=visible(label)
+        )
     for index, one in enumerate(series):
         _curve(axes, one, index, _cited(one, findings), (low, high), notes)
     axes.set_ylim(low, high)

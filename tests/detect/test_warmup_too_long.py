@@ -101,3 +101,17 @@ def test_a_share_of_a_log_without_a_plan_is_no_more_than_a_note() -> None:
     assert "planned" in found.summary
     (found,) = detect(run(lr, status=Status.COMPLETED), S)
     assert found.severity is Severity.WARNING
+
+
+def test_it_says_where_a_shorter_warmup_would_have_stood() -> None:
+    rate = np.arange(1, 501) / 700 * 1e-5
+    more = {"config": {"learning_rate": 1e-5, "warmup_steps": 700}, "planned_steps": 7002}
+    (found,) = detect(make_run(loss=np.ones(500), lr=rate, **more), S)
+    assert found.evidence["lr_at_end_with_shorter_warmup"] == 1e-5
+    assert "With a warmup of 3% (210 steps) the rate at step 500 would be 1e-05" in found.summary
+    ((label, (steps, values)),) = found.what_if.items()
+    assert label == "warmup of 3%"
+    assert steps[-1] == 500
+    assert max(values) == 1e-5
+    # Full from step 210 against 5 sevenths at the end: areas of 395 and 178.6.
+    assert abs(found.evidence["lr_sum_ratio"] - 395 / 178.6) < 0.02
