@@ -173,7 +173,8 @@ def _finding(
     other = _what_if(run, found, total, settings)
     if other is not None:
         evidence |= {"lr_at_end_with_shorter_warmup": other.at_end, "lr_sum_ratio": other.sum_ratio}
-        summary += f" {other.sentence}"
+        if not found.done:  # after a whole schedule the fix says all there is to say
+            summary += f" {other.sentence}"
     return Finding(
         id="warmup-too-long",
         severity=severity,

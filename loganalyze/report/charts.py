@@ -21,7 +21,9 @@ BUCKETS = 700  # two points each: finer than the pixels of a wide screen
 CLIP = 4.0  # times the span of the inner 98 %: what lies beyond is pointed at, not drawn to scale
 LOG_DECADES = 3  # positive curves that span more are drawn on a logarithmic axis
 SMOOTHED_FROM = 60  # points from which a smoothed curve helps
-BETA = 0.95  # of the exponential moving average that is drawn
+SMOOTH = 0.01  # noise over range below which a curve, such as a schedule, needs no average
+SPAN = 1 / 30  # of the series that the drawn moving average runs over: enough to see, little lag
+BETA_LIMIT = 0.99  # of the average: past it the eye cannot tell the difference
 ZOOM_FROM = 0.15  # findings that span less of the axis get a figure of their surroundings
 MARKS = 60  # thin rules of one kind that a figure bears
 COLOURS = {Severity.CRITICAL: theme.CRIT, Severity.WARNING: theme.WARN, Severity.INFO: theme.INFO}
@@ -191,6 +193,7 @@ def _vertical(
 ) -> tuple[float, float]:
     """Choose scale and limits: a robust range, and a note for what lies outside of it."""
     import numpy as np
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     if not len(values):
         return 0.0, 1.0
@@ -198,6 +201,9 @@ def _vertical(
     positive = every.min() > 0
     if positive and every.max() / every.min() > 10**LOG_DECADES:
         axes.set_yscale("log")
+        # Formulas are off, so that nothing in a log is ever read as one: 0.01, not 10^{-2}.
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         return float(every.min() / 1.5), float(every.max() * 1.5)
     inner = np.quantile(values, (0.01, 0.99)) if len(values) > 50 else (values.min(), values.max())
     span = max(inner[1] - inner[0], 1e-12 + 0.02 * abs(inner[1]))
@@ -241,20 +247,33 @@ def _curve(
         )
     step, value = series.step[keep], series.value[keep]
     few = len(series) <= SMOOTHED_FROM
-    marker = "o" if few else None
+    smooth = few or _is_smooth(series)
+    averaged = not smooth and index == 0
     drawn = np.where(value > limits[1], limits[1], value)
     axes.plot(
-        step, drawn, color=colour, linewidth=1.1 if few else 0.8, linestyle=dashes, marker=marker,
-        markersize=3, alpha=1.0 if few or index else 0.4, label=visible(series.metric)[:40],
+        step, drawn, color=colour, linewidth=1.1 if smooth else 0.8, linestyle=dashes,
+        marker="o" if few else None, markersize=3, alpha=0.4 if averaged else 1.0,
+        label=visible(series.metric)[:40],
     )  # fmt: skip
-    clean = series.finite()
-    if not few and index == 0 and len(clean) > SMOOTHED_FROM:
+    if averaged:
         # The average runs over the whole series; only its drawing is thinned.
-        smooth = ema(clean.value, BETA)
+        clean = series.finite()
+        beta = min(1.0 - 1.0 / max(4.0, SPAN * len(clean)), BETA_LIMIT)
+        mean = ema(clean.value, beta)
         part = np.unique(np.linspace(0, len(clean) - 1, 2 * BUCKETS).astype(int))
-        axes.plot(clean.step[part], smooth[part], color=colour, linewidth=1.6,
-                  label=f"moving average, beta {BETA}")  # fmt: skip
+        axes.plot(clean.step[part], mean[part], color=colour, linewidth=1.6,
+                  label=f"moving average, beta {beta:.2g}")  # fmt: skip
     _rail(axes, series, colour, notes)
+
+
+def _is_smooth(series: Series) -> bool:
+    """Tell whether a curve has hardly any point-to-point noise: an average would only lag behind it."""
+    import numpy as np
+
+    from loganalyze.signals.robust import noise_sigma
+
+    value = series.finite().value
+    return not len(value) or noise_sigma(value) <= SMOOTH * float(np.ptp(value))
 
 
 def _rail(axes: Axes, series: Series, colour: str, notes: list[str]) -> None:
