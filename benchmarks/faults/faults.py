@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.faults import actions
 from benchmarks.faults.recipe import Batch, Recipe, Restart, Schedule
-from benchmarks.faults.tasks import IGNORED, Splits
+from benchmarks.faults.tasks import IGNORED, Splits, with_siblings
 
 CLASSIFIERS = ("blobs-mlp", "spirals-resmlp", "signals-rnn", "textures-cnn", "patches-vit")
 LANGUAGE = ("chars-transformer", "grammar-gru")
@@ -50,7 +50,8 @@ def fault(
     """Enter a function in the table; its name is the variant."""
 
     def enter(inject: Inject) -> Inject:
-        FAULTS.append(Fault(cause, inject.__name__.replace("_", "-"), inject, tasks, seeds, also))
+        variant = inject.__name__.replace("_", "-")
+        FAULTS.append(Fault(cause, variant, inject, with_siblings(tasks), seeds, also))
         return inject
 
     return enter
@@ -101,10 +102,12 @@ def warmup_80_percent(recipe: Recipe) -> Recipe:
 # With a warmup of 15 % these rates train well; without one the first steps break the model.
 BEARABLE_WITH_WARMUP = {
     "chars-transformer": 1.5, "spirals-resmlp": 0.2, "textures-cnn": 1.0, "hf-gpt2": 1.5,
+    "shapes-lenet": 0.3, "hf-opt": 1.0,
 }  # fmt: skip
 
 
-@fault("warmup-too-short", tuple(BEARABLE_WITH_WARMUP), (0, 1), also=("lr-too-high",))
+@fault("warmup-too-short", ("chars-transformer", "spirals-resmlp", "textures-cnn", "hf-gpt2"), (0, 1),
+       also=("lr-too-high",))  # fmt: skip
 def full_rate_at_once(recipe: Recipe) -> Recipe:
     return recipe.but(
         lr=BEARABLE_WITH_WARMUP[recipe.task.name], clip=None, log_every=2,
@@ -589,7 +592,10 @@ def head_weights_times_forty(recipe: Recipe) -> Recipe:
        also=("head-init-scale",))  # fmt: skip
 def deep_and_sigmoid(recipe: Recipe) -> Recipe:
     def deepen(model: nn.Module) -> nn.Module:
-        inputs = {"blobs-mlp": 40, "spirals-resmlp": 2, "textures-cnn": 100, "patches-vit": 144}
+        inputs = {
+            "blobs-mlp": 40, "spirals-resmlp": 2, "textures-cnn": 100, "patches-vit": 144,
+            "shapes-lenet": 144, "keys-attention": 300,
+        }  # fmt: skip
         layers: list[nn.Module] = [nn.Flatten(), nn.Linear(inputs[recipe.task.name], 32)]
         for _ in range(14):
             layers += [nn.Sigmoid(), nn.Linear(32, 32)]
@@ -668,7 +674,7 @@ def stops_without_a_word(recipe: Recipe) -> Recipe:
 @fault("software-bug", PLAIN)
 def bug(recipe: Recipe) -> Recipe:
     kinds = actions.BUGS
-    chosen = kinds[PLAIN.index(recipe.task.name) % len(kinds)]
+    chosen = kinds[with_siblings(PLAIN).index(recipe.task.name) % len(kinds)]
     return _breaking(recipe, chosen, 0.5)
 
 

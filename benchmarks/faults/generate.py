@@ -2,7 +2,8 @@
 
 Deterministic by seed but for times and memory; what is there is not made again (``--redo`` takes a word
 that stands in the ids). Every run has one thread. What a run logged is also kept outside the repository
-(``--traces``), so that ``--labels-only`` can label anew without training.
+(``--traces``), so that ``--labels-only`` can label anew without training; a run whose trace is not there
+keeps the label it has.
 """
 
 from __future__ import annotations
@@ -120,14 +121,18 @@ def label(traces: Path) -> list[dict[str, Any]]:
     from benchmarks.faults.faults import FAULTS
     from benchmarks.faults.labels import findings
 
+    kept = {entry["id"]: entry for entry in map(json.loads, LABELS.read_text().splitlines())}
     labels = []
     for job in jobs():
         run = _trace(traces, job.identifier)
+        split = "held-out" if _task(job.task).held_out else "dev"
         if run is None:
+            if job.identifier in kept:
+                labels.append({**kept[job.identifier], "split": split})
             continue
         entry: dict[str, Any] = {
             "id": job.identifier, "task": job.task, "seed": job.seed,
-            "split": "held-out" if _task(job.task).held_out else "dev", "healthy": job.kind != "fault",
+            "split": split, "healthy": job.kind != "fault",
             "cause": None, "accepted": [], "findings": [], "also": [],
         }  # fmt: skip
         if job.kind == "fault":
@@ -164,9 +169,7 @@ def main() -> None:
     wanted = [
         job
         for job in jobs()
-        if not (LOGS / job.identifier).exists()
-        or not (chosen.traces / f"{job.identifier}.json.gz").exists()
-        or (chosen.redo and chosen.redo in job.identifier)
+        if not (LOGS / job.identifier).exists() or (chosen.redo and chosen.redo in job.identifier)
     ]
     if not chosen.labels_only:
         with multiprocessing.get_context("spawn").Pool(chosen.workers, maxtasksperchild=40) as pool:

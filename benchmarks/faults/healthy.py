@@ -14,6 +14,7 @@ from torch import nn
 
 from benchmarks.faults.faults import LANGUAGE, pretrain
 from benchmarks.faults.recipe import Recipe, Restart, Schedule
+from benchmarks.faults.tasks import with_siblings
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def healthy(*tasks: str, seeds: tuple[int, ...] = (2,)) -> Callable[[Change], Ch
     """Enter a function in the table."""
 
     def enter(change: Change) -> Change:
-        HEALTHY.append(Healthy(change.__name__.replace("_", "-"), change, tasks, seeds))
+        name = change.__name__.replace("_", "-")
+        HEALTHY.append(Healthy(name, change, with_siblings(tasks), seeds))
         return change
 
     return enter

@@ -351,7 +351,9 @@ SPECIAL = {
             2e-3,
             "jsonl",
             "tensorboard",
-            held_out=True,
+        ),
+        _task(
+            "grpo-rank", partial(reach, width=5, far=0.25), 2e-3, "keyvalue", "jsonl", held_out=True
         ),
     )
 }

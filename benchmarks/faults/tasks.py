@@ -139,6 +139,39 @@ def springs(random: torch.Generator, count: int = 2400) -> Splits:
     return split(inputs, clean + 0.1 * torch.randn(count, generator=random))
 
 
+def shapes(random: torch.Generator, count: int = 1600, classes: int = 5) -> Splits:
+    """A bar, a cross, a ring, a corner or a dot somewhere in a noisy picture."""
+    figures = torch.zeros(classes, 5, 5)
+    figures[0, 2] = 1
+    figures[1, 2] = figures[1, :, 2] = 1
+    figures[2] = 1
+    figures[2, 1:4, 1:4] = 0
+    figures[3, 0] = figures[3, :, 0] = 1
+    figures[4, 1:4, 1:4] = 1
+    targets = torch.randint(0, classes, (count,), generator=random)
+    images = 0.5 * torch.randn(count, 12, 12, generator=random)
+    places = torch.randint(0, 8, (count, 2), generator=random)
+    for image, target, (top, left) in zip(images, targets, places.tolist(), strict=True):
+        image[top : top + 5, left : left + 5] += 1.5 * figures[target]
+    return split(images.unsqueeze(1), targets)
+
+
+def keys(random: torch.Generator, count: int = 1800, classes: int = 7) -> Splits:
+    """Token rows that name a slot at their start; the token in that slot decides the class."""
+    tokens = torch.randint(0, 30, (count, 10), generator=random)
+    tokens[:, 0] = torch.randint(0, 3, (count,), generator=random)
+    chosen = tokens.gather(1, 1 + 3 * tokens[:, :1]).squeeze(1)
+    return split(F.one_hot(tokens, 30).float(), chosen % classes)
+
+
+def motors(random: torch.Generator, count: int = 2400) -> Splits:
+    """The torque of a motor by voltage, speed, heat and load, which saturates."""
+    voltage, speed, heat, load = torch.randn(4, count, generator=random)
+    clean = 2 * (voltage - 0.6 * speed).tanh() - 0.4 * heat.relu() * load.abs()
+    inputs = torch.stack([voltage, speed, heat, load], 1)
+    return split(inputs, 5 + 3 * clean + 0.3 * torch.randn(count, generator=random))
+
+
 def mlp(inputs: int, classes: int, width: int = 64, depth: int = 2) -> nn.Module:
     layers: list[nn.Module] = [nn.Linear(inputs, width), nn.ReLU()]
     for _ in range(depth - 1):
@@ -171,6 +204,41 @@ def cnn(classes: int) -> nn.Module:
         nn.Conv2d(12, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU(), nn.AdaptiveAvgPool2d(2),
         nn.Flatten(), nn.Dropout(0.1), nn.Linear(96, classes),
     )  # fmt: skip
+
+
+def lenet(classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(8, 16, 3), nn.ReLU(),
+        nn.Flatten(), nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, classes),
+    )  # fmt: skip
+
+
+class KeyReader(nn.Module):
+    """A transformer over one-hot tokens with a head on the first of them."""
+
+    def __init__(self, classes: int, width: int = 32) -> None:
+        super().__init__()
+        self.embed = nn.Linear(30, width)
+        self.place = nn.Parameter(0.3 * torch.randn(10, width))
+        self.body = encoder(width, 2, 0.0)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(self.embed(x) + self.place)[:, 0])
+
+
+class LongShortText(nn.Module):
+    """A language model of two LSTM layers."""
+
+    def __init__(self, vocabulary: int, width: int = 72) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.cell = nn.LSTM(width, width, num_layers=2, batch_first=True)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.backends.mkldnn.flags(enabled=False):  # its LSTM knows no fp16
+            return self.head(self.cell(self.embed(x))[0])
 
 
 class Recurrent(nn.Module):
@@ -255,6 +323,27 @@ def hf_language_model() -> nn.Module:
     )  # fmt: skip
 
 
+def hf_electra() -> nn.Module:
+    from transformers import ElectraConfig, ElectraForSequenceClassification
+
+    return ElectraForSequenceClassification(
+        ElectraConfig(
+            vocab_size=60, embedding_size=32, hidden_size=32, num_hidden_layers=2,
+            num_attention_heads=2, intermediate_size=64, max_position_embeddings=16, num_labels=6,
+        )
+    )  # fmt: skip
+
+
+def hf_opt() -> nn.Module:
+    from transformers import OPTConfig, OPTForCausalLM
+
+    return OPTForCausalLM(
+        OPTConfig(vocab_size=80, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, ffn_dim=64,
+                  max_position_embeddings=16, word_embed_proj_dim=32, bos_token_id=0, eos_token_id=0,
+                  pad_token_id=1)
+    )  # fmt: skip
+
+
 def hf_tagger() -> nn.Module:
     from transformers import DistilBertConfig, DistilBertForTokenClassification
 
@@ -284,7 +373,18 @@ def tagged(random: torch.Generator, count: int = 1600, tags: int = 9) -> Splits:
     )
 
 
-TEXT_LOGS = ("nanogpt", "dicts", "keyvalue")
+# What is done to a task is done to its sibling, too: a new task meets every fault with one line here.
+SIBLINGS = {
+    "textures-cnn": "shapes-lenet", "patches-vit": "keys-attention", "grammar-gru": "words-lstm",
+    "springs-mlp": "motors-mlp", "hf-bert": "hf-electra", "hf-gpt2": "hf-opt", "grpo-aim": "grpo-rank",
+}  # fmt: skip
+
+
+def with_siblings(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of tasks with those of their siblings behind them."""
+    return (*names, *(SIBLINGS[name] for name in names if name in SIBLINGS))
+
+
 TASKS = {
     task.name: task
     for task in (
@@ -301,14 +401,26 @@ TASKS = {
         Task("hf-bert", "classification", 6, sentences, hf_classifier, 2e-3, ("hf",),
              steps=300, hf=True),
         Task("textures-cnn", "classification", 8, textures, lambda: cnn(8), 3e-3,
-             ("tensorboard", "imagenet", "csv", "keyvalue"), held_out=True),
+             ("tensorboard", "imagenet", "csv", "keyvalue")),
         Task("patches-vit", "classification", 12, patches, lambda: PatchTransformer(12), 2e-3,
-             ("keyvalue", "tensorboard", "dicts"), held_out=True, steps=500),
+             ("keyvalue", "tensorboard", "dicts"), steps=500),
         Task("grammar-gru", "language", 32, lambda r: text(r, 32, 14, 3000), lambda: RecurrentText(32),
-             4e-3, ("nanogpt", "jsonl", "csv"), held_out=True),
+             4e-3, ("nanogpt", "jsonl", "csv")),
         Task("springs-mlp", "regression", 1, springs, lambda: mlp(3, 1), 3e-3,
-             ("csv", "keyvalue"), held_out=True),
+             ("csv", "keyvalue")),
         Task("hf-gpt2", "language", 96, lambda r: text(r, 96, 14, 4000), hf_language_model, 4e-3,
+             ("hf",), steps=300, hf=True),
+        Task("shapes-lenet", "classification", 5, shapes, lambda: lenet(5), 2e-3,
+             ("keyvalue", "imagenet", "tensorboard", "csv"), held_out=True),
+        Task("keys-attention", "classification", 7, keys, lambda: KeyReader(7), 2e-3,
+             ("dicts", "keyvalue", "tensorboard"), held_out=True, steps=700),
+        Task("words-lstm", "language", 64, lambda r: text(r, 64, 12, 4000), lambda: LongShortText(64),
+             4e-3, ("nanogpt", "keyvalue", "jsonl"), held_out=True, steps=700),
+        Task("motors-mlp", "regression", 1, motors, lambda: mlp(4, 1), 4e-3,
+             ("csv", "jsonl", "tensorboard"), held_out=True),
+        Task("hf-electra", "classification", 6, sentences, hf_electra, 2e-3, ("hf",),
+             steps=300, held_out=True, hf=True),
+        Task("hf-opt", "language", 80, lambda r: text(r, 80, 14, 4000), hf_opt, 4e-3,
              ("hf",), steps=300, held_out=True, hf=True),
         Task("hf-tagger", "classification", 9, tagged, hf_tagger, 3e-3, ("hf",), steps=300, hf=True),
     )

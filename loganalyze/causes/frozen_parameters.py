@@ -6,7 +6,8 @@ The loss of each batch is what the untouched model gives, whatever the learning 
 
 What speaks for it
 ------------------
-The loss stays at its level with an ordinary learning rate. The gradient norm is 0 or not there.
+The loss stays at its level with an ordinary learning rate. The gradient norm is 0 or not there, or what the
+bias of the head alone would get.
 
 What speaks against it
 ----------------------
@@ -34,6 +35,7 @@ import numpy as np
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
+from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
@@ -62,6 +64,10 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
     elif len(norm):
         middle = float(norm.value.mean())
+        counts = counts_only(case.run)
+        if counts is not None and counts.is_bias_alone:
+            text = f"The gradient norm, {middle:.2g}, is what the bias of the head alone would get."
+            return [*clues, Clue(text, STRONG)]
         clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -WEAK))
     return clues
 

@@ -32,6 +32,7 @@ import numpy as np
 
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import chance
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
@@ -53,7 +54,10 @@ def weigh(case: Case) -> list[Clue]:
     elif ratio is not None and ratio < 1 + NEAR:
         clues.append(Clue(f"The loss stays at {ratio:.2f} x log(C), the level of a guess.", WEAK))
     norm = case.run.series("train/grad_norm").finite()
-    if len(norm) and float(norm.value.mean()) > FLOWING:
+    if counts_only(case.run) is not None:
+        text = "The gradient follows the class counts alone: the model does not look at its inputs."
+        clues.append(Clue(text, -MODERATE))
+    elif len(norm) and float(norm.value.mean()) > FLOWING:
         clues.append(Clue("Gradients flow all the time, and lead nowhere.", WEAK))
     elif len(norm):
         clues.append(Clue("The gradient norm is about 0.", -MODERATE))

@@ -8,7 +8,8 @@ below 1.
 What speaks for it
 ------------------
 The gradient norm is tiny, or decays, while the loss is far from its floor. The loss stands still, digit
-for digit.
+for digit. The norm follows the class counts of the batches and nothing else: what reaches the head does not
+depend on the input.
 
 What speaks against it
 ----------------------
@@ -34,6 +35,7 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.class_counts import counts_only
 
 TINY = 1e-3  # norms below it hardly move the weights at usual rates
 LARGE = 1.0  # norms above it do not come from the last layers alone
@@ -50,6 +52,13 @@ def weigh(case: Case) -> list[Clue]:
         return [Clue("The gradient norm is exactly 0, not small.", -MODERATE)]
     if case.found("grad-vanishing") or late < TINY:
         return [Clue(f"The gradient norm is down to {late:.2g}.", STRONG)]
+    counts = counts_only(case.run)
+    if counts is not None:
+        text = (
+            f"The gradient norm varies by {counts.spread:.0%} from batch to batch, as class counts do "
+            f"({counts.expected:.0%}): what reaches the head does not depend on the input."
+        )
+        return [Clue(text, MODERATE if counts.is_bias_alone else STRONG)]
     if late > ORDINARY:
         # That of all layers together: the last ones may have it all.
         weight = -WEAK if late < LARGE else -DECISIVE

@@ -13,8 +13,8 @@ it better.
 
 Not to be confused with
 -----------------------
-A pretrained model, which starts far below log(C). Large vocabularies, whose entropy is a floor. A train loss
-that counts otherwise than the evaluation, which got far. Losses without a known scale.
+A pretrained model, which starts far below log(C). Large vocabularies, whose entropy is a floor, and ambiguous
+labels, which leave one, too. A train loss that counts otherwise than the evaluation, which got far. Losses without a known scale.
 
 Settings
 --------
@@ -49,8 +49,12 @@ class SlowSettings:
     """Thresholds of the check."""
 
     window: int = setting(100, unit="log points", source="first W against last W")
-    slow: float = setting(0.35, unit="share of the way from log(C) to 0", source="below one half")
-    above: float = setting(0.65, unit="ratio to log(C)", source="little better than a guess")
+    slow: float = setting(
+        0.2, unit="share of the way from log(C) to 0", source="ambiguous labels leave a third and more"
+    )
+    above: float = setting(
+        0.75, unit="ratio to log(C)", source="five-star reviews, whose labels are ambiguous, end at 0.65"
+    )
     steps: int = setting(200, unit="steps", source="every training is slow at first")
     finished: float = setting(0.9, unit="share of the plan", source="nearly all was spent")
 
