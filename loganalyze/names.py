@@ -246,6 +246,7 @@ CONFIG_ALIASES: dict[str, tuple[str, ...]] = {
         "max_iter",
         "training.steps",
     ),
+    "resume_from_checkpoint": ("resume_from", "resume", "load_checkpoint", "resume_checkpoint"),
     "num_train_epochs": ("epochs", "num_epochs", "max_epochs", "n_epochs", "max_epoch"),
     "gradient_accumulation_steps": (
         "grad_accum",

@@ -247,7 +247,7 @@ def loss_oscillation(run: Trace, twin: Trace) -> int:
 
 
 def epoch_sawtooth(run: Trace, twin: Trace) -> int:
-    """Two epoch boundaries at least, whose steps make up 80 % of the fall, the first two clear of the noise."""
+    """Two epoch borders at least, whose steps make up 80 % of the fall, the first two clear of the noise."""
     length = run.facts["epoch_steps"]
     epochs = np.array([(p["step"] - 1) // length for p in run.points if p["kind"] == "train"])
     parts = [run.loss[epochs == e] for e in np.unique(epochs)]
@@ -260,7 +260,9 @@ def epoch_sawtooth(run: Trace, twin: Trace) -> int:
     scale = robust(np.diff(parts[0])) / math.sqrt(len(third[0][0]))
     if whole < 0.1 * run.start or drops[0] < 4 * scale:
         return ABSENT
-    share = sum(drops) / whole  # rises too: over many short epochs the noise of the falls alone adds up
+    share = (
+        sum(drops) / whole
+    )  # rises too: over many short epochs the noise of the falls alone adds up
     return CLEAR if share > 0.8 and drops[1] > 4 * scale else FAINT if share > 0.5 else ABSENT
 
 

@@ -29,8 +29,9 @@ pytorch/examples#377, #550; timm#1081: 94 % in training, 0.1 % in evaluation.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.accuracy import guessed_accuracy
 
 LEARNED = 0.5  # of the first train loss: below it something was learned
 
@@ -40,6 +41,10 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     if case.found("eval-at-chance"):
         clues.append(Clue("The evaluation stays at chance while the training learns.", STRONG))
+    guessed = guessed_accuracy(case.run)
+    if guessed is not None:
+        text = f"The train accuracy, {guessed:.2g}, is that of a guess as well."
+        clues.append(Clue(text, -DECISIVE))
     loss = case.run.series("train/loss").finite()
     if len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
         text = f"The train loss fell from {loss.value[0]:.3g} to {loss.value[-1]:.3g}."

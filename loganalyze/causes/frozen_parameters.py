@@ -58,6 +58,8 @@ def weigh(case: Case) -> list[Clue]:
     zero = case.found("loss-zero")
     if zero and "reward_std" in zero.evidence:
         clues.append(Clue("The rewards have no spread: there is nothing to follow.", -DECISIVE))
+    if case.found("loss-nonfinite"):
+        clues.append(Clue("Weights that stand still do not turn a loss into NaN.", -STRONG))
     clues += [*_trainable(case), *_level(case), *_course(case)]
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and float(norm.value.max()) == 0:

@@ -53,6 +53,10 @@ def weigh(case: Case) -> list[Clue]:
     if first is not None and not first.is_first:
         text = f"The losses before step {first.step:,} were finite."
         clues.append(Clue(text, -STRONG))
+    norms = case.run.series("train/grad_norm").finite().value
+    if first is not None and first.is_first and len(norms) and float(norms.max()) == 0:
+        text = "The loss is NaN from the first step and the gradient norm exactly 0: a mean over no label."
+        clues.append(Clue(text, DECISIVE))
     if any("-100" in event.text for event in case.run.events_of(EventKind.HINT)):
         clues.append(Clue("The log says that most labels are -100.", DECISIVE))
     return clues

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.restart import told_restarts
 
 AGAIN = 0.5  # of the rate before the restart: less, and the schedule began anew
 
@@ -37,7 +38,7 @@ AGAIN = 0.5  # of the rate before the restart: less, and the schedule began anew
 def weigh(case: Case) -> list[Clue]:
     """Weigh what changes at a restart."""
     segment = case.run.series("train/loss").segment
-    if not len(segment) or int(segment.max()) == 0:
+    if (not len(segment) or int(segment.max()) == 0) and not len(told_restarts(case.run)):
         return [Clue("The log shows no restart.", -DECISIVE)]
     clues = []
     if case.found("loss-jump-on-resume"):

@@ -35,46 +35,89 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
-from loganalyze.signals.loss_kind import chance
+from loganalyze.signals.accuracy import beats_guess, guessed_accuracy
+from loganalyze.signals.loss_kind import Chance, chance
+from loganalyze.signals.robust import FloatArray
 
 NEAR = 0.08  # share of the way from the floor to log(C) within which a loss stands at the floor
 FIRST = 3  # points whose median is the level at the start
 SQUARES = 0.15  # relative distance to the mean square of class numbers
 FEW_CLASSES = 6  # with so few the squares are below 12, where a guess over a vocabulary is as well
+LEARNED = 0.7  # of log(C): a loss below it takes an accuracy above a guess
+FELL = 0.5  # of the first loss: below it training got somewhere
 LAST = 10  # points whose median is the level at the end
 
 
 def weigh(case: Case) -> list[Clue]:
-    """Compare the level at the end with the floor of a softmax that is applied twice."""
+    """Compare the losses with what a softmax applied twice and an error of class numbers leave."""
     loss = case.run.series("train/loss").finite().value
     guess = chance(case.run)
-    clues = []
-    if len(loss) and guess is not None and guess.classes > 2:
-        floor = math.log(1 + (guess.classes - 1) / math.e)
-        lowest = float(np.concatenate([loss, case.run.series("eval/loss").finite().value]).min())
-        level, room = float(np.median(loss[-LAST:])), guess.log_c - floor
-        if lowest < floor - NEAR * room:
-            text = (
-                f"The loss fell to {lowest:.3g}, below the {floor:.3g} of a softmax applied twice."
-            )
-            clues.append(Clue(text, -DECISIVE))
-        elif level <= floor + 4 * NEAR * room:
-            text = f"The loss ends at {level:.3g}; a softmax applied twice cannot go below {floor:.3g}."
-            clues.append(Clue(text, DECISIVE))
-    if len(loss) and guess is not None and guess.classes > FEW_CLASSES:
-        squares = (guess.classes - 1) * (2 * guess.classes - 1) / 6
-        if abs(float(np.median(loss[:FIRST])) / squares - 1) < SQUARES:
-            text = (
-                f"The first losses are near {squares:.3g}, the mean square of the numbers 0 to "
-                f"{guess.classes - 1}: the error of class numbers, not a cross-entropy."
-            )
-            clues.append(Clue(text, DECISIVE))
-    accuracy = case.run.series("eval/accuracy").finite().value
-    if len(accuracy) > 2 and np.ptp(accuracy) == 0 and len(loss) and loss[-1] < 0.5 * loss[0]:
-        text = f"The accuracy stays at {accuracy[0]:.3g} while the loss falls."
-        clues.append(Clue(text, STRONG))
+    clues = _accuracy(case, loss, guess)
+    if len(loss) and guess is not None:
+        if not beats_guess(case.run):
+            clues += _class_numbers(loss, guess)
+        # A softmax applied twice is one wrong loss of several: that it is not this one counts only
+        # where nothing else points at the loss.
+        clues = [*(clues or _below_floor(case, loss, guess)), *_at_floor(case, loss, guess)]
     weight = -DECISIVE if case.found("initial-loss-high") else -MODERATE
     return clues or [Clue("Nothing points at the loss function.", weight)]
+
+
+def _floor(guess: Chance) -> float:
+    """Return the lowest loss of a softmax applied twice: all the weight on the right class."""
+    return math.log(1 + (guess.classes - 1) / math.e)
+
+
+def _lowest(case: Case, loss: FloatArray) -> float:
+    return float(np.concatenate([loss, case.run.series("eval/loss").finite().value]).min())
+
+
+def _below_floor(case: Case, loss: FloatArray, guess: Chance) -> list[Clue]:
+    floor, lowest = _floor(guess), _lowest(case, loss)
+    if guess.classes <= 2 or lowest >= floor - NEAR * (guess.log_c - floor):
+        return []
+    text = f"The loss fell to {lowest:.3g}, below the {floor:.3g} of a softmax applied twice."
+    return [Clue(text, -DECISIVE)]
+
+
+def _at_floor(case: Case, loss: FloatArray, guess: Chance) -> list[Clue]:
+    floor, level = _floor(guess), float(np.median(loss[-LAST:]))
+    room = guess.log_c - floor
+    if guess.classes <= 2 or _lowest(case, loss) < floor - NEAR * room:
+        return []
+    if level > floor + 4 * NEAR * room:
+        return []
+    text = f"The loss ends at {level:.3g}; a softmax applied twice cannot go below {floor:.3g}."
+    return [Clue(text, DECISIVE)]
+
+
+def _class_numbers(loss: FloatArray, guess: Chance) -> list[Clue]:
+    squares = (guess.classes - 1) * (2 * guess.classes - 1) / 6
+    if guess.classes <= FEW_CLASSES or abs(float(np.median(loss[:FIRST])) / squares - 1) >= SQUARES:
+        return []
+    text = (
+        f"The first losses are near {squares:.3g}, the mean square of the numbers 0 to "
+        f"{guess.classes - 1}: the error of class numbers, not a cross-entropy."
+    )
+    return [Clue(text, DECISIVE)]
+
+
+def _accuracy(case: Case, loss: FloatArray, guess: Chance | None) -> list[Clue]:
+    """A loss of the right kind does not fall without the accuracy rising."""
+    if not len(loss):
+        return []
+    end = float(np.median(loss[-LAST:]))
+    guessed = guessed_accuracy(case.run)
+    if guessed is not None and guess is not None and end < LEARNED * guess.log_c:
+        text = (
+            f"The train loss fell to {end:.3g}, far below {guess.label}, but the train accuracy stayed that "
+            f"of a guess, {guessed:.2g}: what is minimised is not what is asked for."
+        )
+        return [Clue(text, DECISIVE)]
+    accuracy = case.run.series("eval/accuracy").finite().value
+    if len(accuracy) > 2 and np.ptp(accuracy) == 0 and loss[-1] < FELL * loss[0]:
+        return [Clue(f"The accuracy stays at {accuracy[0]:.3g} while the loss falls.", STRONG)]
+    return []
 
 
 def fix(case: Case) -> list[str]:

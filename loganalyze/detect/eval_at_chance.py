@@ -38,6 +38,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
 from loganalyze.settings import setting
+from loganalyze.signals.accuracy import share
 from loganalyze.signals.loss_kind import Chance, chance
 
 
@@ -72,7 +73,7 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
         return ()
     count = settings.evaluations
     by_accuracy = len(accuracy) >= count and bool(
-        (_share(accuracy.value[-count:]) * guess.classes < 1 + settings.near).all()
+        (share(accuracy.value[-count:]) * guess.classes < 1 + settings.near).all()
     )
     by_loss = len(loss) >= count and bool((loss.value[-count:] > FAR * guess.log_c).all())
     if len(accuracy) >= count and (not by_accuracy or (guess.classes < MANY and not by_loss)):
@@ -113,14 +114,10 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
 def _learned(run: Run, train: np.ndarray, guess: Chance, settings: EvalChanceSettings) -> bool:
     """Tell whether the training got clearly better than it was, and than a guess."""
     last = float(np.median(train[-5:]))
-    accuracy = _share(run.series("train/accuracy").finite().value)
+    accuracy = share(run.series("train/accuracy").finite().value)
     if len(accuracy) and float(np.median(accuracy[-5:])) > 2.0 / guess.classes + 0.1:
         return True
     return last < (1 - settings.learned) * min(float(np.median(train[:3])), guess.log_c)
-
-
-def _share(accuracy: np.ndarray) -> np.ndarray:
-    return accuracy / 100 if len(accuracy) and accuracy.max() > 1 else accuracy
 
 
 DETECTOR = Detector(

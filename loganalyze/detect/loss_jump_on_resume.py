@@ -38,10 +38,10 @@ import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import EventKind, Run, Series
+from loganalyze.run import Run, Series
 from loganalyze.series import LOSS, every_start
 from loganalyze.settings import setting
-from loganalyze.signals.restart import begins_anew
+from loganalyze.signals.restart import begins_anew, told_restarts
 from loganalyze.signals.robust import noise_sigma
 
 
@@ -81,9 +81,7 @@ def detect(run: Run, settings: ResumeSettings) -> Detected:
 
 def _told(run: Run, series: Series) -> tuple[Series, np.ndarray]:
     """Split at the restarts that the log only tells of: no step stands in it twice."""
-    told = {e.step for e in run.events_of(EventKind.RESUME) if e.step is not None and len(series)}
-    marks = np.array(sorted(told), dtype=np.int64)
-    borders = np.unique(np.searchsorted(series.step, marks, side="right"))
+    borders = np.unique(np.searchsorted(series.step, told_restarts(run), side="right"))
     borders = borders[(borders > 0) & (borders < len(series))]
     segment = np.searchsorted(borders, np.arange(len(series)), side="right")
     return dataclasses.replace(series, segment=segment), borders

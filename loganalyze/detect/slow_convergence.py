@@ -14,7 +14,8 @@ it better.
 Not to be confused with
 -----------------------
 A pretrained model, which starts far below log(C). Large vocabularies, whose entropy is a floor, and ambiguous
-labels, which leave one, too. A train loss that counts otherwise than the evaluation, which got far. Losses without a known scale.
+labels, which leave one, too. A train loss that counts otherwise than the evaluation, which got far. Losses
+without a known scale.
 
 Settings
 --------
@@ -50,10 +51,14 @@ class SlowSettings:
 
     window: int = setting(100, unit="log points", source="first W against last W")
     slow: float = setting(
-        0.2, unit="share of the way from log(C) to 0", source="ambiguous labels leave a third and more"
+        0.2,
+        unit="share of the way from log(C) to 0",
+        source="ambiguous labels leave a third and more",
     )
     above: float = setting(
-        0.75, unit="ratio to log(C)", source="five-star reviews, whose labels are ambiguous, end at 0.65"
+        0.75,
+        unit="ratio to log(C)",
+        source="five-star reviews, whose labels are ambiguous, end at 0.65",
     )
     steps: int = setting(200, unit="steps", source="every training is slow at first")
     finished: float = setting(0.9, unit="share of the plan", source="nearly all was spent")

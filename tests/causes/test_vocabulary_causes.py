@@ -128,7 +128,7 @@ def test_losses_that_repeat_are_those_of_frozen_weights() -> None:
 def test_a_gradient_that_is_gone_has_vanished() -> None:
     run = make_run(loss=FLAT, grad_norm=np.full(600, 1e-6) * RNG.lognormal(0, 0.3, 600), config=TEN)
     assert weight("vanishing-gradients", run, finding("loss-at-chance")) > 0
-    usual = make_run(loss=FLAT, grad_norm=RNG.lognormal(0.5, 0.3, 600), config=TEN)
+    usual = make_run(loss=FLAT, grad_norm=RNG.lognormal(0.5, 0.1, 600), config=TEN)
     assert weight("vanishing-gradients", usual, finding("loss-at-chance")) < 0
 
 
@@ -281,3 +281,37 @@ def test_a_note_asks_for_no_cause_unless_the_log_states_it() -> None:
     run = make_run(loss=FALL, lr=COSINE, events=[hint])
     assert order(run)[:1] == ["scheduler-misconfigured"]
     assert order(make_run(loss=np.full(8, 11.17))) == []
+
+
+def test_a_loss_that_falls_without_the_accuracy_is_the_wrong_loss_and_no_mismatch() -> None:
+    guessing = {"train_accuracy": RNG.binomial(32, 0.1, 600) / 32}
+    run = make_run(loss=FALL, config=TEN, **guessing)
+    chance = finding("eval-at-chance")
+    assert weight("wrong-loss-function", run, chance) > 2
+    assert weight("eval-mismatch", run, chance) < weight(
+        "eval-mismatch", make_run(loss=FALL, config=TEN), chance
+    )
+
+
+def test_class_numbers_as_targets_start_at_their_mean_square() -> None:
+    run = make_run(loss=FALL / FALL[:3].mean() * 28.5, config=TEN)
+    high = finding("initial-loss-high")
+    assert weight("wrong-loss-function", run, high) > 2
+    right = make_run(loss=FALL / FALL[:3].mean() * 28.5, config=TEN, eval_accuracy=[0.9])
+    assert weight("wrong-loss-function", right, high) < 0
+
+
+def test_a_nan_from_the_first_step_without_a_gradient_is_a_mean_over_no_label() -> None:
+    run = make_run(loss=[np.nan] * 60, grad_norm=[0.0] * 60, config=TEN)
+    assert order(run)[0] == "labels-all-masked"
+
+
+def test_a_model_that_follows_the_class_counts_alone_does_not_see_its_inputs() -> None:
+    counts = RNG.multinomial(32, np.full(10, 0.1), 600)
+    norm = 5 * np.linalg.norm(0.1 - counts / 32, axis=1)
+    blind = make_run(loss=FLAT, grad_norm=norm, lr=COSINE, config=TEN | {"train_batch_size": 32})
+    assert order(blind)[0] == "vanishing-gradients"
+    bias = make_run(loss=FLAT, grad_norm=norm / 5, lr=COSINE, config=TEN | {"train_batch_size": 32})
+    assert weight("frozen-parameters", bias, finding("loss-at-chance")) > weight(
+        "frozen-parameters", blind, finding("loss-at-chance")
+    )

@@ -44,3 +44,10 @@ def test_no_restart_and_a_new_beginning_are_not_found() -> None:
     steps = np.r_[np.arange(1, 51), np.arange(1, 51)]
     again = make_run(loss=loss, steps={"loss": steps}, segments={"loss": [0] * 50 + [1] * 50})
     assert detect(again, S) == ()
+
+
+def test_the_step_may_stand_in_the_settings_alone() -> None:
+    curve = np.r_[np.linspace(2, 0.5, 50), np.linspace(1.5, 0.6, 50)]
+    config = {"resume_from_checkpoint": "checkpoints/step_50.pt"}
+    (found,) = detect(make_run(loss=curve, config=config), S)
+    assert found.evidence["step"] == 51
