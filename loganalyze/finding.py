@@ -112,7 +112,17 @@ class Clue:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A ranked explanation of findings."""
+    """A ranked explanation of findings.
+
+    Attributes
+    ----------
+    probe
+        Command of the experiment that would confirm it.
+    confirm
+        The same in words.
+    undecided
+        Which other causes the log does not separate from it, and what would; empty where it stands alone.
+    """
 
     id: str
     title: str
@@ -122,6 +132,7 @@ class Cause:
     fix: tuple[str, ...]
     probe: str
     confirm: str = ""
+    undecided: str = ""
 
     @property
     def evidence_for(self) -> tuple[Clue, ...]:

@@ -17,6 +17,7 @@ import warnings
 from dataclasses import dataclass
 
 from loganalyze.causes.cause import STATED, Case, Hypothesis
+from loganalyze.causes.rivals import with_rivals
 from loganalyze.finding import Cause, Clue, Finding, Severity
 from loganalyze.run import Run
 
@@ -65,7 +66,7 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     causes = [_cause(w, weighed, run, found) for w in weighed]
     kept = [cause for cause in causes if cause.probability >= LEAST]
     kept.sort(key=lambda c: (-max(severity[i] for i in c.explains), -c.probability))
-    return tuple(kept)
+    return with_rivals(tuple(kept))
 
 
 def _weigh(hypothesis: Hypothesis, case: Case) -> _Weighed | None:

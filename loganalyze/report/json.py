@@ -131,7 +131,11 @@ def _cause(cause: Cause) -> dict[str, Any]:
         "probability": round(float(cause.probability), 4),
         "explains": list(cause.explains),
         "evidence_for": [_clue(clue) for clue in cause.evidence_for],
-        "evidence_against": [_clue(clue) for clue in cause.evidence_against],
+        # What the log does not separate weighs on neither side.
+        "evidence_against": [
+            *(_clue(clue) for clue in cause.evidence_against),
+            *([{"text": redact(cause.undecided), "weight": 0.0}] if cause.undecided else []),
+        ],
         "fix": [redact(line) for line in cause.fix],
         "probe": cause.probe,
     }

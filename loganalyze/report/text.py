@@ -131,7 +131,9 @@ def _causes(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
             page.put(f"fix: {redact(cause.fix[0])}", indent=" " * 6, hang=" " * 11)
             for line in cause.fix[1:] if verbose else ():
                 page.put(redact(line), indent=" " * 11)
-        if cause.confirm and (verbose or rank == 0):
+        if cause.undecided and (verbose or rank == 0):
+            page.put(f"? {redact(cause.undecided)}", indent=" " * 6, hang=" " * 8)
+        elif cause.confirm and (verbose or rank == 0):
             page.put(f"confirm: {cause.confirm}", indent=" " * 6, hang=" " * 15)
     hidden = diagnosis.causes[len(shown) :]
     if hidden:
