@@ -2,8 +2,9 @@
 
 What it does
 ------------
-If a spike, a divergence, an explosion of the gradient, a loss that leaps to `leap` times its start, or a NaN
-after a rise begins within the first `early` of the steps
+If a spike, a divergence, an explosion of the gradient, a loss that leaps to `leap` times its start (to `worse`
+times at once, if it starts at log(C), as a guess does: above it the model is confidently wrong), or a NaN after
+a rise begins within the first `early` of the steps
 (or `first` steps), at no less than half of the peak rate, and the warmup took less than `enough` of the
 steps, the warmup is too short.
 
@@ -17,7 +18,7 @@ Instability that begins later. A run without warmup that is calm: most small one
 
 Settings
 --------
-`early`, `first`, `most`, `points`, `enough`, `leap`.
+`early`, `first`, `most`, `points`, `enough`, `leap`, `worse`.
 
 Fix
 ---
@@ -40,7 +41,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series, Where
 from loganalyze.settings import setting
-from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import warmup
 
 
@@ -60,10 +61,15 @@ class ShortWarmupSettings:
         unit="ratio to the first loss",
         source="as for a spike in a log too short for its noise",
     )
+    worse: float = setting(
+        1.2, unit="ratio to log(C)", source="batches of an untrained model differ by a few percent"
+    )
 
 
 ABSURD = 3.0  # a learning rate beyond it is too high after any warmup
 ROSE = 1.5  # times the level before: a rise of the loss ahead of a NaN
+SOON = 5  # log points; a slow rise is not one of the first steps' length
+GUESS = 0.1  # relative distance to log(C) within which a run starts with a guess
 FULL = 0.5  # share of the peak rate from which an instability is that of the full rate
 # Where each of them says that it began.
 SIGNS = (
@@ -125,11 +131,22 @@ def _signs(run: Run, loss: Series, last: float, settings: ShortWarmupSettings) -
     start = loss.take(loss.step <= last)
     if len(start) < 2 or start.value.min() <= 0 or loss_kind(run) is LossKind.UNBOUNDED:
         return
-    top = int(np.argmax(start.value))
-    leap = float(start.value[top] / start.value[0])
-    if leap > settings.leap:
-        title = f"the loss leaps from {start.value[0]:.4g} to {start.value[top]:.4g}"
-        yield _Sign("leap", int(start.step[top]), title, (start.where(top),))
+    for part, ratio in _leaps(run, start, settings):
+        top = int(np.argmax(part.value))
+        if part.value[top] > ratio * part.value[0]:
+            title = f"the loss leaps from {part.value[0]:.4g} to {part.value[top]:.4g}"
+            yield _Sign("leap", int(part.step[top]), title, (part.where(top),))
+            return
+
+
+def _leaps(
+    run: Run, start: Series, settings: ShortWarmupSettings
+) -> Iterator[tuple[Series, float]]:
+    """Give the parts of the start to look at, with the ratio to their first loss that is a leap."""
+    yield start, settings.leap
+    guess = chance(run)
+    if guess is not None and abs(start.value[0] / guess.log_c - 1) < GUESS:
+        yield start.take(slice(0, SOON)), settings.worse
 
 
 def _grew(run: Run, nonfinite: Finding) -> bool:
