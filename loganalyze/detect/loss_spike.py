@@ -8,7 +8,8 @@ with a robust sigma of the point-to-point noise. A spike has z above `z` (`z_hig
 above the median, rises by more than `floor` of the whole range of the loss, and is five times
 larger than nine tenths of this run's own moves. Where the gradient norm of the same step stands
 `grad_ratio` times above its own level, z above `z_grad` and twice those moves are enough: two measures
-agree. Neighbouring points are one spike. A log of 6 to 23
+agree. So is a cross-entropy `ratio` times above every loss before it, the first ones too, at z above `z`.
+Neighbouring points are one spike. A log of 6 to 23
 points has no such past: there a value must stand `ratio_short` times above the median of all points and
 of those before it, by `z_short` robust sigmas, and the finding says how little it rests on.
 
@@ -118,6 +119,8 @@ def detect(run: Run, settings: SpikeSettings) -> Detected:
         return _in_short_log(series, settings)
     jumped = _gradient_jumped(run, series, window, settings)
     hits, level, z = _outliers(series, jumped, window, settings)
+    if kind is LossKind.CROSS_ENTROPY:
+        hits = hits | _records(series.value, window, settings)
     near_restart = np.isin(series.step, restarts(run))
     spikes = [s for s in groups(hits, gap=3) if not near_restart[max(s[0] - 3, 0) : s[1] + 1].any()]
     return (_finding(series, spikes, level, z, window),) if spikes else ()
@@ -170,7 +173,22 @@ def _outliers(
         & ((z > settings.z) | ((z > settings.z_high) & (ratio > settings.ratio_high)))
         & (move > np.where(ratio > settings.ratio_high, HABIT_FACTOR_HIGH, HABIT_FACTOR) * habit)
     )
-    return hits & (move > _expected_highest(move, hits)) | agreed, level, z
+    hits &= move > _expected_highest(move, hits)
+    return hits | agreed, level, z
+
+
+def _records(value: np.ndarray, window: int, settings: SpikeSettings) -> BoolArray:
+    """Mark the losses far above all before them, the first ones too: worse than knowing nothing.
+
+    Near 0 batches differ by factors, and the log loss does not tell a jump from them. Not for squared
+    errors, of which a single sample may be as large as you like.
+    """
+    highest = np.r_[np.inf, np.maximum.accumulate(value)[:-1]]
+    noise = np.maximum(trailing_sigma(value, window), 1e-12)
+    with np.errstate(invalid="ignore"):
+        z = (value - trailing_median(value, window)) / noise
+        above: BoolArray = (value > settings.ratio * highest) & (highest > 0)
+    return above & (z > settings.z)
 
 
 def _gradient_jumped(run: Run, series: Series, window: int, settings: SpikeSettings) -> BoolArray:

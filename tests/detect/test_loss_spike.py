@@ -128,3 +128,15 @@ def test_a_jump_of_loss_and_gradient_together_needs_less() -> None:
     (found,) = detect(make_run(loss=loss, grad_norm=norm), S)
     assert found.evidence["step"] == 73
     assert detect(make_run(loss=loss, grad_norm=rng.lognormal(0, 0.2, 120)), S) == ()
+
+
+def test_near_zero_a_cross_entropy_above_all_before_it_is_a_jump() -> None:
+    rng = np.random.default_rng(0)
+    loss = np.geomspace(2.3, 0.01, 100) * rng.lognormal(0, 1.2, 100)
+    loss[0], loss[60] = 2.4, 5.8
+    loss = np.minimum(loss, np.r_[np.full(60, 2.4), 5.8, np.full(39, 2.4)])
+    ten = {"num_classes": 10}
+    (found,) = detect(make_run(loss=loss, config=ten), S)
+    assert found.evidence["step"] == 61
+    assert detect(make_run(loss=np.minimum(loss, 2.4), config=ten), S) == ()
+    assert detect(make_run(loss=loss, config={"loss": "mse"}), S) == ()  # one sample may do that

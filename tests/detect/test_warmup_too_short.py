@@ -53,3 +53,14 @@ def test_an_error_of_regression_is_infinite_only_by_growing() -> None:
 def test_reinforcement_is_not_judged() -> None:
     run = make_run(loss=BROKEN, reward=BROKEN, lr=np.full(600, 0.1))
     assert isinstance(detect(run, S), NotApplicable)
+
+
+def test_worse_than_a_guess_at_once_counts_and_a_slow_rise_does_not() -> None:
+    rate, ten = np.full(600, 0.5), {"num_classes": 10}
+    fall = np.geomspace(2.2, 0.5, 600)
+    leap = np.r_[2.31, 2.9, 2.7, fall[3:]]
+    (found,) = detect(make_run(loss=leap, lr=rate, config=ten, planned_steps=600), S)
+    assert found.evidence["sign"] == "leap"
+    slow = np.r_[np.linspace(2.31, 2.9, 30), fall[30:]]
+    assert detect(make_run(loss=slow, lr=rate, config=ten, planned_steps=600), S) == ()
+    assert detect(make_run(loss=leap, lr=rate, planned_steps=600), S) == ()  # C is not known
