@@ -5,7 +5,7 @@ What it does
 If a spike, a divergence, an explosion of the gradient, a loss that leaps to `leap` times its start, or a NaN
 after a rise begins within the first `early` of the steps (or `first` steps), at no less than half of the peak
 rate, and the warmup took less than `enough` of the steps, the warmup is too short. A loss that starts at
-log(C), as a guess does, need only leap to `worse` times that within its first points: above log(C) the model is
+log(C), as a guess does, need only leap to `worse` times that within its first points: above log(C) it is
 confidently wrong.
 
 Why it matters
