@@ -246,6 +246,7 @@ CONFIG_ALIASES: dict[str, tuple[str, ...]] = {
         "max_iter",
         "training.steps",
     ),
+    "world_size": ("num_gpus", "n_gpu", "n_gpus", "num_devices", "ngpus", "num_processes"),
     "resume_from_checkpoint": ("resume_from", "resume", "load_checkpoint", "resume_checkpoint"),
     "num_train_epochs": ("epochs", "num_epochs", "max_epochs", "n_epochs", "max_epoch"),
     "gradient_accumulation_steps": (
@@ -335,3 +336,13 @@ def canonical(name: str) -> str:
     if _EVAL_PREFIX.match(folded):
         return "eval/" + _EVAL_PREFIX.sub("", folded, count=1)
     return name.strip()
+
+
+# "checkpoints/step_360.pt", "checkpoint-360", "(step 360)", "global_step360", "iter_0000360"
+_STEP = re.compile(r"(?:step|checkpoint|ckpt|iter(?:ation)?)s?[-_= :]{0,2}(\d{1,12})(?!\d)", re.I)
+
+
+def named_step(text: str) -> int | None:
+    """Return the step in the name of a checkpoint or in a line about one, or None."""
+    found = _STEP.findall(text)
+    return int(found[-1]) if found else None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from loganalyze.errors import NothingReadable, UsageError
 from loganalyze.ingest import (
+    checkpoint,
     config_file,
     csv_table,
     hf_trainer,
@@ -44,6 +45,7 @@ INGESTERS: tuple[Ingester, ...] = (
     csv_table.INGESTER,
     json_history.INGESTER,
     training_args.INGESTER,
+    checkpoint.INGESTER,
     notebook.INGESTER,
     config_file.INGESTER,
     stdout.INGESTER,

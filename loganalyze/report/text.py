@@ -7,7 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Level, Outcome, Severity
+from loganalyze.report.cost import cost
 from loganalyze.report.redact import redact, visible
+from loganalyze.report.sparkline import sparkline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +38,11 @@ STYLES = {
     "faint": "\x1b[2m",
 }
 RESET = "\x1b[0m"
-CAUSES_SHOWN = 3
+CAUSES_SHOWN = 2
 FINDINGS_SHOWN = 8
-CLUES_SHOWN = 2
+CURVES = ("train/loss", "eval/loss", "train/grad_norm")
+NAME_WIDTH = 17  # columns of a curve's name, and of its first and last value
+ENDS_WIDTH = 22
 
 
 class Page:
@@ -91,6 +95,7 @@ def render(
     page = Page(width=width, color=color, unicode=unicode)
     _verdict(page, diagnosis)
     if not quiet:
+        _curves(page, diagnosis)
         _causes(page, diagnosis, verbose=verbose)
         _findings(page, diagnosis, verbose=verbose)
         _checks(page, diagnosis, verbose=verbose)
@@ -115,6 +120,22 @@ def _verdict(page: Page, diagnosis: Diagnosis) -> None:
     mark = f"{page.shape(LEVEL_SHAPES[level])} {level.value.upper()}"
     page.put(f"{mark}  {redact(diagnosis.verdict.headline)}", hang="  ", style=level.value)
     page.put(describe(diagnosis.run), indent="  ", style="faint")
+    lost = cost(diagnosis)
+    if lost is not None:
+        page.put(redact(lost.sentence), indent="  ", hang="  ")
+
+
+def _curves(page: Page, diagnosis: Diagnosis) -> None:
+    """Draw the main curves, where the terminal can."""
+    width = page.width - 2 - NAME_WIDTH - ENDS_WIDTH
+    drawn = [s for name in CURVES if len((s := diagnosis.run.series(name)).finite()) > 2]
+    if not page.unicode or not drawn:
+        return
+    steps = (min(int(s.step[0]) for s in drawn), max(int(s.step[-1]) for s in drawn))
+    for series in drawn:
+        bars = f"{sparkline(series, width, steps):<{width}}"
+        ends = " to ".join(f"{series.value[i]:.3g}".replace("nan", "NaN") for i in (0, -1))
+        page.lines.append(f"  {series.metric:<{NAME_WIDTH}}{page.style(bars, 'info')}  {ends}")
 
 
 def _causes(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
@@ -125,7 +146,7 @@ def _causes(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
     shown = diagnosis.causes if verbose else diagnosis.causes[:CAUSES_SHOWN]
     for rank, cause in enumerate(shown):
         page.put(f"{cause.probability:4.0%}  {cause.title} ({cause.id})", hang=" " * 6)
-        for line in _clues(cause, verbose=verbose, first=rank == 0):
+        for line in _clues(cause, verbose=verbose) if verbose or rank == 0 else ():
             page.put(line, indent=" " * 6, hang=" " * 8)
         if cause.fix and (verbose or rank == 0):
             page.put(f"fix: {redact(cause.fix[0])}", indent=" " * 6, hang=" " * 11)
@@ -141,9 +162,8 @@ def _causes(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
         page.put(f"then {rest}", indent=" " * 6, style="faint")
 
 
-def _clues(cause: Cause, *, verbose: bool, first: bool) -> Iterator[str]:
-    limit = None if verbose else (CLUES_SHOWN if first else 1)
-    for clue in cause.evidence_for[:limit]:
+def _clues(cause: Cause, *, verbose: bool) -> Iterator[str]:
+    for clue in cause.evidence_for[: None if verbose else 1]:
         yield f"+ {redact(clue.text)}"
     for clue in cause.evidence_against[: None if verbose else 1]:
         yield f"- {redact(clue.text)}"
@@ -153,7 +173,6 @@ def _findings(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
     if not diagnosis.findings:
         return
     page.gap()
-    page.put("Findings", style="bold")
     shown = diagnosis.findings if verbose else diagnosis.findings[:FINDINGS_SHOWN]
     for finding in shown:
         _finding(page, finding, verbose=verbose)
@@ -164,22 +183,27 @@ def _findings(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
 
 
 def _finding(page: Page, finding: Finding, *, verbose: bool) -> None:
-    mark = page.style(page.shape(SHAPES[finding.severity]), finding.severity.value)
-    steps = f"  steps {finding.steps[0]:,} to {finding.steps[1]:,}" if finding.steps else ""
-    where = f"  {visible(str(finding.where[0]))}" if finding.where else ""
-    page.lines.append(f"{mark} {page.style(finding.id, 'bold')}{steps}{where}")
-    page.put(redact(finding.summary), indent="  ")
+    """Give a line to a finding; in full, also the numbers that it rests on."""
+    shape = page.shape(SHAPES[finding.severity])
+    begin = len(page.lines)
+    where = f"  {finding.where[0]}" if finding.where else ""
+    page.put(f"{shape} {finding.id}  {redact(finding.title)}{where}", hang="  ")
+    marked = page.style(shape, finding.severity.value)
+    page.lines[begin] = page.lines[begin].replace(shape, marked, 1)
     if not verbose:
         return
-    for name, value in finding.evidence.items():
+    steps = f" (steps {finding.steps[0]:,} to {finding.steps[1]:,})" if finding.steps else ""
+    page.put(redact(finding.summary) + steps, indent="  ")
+    for key, value in finding.evidence.items():
         shown = redact(value) if isinstance(value, str) else f"{value:.6g}"
-        page.put(f"{name} = {shown}", indent="    ", hang="      ")
+        page.put(f"{key} = {shown}", indent="    ", hang="      ")
     for line in finding.fix:
         page.put(f"fix: {redact(line)}", indent="    ", hang="         ")
 
 
 def _checks(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
-    page.gap()
+    if verbose or not diagnosis.findings:
+        page.gap()
     count = Counter(check.outcome for check in diagnosis.checks)
     parts = [
         f"{count[Outcome.FOUND]} found something",

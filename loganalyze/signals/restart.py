@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from loganalyze.names import named_step
 from loganalyze.run import EventKind, Run, Series
 
 if TYPE_CHECKING:
     from loganalyze.run import IntArray
 
 INTERVALS = 2  # logging intervals within which a first step is that of a new beginning
-# "checkpoints/step_360.pt", "checkpoint-360", "(step 360)", "global_step360", "iter_0000360"
-_STEP = re.compile(r"(?:step|checkpoint|ckpt|iter(?:ation)?)s?[-_= :]{0,2}(\d{1,12})\b", re.I)
 
 
 def begins_anew(series: Series, border: int) -> bool:
@@ -30,14 +28,11 @@ def told_restarts(run: Run) -> IntArray:
     A line about a restart names the step, or stands behind the last step of the same file; the settings of
     the restarted run name the checkpoint.
     """
-    steps = set()
+    steps: set[int | None] = set()
     for event in run.events_of(EventKind.RESUME):
-        named = _STEP.findall(event.text)
-        if named:
-            steps.add(int(named[-1]))
-        elif event.step is not None:
-            steps.add(event.step)
+        named = named_step(event.text)
+        steps.add(event.step if named is None else named)
     checkpoint = run.setting("resume_from_checkpoint")
     if checkpoint is not None:
-        steps.update(int(n) for n in _STEP.findall(str(checkpoint.value))[-1:])
-    return np.array(sorted(steps), dtype=np.int64)
+        steps.add(named_step(str(checkpoint.value)))
+    return np.array(sorted(step for step in steps if step is not None), dtype=np.int64)

@@ -235,3 +235,21 @@ def test_an_internal_error_is_a_sentence(call, samples, monkeypatch) -> None:
     assert code == 2
     assert "internal error, ZeroDivisionError: oops" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("style", "start"), [("markdown", "**▲"), ("github", "::error "), ("junit", "<?xml")]
+)
+def test_diagnose_prints_each_format(call, samples, style, start, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    code, out, _ = call("diagnose", samples / SICK, "--format", style)
+    assert code == 0
+    assert out.startswith(start)
+    assert (tmp_path / "summary.md").exists() == (style == "github")
+
+
+def test_a_summary_that_cannot_be_written_is_one_line(call, samples, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "no" / "summary.md"))
+    code, _, err = call("diagnose", samples / SICK, "--format", "github")
+    assert code == 2
+    assert "cannot write the summary" in err

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 import loganalyze as la
 from loganalyze.report.text import render
 
+ROOT = Path(__file__).resolve().parents[2] / "sample_logs"
+SAMPLES = sorted(path.name for path in ROOT.iterdir() if path.is_dir())
+
 
 @pytest.fixture(scope="module")
 def sick():
-    from pathlib import Path
-
-    root = Path(__file__).resolve().parents[2] / "sample_logs"
-    return la.diagnose(la.load(root / "report-280-classes"))
+    return la.diagnose(la.load(ROOT / "report-280-classes"))
 
 
 def test_it_starts_with_the_verdict_and_has_no_escape_codes_when_plain(sick) -> None:
@@ -42,7 +43,11 @@ def test_quiet_is_the_verdict_and_verbose_is_everything(sick) -> None:
     assert quiet.count("\n") <= 4
     assert len(quiet) < len(usual) < len(verbose)
     assert "ratio_to_log_c" in verbose
-    assert usual.count("\n") <= 40
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_it_fits_a_terminal_of_24_lines(sample) -> None:
+    assert render(la.diagnose(la.load(ROOT / sample))).count("\n") <= 24
 
 
 def test_escape_sequences_from_the_log_do_not_reach_the_terminal(sick) -> None:
