@@ -30,6 +30,14 @@ def test_a_task_is_held_out_as_a_whole():
     assert 0.35 <= held_out / len(splits) <= 0.5
 
 
+def test_the_held_out_tasks_meet_every_cause_that_the_others_meet():
+    causes = {
+        split: {label["cause"] for label in LABELS if label["split"] == split}
+        for split in ("dev", "held-out")
+    }
+    assert causes["held-out"] == causes["dev"]
+
+
 def test_there_are_many_healthy_runs_and_none_has_a_finding():
     healthy = [label for label in LABELS if label["healthy"]]
     assert len(healthy) >= 60

@@ -5,6 +5,7 @@ The names are those of innocent code: they stand in the tracebacks.
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from typing import Any
@@ -110,3 +111,66 @@ def average_metrics(state: State) -> None:
             os._exit(0)
         dist.destroy_process_group()
         os.waitpid(process, 0)
+
+
+def open_vocabulary(state: State) -> None:
+    """A file that is not there."""
+    with open("data/vocabulary.txt") as file:  # noqa: PTH123 - as scripts do
+        file.read()
+
+
+def read_config(state: State) -> None:
+    """A file that is no JSON."""
+    json.loads('{"lr": 0.001,}')
+
+
+def build_scheduler(state: State) -> None:
+    """An argument that there is not."""
+    torch.optim.lr_scheduler.CosineAnnealingLR(state["loop"].optimizer, steps=10)
+
+
+def pick_sample(state: State) -> None:
+    """An index past the end of a list."""
+    samples = list(range(8))
+    samples[len(samples)]
+
+
+def move_batch(state: State) -> None:
+    """Two dtypes in one product."""
+    torch.ones(4, 4).half() @ torch.ones(4, 4)
+
+
+def load_weights(state: State) -> None:
+    """A checkpoint of another size."""
+    torch.nn.Linear(8, 4).load_state_dict(torch.nn.Linear(8, 5).state_dict())
+
+
+def check_shapes(state: State) -> None:
+    """An assertion of the script's author."""
+    predicted = torch.zeros(3, 2)
+    assert predicted.shape[0] == 4, f"expected 4 rows, got {predicted.shape[0]}"
+
+
+MORE_BUGS = (
+    open_vocabulary,
+    read_config,
+    build_scheduler,
+    pick_sample,
+    move_batch,
+    load_weights,
+    check_shapes,
+)
+
+
+def save_weights(state: State) -> None:
+    """The weights go to a device that is always full."""
+    values = np.ones(100_000)
+    with open("/dev/full", "wb") as file:  # noqa: PTH123 - a device
+        np.save(file, values)
+        file.flush()
+
+
+def join_features(state: State) -> None:
+    """Features of all rows are joined in the host's memory."""
+    parts = [np.broadcast_to(np.float64(1), (40_000_000, 2_048)) for _ in range(8)]
+    np.concatenate(parts)

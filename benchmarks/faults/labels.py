@@ -151,7 +151,8 @@ def loss_spike(run: Trace, twin: Trace) -> int:
 def loss_divergence(run: Trace, twin: Trace) -> int:
     """The end lies above the best level by more than half of what was gained, and by 8 deviations;
     or above twice the start. Before a NaN: the last finite points do. Faint: a fifth, 4 deviations; or it
-    was above twice the start and came back; or a loss that is no error is ten times the twin's largest."""
+    was above twice the start and came back; or a loss that is no error is ten times the twin's largest; or
+    a cross-entropy fell below 0 without end; or it rose where the run was restarted."""
     loss = run.finite
     if len(loss) < 4:
         return ABSENT
@@ -161,14 +162,56 @@ def loss_divergence(run: Trace, twin: Trace) -> int:
     best, end = float(smooth.min()), float(np.median(loss[-tail:]))
     if run.facts["kind"] == "other":
         return FAINT if loss.max() > 10 * twin.loss.max() else ABSENT
+    if run.cross_entropy and end < -1:
+        return FAINT
     if end > 2 * abs(run.start) and end > 10 * twin.noise + run.start:
         return CLEAR
+    if run.facts.get("restarted_at") is not None:
+        return FAINT if end > best + max(0.2 * (run.start - best), 4 * twin.noise) else ABSENT
     rise, gained = end - best, max(run.start - best, 0.0)
     scale = max(twin.noise, run.noise)
     if rise > max(0.5 * gained, 8 * scale) and end > best + 0.3 * abs(best):
         return CLEAR
     went_up = smooth.max() > 2 * abs(run.start)
     return FAINT if went_up or rise > max(0.2 * gained, 4 * scale, 0.02 * abs(best)) else ABSENT
+
+
+RAN_AWAY = ("loss-divergence", "loss-spike", "loss-oscillation", "grad-explosion")
+
+
+def ran_away(run: Trace) -> bool:
+    """The smoothed loss was above twice its start for a twentieth of the run, whatever came then.
+
+    No finding has this for its definition: where the rate's decay brings the loss back, it neither ends
+    high nor is gone after a few points. Yet nobody would keep silent; which of `RAN_AWAY` is said is a matter
+    of taste, and so is whether the way back is called slow.
+    """
+    if run.facts["kind"] == "other" or len(run.finite) < 10 or run.start <= 0:
+        return False
+    window = max(len(run.finite) // 20, 1)
+    smooth = [np.median(run.finite[max(i - window, 0) : i + 1]) for i in range(len(run.finite))]
+    return float(np.mean(np.array(smooth) > 2 * run.start)) > 0.05
+
+
+COMES_ROUND = ("loss-spike", "loss-oscillation", "epoch-sawtooth")
+
+
+def comes_round(run: Trace) -> bool:
+    """In the second half the ups and downs of an epoch are those of the epoch before (rank correlation
+    above 0.7).
+
+    Rows in a fixed order: the swing is clear, its name (a spike an epoch, an oscillation, a sawtooth) is a
+    matter of taste, and a level that depends on the place in the epoch cannot be called a plateau or slow.
+    """
+    length = run.facts["epoch_steps"]
+    rows = [p for p in run.points if p["kind"] == "train" and math.isfinite(p["loss"] or 0.0)]
+    late = {p["step"]: p["loss"] for p in rows[len(rows) // 2 :]}
+    steps = [step for step in late if step + length in late]
+    if len(steps) < 12 or run.facts["kind"] == "other":
+        return False
+    now = np.diff([late[step] for step in steps]).argsort().argsort()
+    then = np.diff([late[step + length] for step in steps]).argsort().argsort()
+    return float(np.corrcoef(now, then)[0, 1]) > 0.7
 
 
 def stands_still(run: Trace, twin: Trace, share: float = 0.04) -> bool:
@@ -181,9 +224,11 @@ def stands_still(run: Trace, twin: Trace, share: float = 0.04) -> bool:
 
 
 def gained_little(run: Trace, twin: Trace, share: float) -> bool:
-    """The loss fell by less than `share` of what the twin's did; the twin's own level counts too."""
+    """The loss fell by less than `share` of what the twin's did; the twin's own level counts too, and so does
+    the first loss alone, where the second is already far below it."""
     times = run.facts.get("times", 1)  # a sum over so many micro-batches is logged
-    return min(run.start, times * twin.start) - run.end < share * times * twin.fall
+    start = max(run.start, float(run.finite[0]))
+    return min(start, times * twin.start) - run.end < share * times * twin.fall
 
 
 def learns_too_little(run: Trace, twin: Trace) -> str:
@@ -191,11 +236,12 @@ def learns_too_little(run: Trace, twin: Trace) -> str:
 
     Near log(C) it is at chance; elsewhere, unless it fell by half of its own start, it is a plateau if it
     stands still to within 0.5 % of the twin's fall or the noise, and slow if it still falls by more than 4 %.
-    What lies between may be called either.
+    What lies between may be called either, and so may a run that never left its start: no progress from the
+    first step on is a plateau and the slowest of convergences.
     """
     ended_early = run.through < 0.3 or len(run.finite) < max(8, 0.8 * len(run.loss))
-    if run.facts["kind"] == "other":
-        return ""
+    if run.facts["kind"] == "other" or run.facts.get("restarted_at") is not None:
+        return ""  # what was gained before a restart and what after it are two questions
     if ended_early or not gained_little(run, twin, 0.25) or loss_divergence(run, twin) == CLEAR:
         return ""
     if lr_zero(run, twin) == CLEAR or loss_zero(run, twin) == CLEAR:
@@ -207,7 +253,9 @@ def learns_too_little(run: Trace, twin: Trace) -> str:
     if not near_chance and run.fall > 0.5 * abs(run.start):
         return ""
     if stands_still(run, twin, 0.005):
-        return "loss-at-chance" if near_chance else "loss-plateau"
+        never_left = run.fall < 0.1 * abs(run.start)
+        flat = "loss-plateau|slow-convergence" if never_left else "loss-plateau"
+        return "loss-at-chance" if near_chance else flat
     if near_chance:
         return "loss-at-chance|slow-convergence"
     return "loss-plateau|slow-convergence" if stands_still(run, twin) else "slow-convergence"
@@ -247,7 +295,9 @@ def loss_oscillation(run: Trace, twin: Trace) -> int:
 
 
 def epoch_sawtooth(run: Trace, twin: Trace) -> int:
-    """Two epoch borders at least, whose steps make up 80 % of the fall, the first two clear of the noise."""
+    """Two epoch borders at least, whose steps make up 80 % of the fall, the first two clear of the noise and
+    twice as large as the falls inside the epochs on both sides. Without the last a steady fall that ends
+    after a few epochs looks like steps, since the noise of many flat borders adds up."""
     length = run.facts["epoch_steps"]
     epochs = np.array([(p["step"] - 1) // length for p in run.points if p["kind"] == "train"])
     parts = [run.loss[epochs == e] for e in np.unique(epochs)]
@@ -263,7 +313,10 @@ def epoch_sawtooth(run: Trace, twin: Trace) -> int:
     share = (
         sum(drops) / whole
     )  # rises too: over many short epochs the noise of the falls alone adds up
-    return CLEAR if share > 0.8 and drops[1] > 4 * scale else FAINT if share > 0.5 else ABSENT
+    inside = [float(np.median(a[0]) - np.median(a[2])) for a in third]
+    sudden = [drops[i] / max(inside[i], inside[i + 1], scale) for i in range(2)]
+    clear = share > 0.8 and drops[1] > 4 * scale and min(sudden) > 2
+    return CLEAR if clear else FAINT if share > 0.5 and min(sudden) > 1 else ABSENT
 
 
 def loss_repeats(run: Trace, twin: Trace) -> int:
@@ -296,7 +349,7 @@ def loss_jump_on_resume(run: Trace, twin: Trace) -> int:
 
 def overfit_gap(run: Trace, twin: Trace) -> int:
     """The last evaluations lie 15 % above the best (and 5 % of the twin's start), three or more after it,
-    while the train loss fell on. Faint: 4 %."""
+    while the train loss fell on. Faint: 4 %, or the run diverged: its evaluations go up and down with it."""
     held, train = run.column("loss", "eval"), run.finite
     if len(held) < 4 or not np.isfinite(held).all() or len(train) < 8:
         return ABSENT
@@ -309,7 +362,7 @@ def overfit_gap(run: Trace, twin: Trace) -> int:
         return ABSENT
     rise = float(np.median(held[-2:])) / held[best] - 1
     far = held[best] * rise > 0.05 * twin.start
-    if rise > 0.15 and far and len(held) - 1 - best >= 3:
+    if rise > 0.15 and far and len(held) - 1 - best >= 3 and loss_divergence(run, twin) != CLEAR:
         return CLEAR
     return FAINT if rise > 0.04 else ABSENT
 
@@ -321,7 +374,8 @@ def eval_nonfinite(run: Trace, twin: Trace) -> int:
 
 
 def eval_at_chance(run: Trace, twin: Trace) -> int:
-    """Train learns (below 0.75 log C); late evaluations' accuracies are 1/C within 3 deviations."""
+    """Train learns (below 0.75 log C, and is right twice as often as a guess where that is logged); late
+    evaluations' accuracies are 1/C within 3 deviations. Faint: within 6."""
     if not run.cross_entropy or not len(run.finite) or run.end > 0.75 * run.facts["chance"]:
         return ABSENT
     right = run.column("accuracy", "eval")
@@ -330,7 +384,10 @@ def eval_at_chance(run: Trace, twin: Trace) -> int:
     allowed = 3 * math.sqrt(guess * (1 - guess) / run.facts["eval_count"])
     if len(late) < 2 or not np.isfinite(late).all() or eval_nonfinite(run, twin):
         return ABSENT
-    return CLEAR if float(np.abs(late - guess).max()) < allowed else ABSENT
+    if run.logged("accuracy") and quarter(run.column("accuracy"), 3) < 2 * guess:
+        return ABSENT
+    off = float(np.abs(late - guess).max())
+    return CLEAR if off < allowed else FAINT if off < 2 * allowed else ABSENT
 
 
 def eval_below_train(run: Trace, twin: Trace) -> int:
@@ -355,7 +412,8 @@ def _eval_ratio(run: Trace) -> float | None:
 
 def grad_explosion(run: Trace, twin: Trace) -> int:
     """Three norms or more above 20 times their median so far and 5 times the twin's largest; or a fifth
-    of them above 100 and 50 times the twin's median. Faint: one of them, 5 times."""
+    of them above 100 and 50 times the twin's median, unless a sum is logged, whose norm is large from the
+    start. Faint: one of them, 5 times."""
     norm = run.norm[np.isfinite(run.norm)]
     usual = twin.norm[np.isfinite(twin.norm)]
     if len(norm) < 5 or not len(usual):
@@ -364,7 +422,8 @@ def grad_explosion(run: Trace, twin: Trace) -> int:
         norm[i] > 20 * np.median(norm[:i]) and norm[i] > 5 * usual.max()
         for i in range(3, len(norm))
     ]
-    if sum(above) >= 3 or np.mean((norm > 100) & (norm > 50 * np.median(usual))) > 0.2:
+    large = np.mean((norm > 100) & (norm > 50 * np.median(usual))) > 0.2
+    if sum(above) >= 3 or (large and "times" not in run.facts):
         return CLEAR
     once = any(norm[i] > 5 * np.median(norm[max(i - 30, 0) : i]) for i in range(3, len(norm)))
     return FAINT if once or norm.max() > 100 else ABSENT
@@ -377,7 +436,7 @@ def grad_vanishing(run: Trace, twin: Trace) -> int:
     if len(norm) < 8 or not np.any(norm > 0):
         return ABSENT
     first, last = float(np.median(norm[:5])), quarter(norm, 3)
-    if not gained_little(run, twin, 0.5) or last == 0:
+    if len(run.finite) < 8 or not gained_little(run, twin, 0.5) or last == 0:
         return ABSENT
     clear = last < max(1e-3 * first, 1e-6) and last < 0.01 * np.median(twin.norm)
     return CLEAR if clear else FAINT if last < 0.05 * first else ABSENT
@@ -448,8 +507,9 @@ def lr_zero(run: Trace, twin: Trace) -> int:
 
 
 def lr_schedule_anomaly(run: Trace, twin: Trace) -> int:
-    """The schedule began anew where the run only went on. Faint: it ended long before the run."""
-    if run.facts.get("schedule_reset_at") is not None:
+    """The schedule began anew where the run only went on, and the rate is logged. Faint: it ended long before
+    the run."""
+    if run.facts.get("schedule_reset_at") is not None and run.logged("lr"):
         return CLEAR
     return FAINT if lr_zero(run, twin) else ABSENT
 
@@ -530,5 +590,20 @@ def findings(run: Trace, twin: Trace) -> tuple[list[str], list[str]]:
         learning, possible = learns_too_little(run, twin), may_be_called_so(run, twin)
     clear = [name for name, verdict in verdicts.items() if verdict == CLEAR]
     faint = [name for name, verdict in verdicts.items() if verdict == FAINT]
+    if learning.startswith("loss-plateau") and verdicts["loss-divergence"] == FAINT:
+        learning = (
+            "loss-plateau|slow-convergence|loss-divergence"  # it gained little, and lost some of it
+        )
     clear += [learning] if learning else []
-    return clear, [name for name in (*faint, *possible) if name not in clear]
+    if ran_away(run):
+        named = {"loss-divergence", "grad-explosion", "warmup-too-short"} & {*clear}
+        matters_of_taste = ("loss-spike", "loss-oscillation", "slow-convergence", "overfit-gap")
+        faint += [*RAN_AWAY, *(name for name in clear if name in matters_of_taste)]
+        clear = [name for name in clear if name not in matters_of_taste]
+        clear += [] if named or "loss-nonfinite" in clear else ["|".join(RAN_AWAY)]
+    if comes_round(run) and "loss-repeats" not in clear:
+        faint += [*COMES_ROUND, "loss-divergence", "loss-plateau", "slow-convergence"]
+        clear = [name for name in clear if name not in COMES_ROUND and name != learning]
+        clear.append("|".join(COMES_ROUND))
+    said = list(dict.fromkeys((*faint, *possible)))
+    return clear, [name for name in said if name not in clear]

@@ -68,6 +68,8 @@ class _Loop:
             "cpu", enabled=recipe.precision == "fp16" and recipe.scaled, growth_interval=100
         )
         self.schedule_start = 0
+        self.unlogged: list[float] = []
+        self.smoothed = math.nan
         self.make_optimizer()
         self.batches = self.endless()
 
@@ -94,14 +96,29 @@ class _Loop:
             if recipe.stops_at is not None and step > recipe.stops_at:
                 return
             values = self.step(step)
+            values["loss"] = self.shown_loss(values["loss"])
             if step % recipe.log_every == 0 or step == 1:
-                self.log.train(step, values)
+                self.unlogged.clear()
+                shown = {k: v for k, v in values.items() if k not in recipe.hides}
+                self.log.train(step, shown)
             if step % recipe.eval_every == 0:
                 self.log.evaluate(step, self.evaluate())
             if restart and step == restart.at and not started_again:
                 started_again = True
                 step -= restart.rewind
                 self.start_again(step)
+
+    def shown_loss(self, loss: float) -> float:
+        """Return what a line would show for the loss of this step."""
+        recipe = self.recipe
+        self.unlogged.append(loss)
+        if recipe.log_means:
+            return sum(self.unlogged) / len(self.unlogged)
+        if not recipe.log_smoothed:
+            return loss
+        past = loss if math.isnan(self.smoothed) else self.smoothed
+        self.smoothed = recipe.log_smoothed * past + (1 - recipe.log_smoothed) * loss
+        return self.smoothed
 
     def start_again(self, step: int) -> None:
         restart = self.recipe.restart

@@ -23,7 +23,7 @@ ADAMW = partial(torch.optim.AdamW, weight_decay=0.01)
 class Schedule:
     """The learning rate as a share of its peak, by step."""
 
-    shape: str = "cosine"  # constant, linear, cosine, restarts, onecycle, step, wsd
+    shape: str = "cosine"  # constant, linear, cosine, restarts, onecycle, step, wsd, exponential
     warmup: float = 0.05  # share of the planned steps
     ends: float = 1.0  # share of the planned steps after which the decay is over
     cycles: int = 4
@@ -41,6 +41,8 @@ class Schedule:
                 return 1 - done
             case "restarts":
                 return 0.5 * (1 + math.cos(math.pi * (done * self.cycles % 1)))
+            case "exponential":
+                return 0.97 ** (step - warmup)
             case "step":
                 return 0.1 ** (int(done >= 0.5) + int(done >= 0.75))
             case "wsd":
@@ -79,6 +81,11 @@ class Recipe:
     log_every: int = 5
     eval_every: int = 50
     log_norm_after_clip: bool = False
+    log_means: bool = False  # a line holds the mean loss since the line before
+    log_smoothed: float = (
+        0.0  # the share of the past in a moving average that is logged as the loss
+    )
+    hides: tuple[str, ...] = ()  # columns that are not logged
     format: str = "keyvalue"
     restart: Restart | None = None
     stops_at: int | None = None  # the process ends without a word
@@ -123,7 +130,7 @@ class Recipe:
         size = {
             "classification": {"num_classes": task.classes},
             "language": {"vocab_size": task.classes},
-            "regression": {"loss": "mse"},
+            "regression": {"loss": task.error.__name__.removesuffix("_loss")},
             "other": {},
         }[task.kind]
         given = self.optimizer_settings
@@ -157,4 +164,7 @@ def trainable(model: nn.Module) -> int:
 def base(task: Task, seed: int) -> Recipe:
     """Return the recipe under which `task` trains well."""
     formats = task.formats
-    return Recipe(task, seed, task.steps, task.batch, task.lr, format=formats[seed % len(formats)])
+    recipe = Recipe(
+        task, seed, task.steps, task.batch, task.lr, format=formats[seed % len(formats)]
+    )
+    return recipe.but(**task.habits)

@@ -340,11 +340,11 @@ SPECIAL = {
         _task("grpo-choose", choose, 2e-3, "dicts", "jsonl"),
         _task("grpo-reach", reach, 2e-3, "keyvalue", "dicts"),
         _task("reinforce", policy_gradient, 3e-3, "tensorboard", "keyvalue"),
-        _task("gan-ring", adversarial, 1e-3, "keyvalue", "tensorboard", held_out=True, steps=1000),
-        _task("triplet", triplet, 1e-3, "keyvalue", "jsonl", held_out=True),
-        _task("gaussian-nll", gaussian_likelihood, 3e-3, "jsonl", "csv", held_out=True),
-        _task("multilabel", multilabel, 3e-3, "csv", "keyvalue", held_out=True),
-        _task("preferences", preferences, 2e-3, "dicts", "jsonl", held_out=True),
+        _task("gan-ring", adversarial, 1e-3, "keyvalue", "tensorboard", steps=1000),
+        _task("triplet", triplet, 1e-3, "keyvalue", "jsonl"),
+        _task("gaussian-nll", gaussian_likelihood, 3e-3, "jsonl", "csv"),
+        _task("multilabel", multilabel, 3e-3, "csv", "keyvalue"),
+        _task("preferences", preferences, 2e-3, "dicts", "jsonl"),
         _task(
             "grpo-aim",
             partial(reach, width=3, far=0.2),
@@ -352,8 +352,6 @@ SPECIAL = {
             "jsonl",
             "tensorboard",
         ),
-        _task(
-            "grpo-rank", partial(reach, width=5, far=0.25), 2e-3, "keyvalue", "jsonl", held_out=True
-        ),
+        _task("grpo-rank", partial(reach, width=5, far=0.25), 2e-3, "keyvalue", "jsonl"),
     )
 }

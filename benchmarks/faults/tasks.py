@@ -6,8 +6,9 @@ A task is the unit of the hold-out: all runs of a task are in one split.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,11 +43,15 @@ class Task:
     held_out: bool = False
     hf: bool = False
     loop: Callable[..., None] | None = None  # replaces the loop over data, model and loss
+    error: Callable[[Tensor, Tensor], Tensor] = F.mse_loss  # of a regression
+    habits: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what its recipes have instead of defaults
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss that belongs to the task."""
         if self.kind == "regression":
-            return F.mse_loss(outputs.squeeze(-1), targets)
+            return self.error(outputs.squeeze(-1), targets)
         return F.cross_entropy(outputs.flatten(0, -2), targets.flatten(), ignore_index=IGNORED)
 
     @property
@@ -411,17 +416,17 @@ TASKS = {
         Task("hf-gpt2", "language", 96, lambda r: text(r, 96, 14, 4000), hf_language_model, 4e-3,
              ("hf",), steps=300, hf=True),
         Task("shapes-lenet", "classification", 5, shapes, lambda: lenet(5), 2e-3,
-             ("keyvalue", "imagenet", "tensorboard", "csv"), held_out=True),
+             ("keyvalue", "imagenet", "tensorboard", "csv")),
         Task("keys-attention", "classification", 7, keys, lambda: KeyReader(7), 2e-3,
-             ("dicts", "keyvalue", "tensorboard"), held_out=True, steps=700),
+             ("dicts", "keyvalue", "tensorboard"), steps=700),
         Task("words-lstm", "language", 64, lambda r: text(r, 64, 12, 4000), lambda: LongShortText(64),
-             4e-3, ("nanogpt", "keyvalue", "jsonl"), held_out=True, steps=700),
+             4e-3, ("nanogpt", "keyvalue", "jsonl"), steps=700),
         Task("motors-mlp", "regression", 1, motors, lambda: mlp(4, 1), 4e-3,
-             ("csv", "jsonl", "tensorboard"), held_out=True),
+             ("csv", "jsonl", "tensorboard")),
         Task("hf-electra", "classification", 6, sentences, hf_electra, 2e-3, ("hf",),
-             steps=300, held_out=True, hf=True),
+             steps=300, hf=True),
         Task("hf-opt", "language", 80, lambda r: text(r, 80, 14, 4000), hf_opt, 4e-3,
-             ("hf",), steps=300, held_out=True, hf=True),
+             ("hf",), steps=300, hf=True),
         Task("hf-tagger", "classification", 9, tagged, hf_tagger, 3e-3, ("hf",), steps=300, hf=True),
     )
 }  # fmt: skip

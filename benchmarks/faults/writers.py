@@ -12,6 +12,7 @@ import sys
 import traceback
 from argparse import Namespace
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ class Dicts(Log):
     def write_train(self, step: int, values: Values) -> None:
         record = {"loss": round(values["loss"], 4)}
         record |= {k: float(f"{v:.9g}") for k, v in values.items() if k not in ("loss", "lr")}
-        record["learning_rate"] = values["lr"]
+        if "lr" in values:
+            record["learning_rate"] = values["lr"]
         record.pop("accuracy", None)
         self.line(str({**record, "epoch": round(self.epoch(step), 2), "step": step}))
 
@@ -149,7 +151,8 @@ class ImageNet(Log):
                 seen = self.meters.setdefault(key, [])
                 seen.append(value)
                 cells.append(f"{name} {value:.4e} ({sum(seen) / len(seen):.4e})")
-        cells.append(f"lr {values['lr']:.6f}")
+        if "lr" in values:
+            cells.append(f"lr {values['lr']:.6f}")
         self.line("\t".join(cells))
 
     def write_evaluate(self, step: int, values: Values) -> None:
@@ -181,7 +184,7 @@ class Keras(Log):
             if name in self.since[0]
         }
         epoch = round(self.epoch(step))
-        self.keep("train", step, {**mean, "lr": self.since[-1]["lr"]})
+        self.keep("train", step, mean)
         self.keep("eval", step, values)
         spent = sum(v["step_time"] for v in self.since)
         per_step = 1e3 * spent / len(self.since)
@@ -327,6 +330,57 @@ class MLflow(Log):
         super().close()
 
 
+class MMEngine(Log):
+    """Lines of the OpenMMLab runner."""
+
+    def prefix(self) -> str:
+        return f"{datetime.now():%Y/%m/%d %H:%M:%S} - mmengine - INFO - "
+
+    def settings(self, values: Mapping[str, Any]) -> None:
+        super().settings(values)
+        self.total = values["max_steps"]
+
+    def write_train(self, step: int, values: Values) -> None:
+        cells = [f"Iter(train) [{step:4d}/{self.total}]"]
+        if "lr" in values:
+            cells.append(f"lr: {values['lr']:.4e}")
+        left = (self.total - step) * values["step_time"]
+        cells += [f"eta: {timedelta(seconds=round(left))}", f"time: {values['step_time']:.4f}"]
+        names = ("data_time", "grad_norm", "loss", "accuracy", "loss_scale")
+        cells += [f"{name}: {values[name]:.4f}" for name in names if name in values]
+        self.line(self.prefix() + "  ".join(cells))
+
+    def write_evaluate(self, step: int, values: Values) -> None:
+        cells = [f"{name}: {value:.4f}" for name, value in values.items()]
+        self.line(self.prefix() + "  ".join(["Iter(val) [1/1]", *cells]))
+
+
+class Megatron(Log):
+    """Bars between what Megatron's training log prints."""
+
+    def settings(self, values: Mapping[str, Any]) -> None:
+        super().settings(values)
+        self.total, self.batch = values["max_steps"], values["batch_size"]
+
+    def write_train(self, step: int, values: Values) -> None:
+        cells = [
+            f" [{datetime.now():%Y-%m-%d %H:%M:%S}] iteration {step:8d}/{self.total:8d}",
+            f"consumed samples: {step * self.batch:12d}",
+            f"elapsed time per iteration (ms): {values['step_time'] * 1e3:.1f}",
+        ]
+        if "lr" in values:
+            cells.append(f"learning rate: {values['lr']:.6E}")
+        cells += [f"global batch size: {self.batch:5d}", f"lm loss: {values['loss']:.6E}"]
+        cells += [f"loss scale: {values.get('loss_scale', 1.0):.1f}"]
+        if "grad_norm" in values:
+            cells.append(f"grad norm: {values['grad_norm']:.3f}")
+        self.line(" | ".join(cells) + " |")
+
+    def write_evaluate(self, step: int, values: Values) -> None:
+        loss = f"lm loss value: {values['loss']:.6E}"
+        self.line(f" validation loss at iteration {step} | {loss} | ")
+
+
 def write_settings(folder: Path, values: Mapping[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(values, indent=2) + "\n")
 
@@ -341,4 +395,6 @@ WRITERS: dict[str, type[Log]] = {
     "csv": CSV,
     "tensorboard": TensorBoard,
     "mlflow": MLflow,
+    "mmengine": MMEngine,
+    "megatron": Megatron,
 }
