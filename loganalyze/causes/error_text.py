@@ -37,6 +37,14 @@ def stated_or_not(case: Case, pattern: re.Pattern[str], what: str) -> list[Clue]
     return stated(case, pattern) or [Clue(f"No error in the log names {what}.", -DECISIVE)]
 
 
+def device_assert(case: Case) -> str | None:
+    """Return the error of an assertion on the device, where the log does not tell which one failed."""
+    errors = [event.text for event in case.run.events_of(EventKind.TRACEBACK)]
+    if any("Assertion" in text for text in errors):
+        return None
+    return next((text for text in errors if "device-side assert triggered" in text), None)
+
+
 def _lines(case: Case) -> Iterator[str]:
     for event in case.run.events_of(*TELLING):
         yield from reversed(event.text.strip().splitlines())  # an error is named last

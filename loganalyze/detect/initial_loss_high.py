@@ -47,6 +47,7 @@ from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
+from loganalyze.signals.saturation import saturation
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     guess = chance(run)
     if kind not in (LossKind.CROSS_ENTROPY, LossKind.UNKNOWN):
         return NotApplicable(f"log(C) means nothing for {kind.value}")
+    if kind is LossKind.UNKNOWN and guess is None:
+        return _without_classes(run)
     if guess is None:
         return NotApplicable(
             "the number of classes or the size of the vocabulary is not known: tell it with --classes"
@@ -108,6 +111,35 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     if ratio < limit:
         return ()
     return (_finding(run, early, initial, ratio, guess, settings),)
+
+
+def _without_classes(run: Run) -> Detected:
+    """Judge a loss of unknown classes: certain of wrong answers from the first one on."""
+    found, series = saturation(run), run.series("train/loss").finite()
+    if found is None or not found.from_start:
+        return NotApplicable(
+            "the number of classes or the size of the vocabulary is not known: tell it with --classes"
+        )
+    initial = float(series.value[0])
+    return (
+        Finding(
+            id="initial-loss-high",
+            severity=Severity.INFO,
+            confidence=0.9,
+            title="The model is certain of its answers from the start, and wrong",
+            summary=(
+                f"The first logged train loss is {initial:.4g}, as is {found.cost:.4g} x the share of wrong "
+                "answers at every log point: each wrong answer costs the most there is."
+            ),
+            steps=(int(series.step[0]), int(series.step[-1])),
+            metrics=("train/loss", "train/accuracy"),
+            evidence={"initial_loss": initial, "cost_of_a_wrong_answer": found.cost},
+            where=(series.where(0),),
+            fix=(
+                "Print the logits of one batch before training: they should lie within some units",
+            ),
+        ),
+    )
 
 
 def _finding(

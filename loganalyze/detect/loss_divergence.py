@@ -46,6 +46,7 @@ from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
 from loganalyze.signals.robust import mad_sigma, noise_sigma
+from loganalyze.signals.saturation import saturation
 from loganalyze.signals.smooth import block_medians, centered_median
 
 
@@ -88,6 +89,12 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         return _leap(series, settings)
     if len(series) < FEWEST:
         return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
+    certain = saturation(run)
+    if certain is not None and not certain.from_start:
+        before = int(np.searchsorted(series.step, certain.step))
+        best = int(np.argmin(series.value[: max(before, 1)]))
+        levels = (float(series.value[index]) for index in (best, 0, -1))
+        return (_finding(series, best, *levels),)
     if _destroyed_at_once(series, settings):
         first = float(series.value[0])
         return (_finding(series, 0, first, first, float(np.median(series.value[1:]))),)

@@ -45,7 +45,7 @@ from loganalyze.signals.robust import longest
 # What guards in training loops say: Detectron2, DETR, MMDetection and their like.
 GUARD = re.compile(
     r"loss (?:became|is|was|has become) (?:infinite or )?(?:nan|inf)|NaN (?:loss|or Inf found)"
-    r"|non-?finite loss",
+    r"|non-?finite loss|invalid loss|loss = nan",
     re.I,
 )
 STEP = re.compile(r"(?:iteration|iter|step)[ =:]{1,3}(\d{1,12})", re.I)
@@ -106,7 +106,8 @@ def detect(run: Run, settings: NonfiniteSettings) -> Detected:
 
 def _announced(run: Run) -> Detected:
     """Take the word of an error that a guard in the training loop raised."""
-    errors = [event for event in run.events_of(EventKind.TRACEBACK) if GUARD.search(event.text)]
+    told = run.events_of(EventKind.TRACEBACK, EventKind.HINT)
+    errors = [event for event in told if GUARD.search(event.text)]
     if not errors:
         return () if run.has("train/loss") else NotApplicable("no train/loss was logged")
     error = errors[0]

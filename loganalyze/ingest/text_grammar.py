@@ -78,6 +78,8 @@ def _records(text: str, start: int, heads: tuple[tuple[str, ...], ...]) -> list[
     for names in heads:
         if (entry := text_tables.row(text, start, names)) is not None:
             return [entry]
+    if (entry := text_tables.headless(text)) is not None:
+        return [entry]
     if text_config.is_dump(text[start:]):
         return []
     record = text_pairs.line_record(text, start)

@@ -25,6 +25,18 @@ _ENTRY = re.compile(
     rf"(?P<of>(\d+)/(\d+))(?=\s)|(?P<number>{NUMBER})(?P<unit>[GM]i?B?)?(?=[\s:]|$)|\S+", re.I
 )
 MOST_COLUMNS = 40
+# YOLOv5 names the terms of its loss in the head, and gives the size of the images last.
+_YOLO = {
+    "box": "box_loss",
+    "obj": "obj_loss",
+    "cls": "cls_loss",
+    "GIoU": "giou_loss",
+    "total": "loss",
+}
+_YOLO_ROW = re.compile(
+    rf"^\s*(\d{{1,6}})/(\d{{1,6}})\s+[\d.]+G\s+((?:{NUMBER}\s+){{3,4}})\d+\s+\d+(?=\s|:|$)", re.I
+)
+_TERMS = ("box_loss", "obj_loss", "cls_loss", "loss")
 # The head of a table that has an axis, in the syntax of RE2.
 HEAD = r"^\s*(?i:epoch|step|iter|iteration|class)(?:\s+[A-Za-z][\w@()./-]*){2,40}\s*$"
 _BOX = re.compile(r"Box\((P)$")  # ultralytics: `Box(P  R  mAP50  mAP50-95)`
@@ -69,6 +81,8 @@ def columns(text: str) -> tuple[str, ...] | None:
     if fold(cells[0]) not in _AXES and "|" not in text:
         return None
     names = tuple("precision" if _BOX.search(name) else name.strip("()") for name in cells)
+    if fold(names[0]) == "epoch" and "gpu_mem" in names:
+        names = tuple(_YOLO.get(name, name) for name in names)
     return names if any(is_metric(fold(name)) for name in names) else None
 
 
@@ -100,6 +114,20 @@ def row(text: str, start: int, names: tuple[str, ...]) -> Draft | None:
         elif is_metric(fold(name)):
             return None
     return draft if any(is_metric(fold(name)) for name in draft.names()) else None
+
+
+def headless(text: str) -> Draft | None:
+    """Return a row of YOLOv5 whose head is not in the log: ``3/99  2.1G  0.07  0.05  0.02  31  640``."""
+    found = _YOLO_ROW.match(text)
+    if found is None:
+        return None
+    draft = Draft()
+    draft.put(found.span(1), Role.EPOCH)
+    draft.put(found.span(2), Role.EPOCHS)
+    numbers = re.finditer(NUMBER, found[3], re.I)
+    for name, one in zip(_TERMS, numbers, strict=False):
+        draft.put((found.start(3) + one.start(), found.start(3) + one.end()), Role.VALUE, name)
+    return draft
 
 
 def _class_row(entries: list[re.Match[str]], names: tuple[str, ...]) -> Draft | None:
