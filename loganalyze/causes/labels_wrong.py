@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import chance
@@ -46,7 +46,7 @@ FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
-    clues = []
+    clues = _one_class(case)
     ratio = case.number("loss-at-chance", "ratio_to_log_c")
     if ratio is not None and ratio <= 1 - NEAR:
         text = f"The loss stays at {ratio:.2f} x log(C), below a guess: something was learned."
@@ -62,6 +62,24 @@ def weigh(case: Case) -> list[Clue]:
     elif len(norm):
         clues.append(Clue("The gradient norm is about 0.", -MODERATE))
     return [*clues, *_learned_by_heart(case), *_unmoved(case), *_course(case)]
+
+
+def _one_class(case: Case) -> list[Clue]:
+    """A class that is right everywhere, beside others without any sample, is all that the labels hold."""
+    last = {
+        str(name): float(case.run.series(str(name)).value[-1])
+        for name in case.run.metrics["metric"].cat.categories
+        if str(name).startswith("eval/iou.") and case.run.has(str(name))
+    }
+    whole = [name for name, value in last.items() if value in (1.0, 100.0)]
+    absent = [name for name, value in last.items() if value != value]
+    if len(whole) != 1 or len(absent) != len(last) - 1 or not absent:
+        return []
+    text = (
+        f"{whole[0]} is {last[whole[0]]:g} and {', '.join(absent[:3])} NaN: the labels hold one class, the "
+        "others are missing or ignored (a mask of 0 and 255, say)."
+    )
+    return [Clue(text, STATED)]
 
 
 def _course(case: Case) -> list[Clue]:
@@ -122,6 +140,7 @@ HYPOTHESIS = Hypothesis(
         "loss-plateau",
         "slow-convergence",
         "eval-at-chance",
+        "eval-nonfinite",
     ),
     weigh=weigh,
     fix=fix,

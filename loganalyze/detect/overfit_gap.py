@@ -73,6 +73,8 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     evals, train = run.series("eval/loss").finite(), run.series("train/loss").finite()
     if not len(evals) and len(train) and (fallen := by_score(run, train)) is not None:
         return (fallen,)
+    if not len(evals):
+        return NotApplicable("no eval/loss was logged")
     if len(evals) < FEWEST or not len(train):
         return NotApplicable(f"{len(evals)} evaluations are too few, {FEWEST} needed")
     if len(evals) <= settings.patience:

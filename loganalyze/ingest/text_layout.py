@@ -129,8 +129,10 @@ def _has_place(records: Records, bars: Bars) -> NDArray[np.bool_]:
     found = records.is_kind(Kind.DICT) | bars.on_line
     for role in (Role.STEP, Role.EPOCH, Role.INNER):
         found |= ~np.isnan(records.place[role])
+    evaluations = [k for k, n in enumerate(records.names) if canonical(n).startswith("eval/")]
+    if not found.any():  # a table of an evaluation stands for itself
+        return records.is_kind(Kind.CELL) & records.having(evaluations)
     if found.any():  # an evaluation belongs to the training before it
-        evaluations = [k for k, n in enumerate(records.names) if canonical(n).startswith("eval/")]
         found[found.argmax() :] |= records.having(evaluations)[found.argmax() :]
     return found | _continued(records, found)
 

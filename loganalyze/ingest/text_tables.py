@@ -97,7 +97,7 @@ def row(text: str, start: int, names: tuple[str, ...]) -> Draft | None:
     """Return a row of numbers below the head `names`; None where they do not fit."""
     entries = [entry for entry in _ENTRY.finditer(text, start) if entry[0] != "|"]
     if fold(names[0]) == "class":
-        return _class_row(entries, names)
+        return _class_row(entries, names, barred="|" in text)
     if len(entries) < len(names) or not (entries[0]["of"] or entries[0]["number"]):
         return None
     draft = Draft()
@@ -130,9 +130,25 @@ def headless(text: str) -> Draft | None:
     return draft
 
 
-def _class_row(entries: list[re.Match[str]], names: tuple[str, ...]) -> Draft | None:
-    """Return the row over all classes of an evaluation of detections."""
-    if len(entries) < len(names) or entries[0][0] != "all":
+def _one_class(entries: list[re.Match[str]], names: tuple[str, ...]) -> Draft | None:
+    """Return the row of one class in a table of mmsegmentation: ``| road | 97.1 | 98.2 |``."""
+    draft = Draft(Kind.CELL)
+    for name, entry in zip(names[1:], entries[1:], strict=False):
+        if entry["number"] is None or not is_metric(fold(name)):
+            return None
+        draft.put(entry.span("number"), Role.VALUE, f"eval/{name}.{entries[0][0]}")
+    return draft if len(entries) == len(names) else None
+
+
+def _class_row(
+    entries: list[re.Match[str]], names: tuple[str, ...], *, barred: bool
+) -> Draft | None:
+    """Return the row over all classes of an evaluation of detections, or of one class between bars."""
+    if len(entries) < len(names):
+        return None
+    if barred and entries[0][0] != "all":
+        return _one_class(entries, names)
+    if entries[0][0] != "all":
         return None
     draft = Draft()
     for name, entry in zip(names[1:], entries[1:], strict=False):
