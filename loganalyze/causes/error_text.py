@@ -9,6 +9,7 @@ from loganalyze.causes.cause import DECISIVE, STATED, Case
 from loganalyze.finding import Clue
 from loganalyze.run import FATAL, EventKind
 
+LOOKUP = re.compile(r"embedding|embed_tokens|wte\b", re.I)  # calls that look a number up in a table
 LONGEST = 140  # characters quoted from the log
 TELLING = (*sorted(FATAL), EventKind.HINT)
 

@@ -31,8 +31,8 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
-from loganalyze.causes.error_text import device_assert, stated, stated_or_not
+from loganalyze.causes.cause import DECISIVE, MODERATE, WEAK, Case, Hypothesis
+from loganalyze.causes.error_text import LOOKUP, device_assert, stated, stated_or_not
 from loganalyze.finding import Clue
 
 ERROR = re.compile(
@@ -52,7 +52,7 @@ def weigh(case: Case) -> list[Clue]:
     if untold is None or stated(case, ERROR):
         return stated_or_not(case, ERROR, "a label that is out of range")
     text = "An index was out of range on the device; most often it is a label."
-    clues = [Clue(text, DECISIVE)]
+    clues = [Clue(text, WEAK if LOOKUP.search(untold) else DECISIVE)]
     if LOSS.search(untold):
         clues.append(Clue("The traceback leads through the loss.", MODERATE))
     return clues

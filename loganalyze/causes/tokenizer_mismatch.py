@@ -33,15 +33,15 @@ from __future__ import annotations
 import re
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
-from loganalyze.causes.error_text import device_assert, stated
+from loganalyze.causes.error_text import LOOKUP, device_assert, quote, stated
 from loganalyze.finding import Clue
 
 ERROR = re.compile(r"srcIndex < srcSelectDimSize|indexSelect\w*Index.*Assertion")
+TOO_LONG = re.compile(r"sequence length is longer than the specified maximum", re.I)
 LIKELY = re.compile(
     r"index out of range in self|indices.{0,60}is not in \[0, \d+\)"
     r"|size mismatch for \S*(?:embed|wte\b|lm_head|shared\b)"
 )
-LOOKUP = re.compile(r"embedding|embed_tokens|wte\b", re.I)
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -50,7 +50,10 @@ def weigh(case: Case) -> list[Clue]:
     untold = device_assert(case)
     if untold is not None and not clues:
         text = "An index was out of range on the device, perhaps that of a token."
-        clues = [Clue(text, DECISIVE if LOOKUP.search(untold) else MODERATE)]
+        clues = [Clue(text, DECISIVE + MODERATE if LOOKUP.search(untold) else MODERATE)]
+    if clues and quote(case, TOO_LONG):
+        text = "A sequence is longer than the model bears: the index may be that of a position."
+        clues.append(Clue(text, -DECISIVE))
     if case.found("crash") and not clues:
         clues.append(Clue("No error in the log comes from an embedding.", -DECISIVE))
     ratio = case.number("initial-loss-high", "ratio_to_log_c")

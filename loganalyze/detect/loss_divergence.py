@@ -40,6 +40,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
+from loganalyze.detect.grad_explosion import KL_GROWTH, kl_divergence, kl_growth
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
@@ -80,6 +81,10 @@ FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finis
 def detect(run: Run, settings: DivergenceSettings) -> Detected:
     """Compare the end of the smoothed loss with its best."""
     kind = loss_kind(run)
+    if kind is LossKind.REINFORCEMENT and kl_growth(run) > KL_GROWTH:
+        return (_left_reference(run),)
+    if not run.has("train/loss"):
+        return NotApplicable("no train/loss was logged")
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a rising loss is ordinary for {kind.value}")
     series = run.series("train/loss").finite()
@@ -152,6 +157,28 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
     )
 
 
+def _left_reference(run: Run) -> Finding:
+    """Report a policy that runs away: the KL divergence is a term of what is minimised."""
+    series = kl_divergence(run)
+    assert series is not None  # noqa: S101 - it has grown
+    best, worst = int(np.argmin(series.value)), int(np.argmax(series.value))
+    peak, usual = float(series.value[worst]), float(np.median(series.value))
+    return Finding(
+        id="loss-divergence",
+        severity=Severity.CRITICAL,
+        confidence=0.8,
+        title=f"The KL divergence from the reference reaches {peak:.3g}",
+        summary=f"{series.metric} reaches {peak:.4g} at step {series.step[worst]:,}; usual is {usual:.3g}.",
+        steps=(int(series.step[best]), int(series.step[worst])),
+        metrics=(series.metric,),
+        evidence={"best_step": int(series.step[best]), "highest": peak, "usual": usual},
+        where=(series.where(worst),),
+        fix=(
+            "Go back to a checkpoint before it; a third of the learning rate, a target for the KL",
+        ),
+    )
+
+
 def _absurd(series: Series) -> Finding:
     """Report a loss that nothing starts at: the divergence lies before the log or between its points."""
     best = int(np.argmin(series.value))
@@ -214,7 +241,7 @@ DETECTOR = Detector(
     group="divergence",
     passed="The loss does not diverge",
     failed="The loss rises for good",
-    requires=("train/loss",),
+    requires=(),
     settings=DivergenceSettings,
     detect=detect,
 )
