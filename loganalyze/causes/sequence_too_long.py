@@ -31,9 +31,9 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.error_text import quote, stated
-from loganalyze.causes.memory_request import large_request
+from loganalyze.causes.memory_request import SIZEABLE, large_request, share_of_request
 from loganalyze.finding import Clue
 
 LIMIT = re.compile(r"sequence length is longer than the specified maximum", re.I)
@@ -51,9 +51,13 @@ def weigh(case: Case) -> list[Clue]:
     if finding is None:
         return clues or [Clue("Nothing in the log tells of a length.", -DECISIVE)]
     share = large_request(case)
+    some = share_of_request(case)
     if share is not None:
         text = f"A single request asked for {share:.0%} of the whole memory."
         clues.append(Clue(text, STRONG))
+    elif some is not None and some > SIZEABLE:
+        text = f"The request was for {some:.0%} of the memory, more than most layers take."
+        clues.append(Clue(text, WEAK))
     if finding.steps is not None and finding.steps[1] >= LATE:
         text = f"It failed after {finding.steps[1]:,} steps that had fitted."
         clues.append(Clue(text, MODERATE))
