@@ -37,6 +37,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "loss/out",
         "train_losses",
         "training_losses",
+        "ctc_loss",
     ),
     "eval/loss": (
         "eval_loss",

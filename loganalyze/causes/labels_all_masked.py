@@ -53,7 +53,8 @@ def weigh(case: Case) -> list[Clue]:
         if norm == "0":
             clues.append(Clue("The loss is exactly 0.0 and so is the gradient norm.", DECISIVE))
         elif norm == "NaN":
-            clues.append(Clue("The gradient norm is NaN, as 0 / 0 gives.", -WEAK))
+            text = "The gradient norm is NaN, as the mean over no label, 0 / 0, makes it."
+            clues.append(Clue(text, WEAK))
         if finding.evidence.get("from_start") == "yes":
             clues.append(Clue("It is so from the first logged step.", MODERATE))
         else:

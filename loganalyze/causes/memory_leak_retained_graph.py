@@ -47,7 +47,7 @@ def weigh(case: Case) -> list[Clue]:
         if share is not None and share > SIZEABLE:
             text = f"The last request was for {share:.0%} of the memory; what piles up fails at a small one."
             clues.append(Clue(text, -MODERATE))
-    elif full:
+    elif full and not clues:
         clues.append(Clue("It ran out at once: nothing could have piled up.", -DECISIVE))
     return clues
 

@@ -40,6 +40,9 @@ from loganalyze.signals.loss_kind import LossKind, loss_kind
 
 # Comparisons that warn are the wake of a network that gives NaN, divisions often those of a metric.
 PREPARED = re.compile(r"RuntimeWarning: invalid value encountered in (?:log|sqrt|power|arc)")
+LANGUAGE = frozenset(
+    {"lm loss", "lm_loss", "ppl", "perplexity", "mfu", "tok/s"}
+)  # of language models
 TINY = 0.1  # share of the highest rate below which a rate moves the weights too little for a NaN
 
 
@@ -55,13 +58,24 @@ def weigh(case: Case) -> list[Clue]:
         return clues
     if not case.run.has("train/loss") and not case.run.has("train/grad_norm"):
         return clues  # no shape is known
+    if any("ctc" in str(name).lower() for name in case.run.metrics["name"].cat.categories):
+        text = "CTC is infinite for a sample whose target is longer than its input."
+        clues.append(Clue(text, MODERATE))
     finding = case.found("loss-nonfinite")
     if finding and finding.evidence.get("recovered") == "yes":
         clues.append(Clue("Finite losses follow: the weights survived, one batch was bad.", STRONG))
-    if case.run.number("vocab_size") and loss_kind(case.run) is LossKind.CROSS_ENTROPY:
+    if _reads_tokens(case):
         text = "Inputs and targets are numbers of tokens, and an integer is never NaN."
-        clues.append(Clue(text, -MODERATE))
+        clues.append(Clue(text, -STRONG))
     return [*clues, *_terms(case), *_shape(first)]
+
+
+def _reads_tokens(case: Case) -> bool:
+    """Tell whether the run trains a language model, by its vocabulary or by what is logged of one."""
+    if case.run.number("vocab_size") and loss_kind(case.run) is LossKind.CROSS_ENTROPY:
+        return True
+    names = {str(name) for name in case.run.metrics["name"].cat.categories}
+    return case.run.framework == "nanogpt" or bool(names & LANGUAGE)
 
 
 def _computed(case: Case) -> list[Clue]:

@@ -81,7 +81,9 @@ FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finis
 def detect(run: Run, settings: DivergenceSettings) -> Detected:
     """Compare the end of the smoothed loss with its best."""
     kind = loss_kind(run)
-    if kind is LossKind.REINFORCEMENT and kl_growth(run) > KL_GROWTH:
+    # With a gradient norm it is an explosion of that.
+    runs_away = kind is LossKind.REINFORCEMENT and not run.has("train/grad_norm")
+    if runs_away and kl_growth(run) > KL_GROWTH:
         return (_left_reference(run),)
     if not run.has("train/loss"):
         return NotApplicable("no train/loss was logged")

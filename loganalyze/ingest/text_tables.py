@@ -27,16 +27,18 @@ _ENTRY = re.compile(
 MOST_COLUMNS = 40
 # YOLOv5 names the terms of its loss in the head, and gives the size of the images last.
 _YOLO = {
-    "box": "box_loss",
-    "obj": "obj_loss",
-    "cls": "cls_loss",
-    "GIoU": "giou_loss",
+    **{name: f"train/{name}_loss" for name in ("box", "obj", "cls", "giou", "dfl")},
+    **{
+        f"{name}_loss": f"train/{name}_loss"
+        for name in ("box", "cls", "dfl", "seg", "pose", "kobj")
+    },
+    "GIoU": "train/giou_loss",
     "total": "loss",
 }
 _YOLO_ROW = re.compile(
     rf"^\s*(\d{{1,6}})/(\d{{1,6}})\s+[\d.]+G\s+((?:{NUMBER}\s+){{3,4}})\d+\s+\d+(?=\s|:|$)", re.I
 )
-_TERMS = ("box_loss", "obj_loss", "cls_loss", "loss")
+_TERMS = ("train/box_loss", "train/obj_loss", "train/cls_loss", "loss")
 # The head of a table that has an axis, in the syntax of RE2.
 HEAD = r"^\s*(?i:epoch|step|iter|iteration|class)(?:\s+[A-Za-z][\w@()./-]*){2,40}\s*$"
 _BOX = re.compile(r"Box\((P)$")  # ultralytics: `Box(P  R  mAP50  mAP50-95)`
@@ -81,7 +83,7 @@ def columns(text: str) -> tuple[str, ...] | None:
     if fold(cells[0]) not in _AXES and "|" not in text:
         return None
     names = tuple("precision" if _BOX.search(name) else name.strip("()") for name in cells)
-    if fold(names[0]) == "epoch" and "gpu_mem" in names:
+    if fold(names[0]) == "epoch" and "gpu_mem" in map(fold, names):
         names = tuple(_YOLO.get(name, name) for name in names)
     return names if any(is_metric(fold(name)) for name in names) else None
 
