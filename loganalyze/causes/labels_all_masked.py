@@ -54,7 +54,8 @@ def weigh(case: Case) -> list[Clue]:
             clues.append(Clue("The loss is exactly 0.0 and so is the gradient norm.", DECISIVE))
         elif norm == "NaN":
             text = "The gradient norm is NaN, as the mean over no label, 0 / 0, makes it."
-            clues.append(Clue(text, WEAK))
+            from_start = finding.evidence.get("from_start") == "yes"
+            clues.append(Clue(text, WEAK if from_start else -WEAK))
         if finding.evidence.get("from_start") == "yes":
             clues.append(Clue("It is so from the first logged step.", MODERATE))
         else:

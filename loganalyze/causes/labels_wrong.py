@@ -37,6 +37,7 @@ from loganalyze.signals.loss_kind import chance
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
+LEVELS = ("loss-at-chance", "loss-plateau", "slow-convergence", "eval-at-chance")
 FREQUENCIES = 0.85  # times log(C): uneven labels alone lead down to it
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 STILL = 0.005  # share of the loss: a change below it is none
@@ -47,6 +48,8 @@ FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
     clues = _one_class(case)
+    if not clues and not case.found(*LEVELS):
+        return [Clue("No level of a loss or an accuracy points at the labels.", -STATED)]
     ratio = case.number("loss-at-chance", "ratio_to_log_c")
     if ratio is not None and ratio <= 1 - NEAR:
         text = f"The loss stays at {ratio:.2f} x log(C), below a guess: something was learned."
@@ -135,13 +138,7 @@ HYPOTHESIS = Hypothesis(
     id="labels-wrong",
     title="The labels do not belong to the inputs",
     prior=-0.8,
-    explains=(
-        "loss-at-chance",
-        "loss-plateau",
-        "slow-convergence",
-        "eval-at-chance",
-        "eval-nonfinite",
-    ),
+    explains=(*LEVELS, "eval-nonfinite"),
     weigh=weigh,
     fix=fix,
     probe="overfit",

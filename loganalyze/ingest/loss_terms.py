@@ -16,9 +16,7 @@ from loganalyze.run import Problem, joined, metrics_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-TERMS = frozenset(
-    {"box", "obj", "giou", "cls", "dfl", "seg", "pose", "kobj", "rle", "sem", "angle"}
-)
+TERMS = frozenset({"box", "obj", "cls", "dfl", "seg", "pose", "kobj", "rle", "sem", "angle"})
 FEWEST = 2  # terms; one alone is a loss of its own
 _ENDING = "_loss"
 
