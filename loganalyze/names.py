@@ -37,6 +37,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "loss/out",
         "train_losses",
         "training_losses",
+        "ctc_loss",
     ),
     "eval/loss": (
         "eval_loss",
@@ -301,6 +302,7 @@ CONFIG_ALIASES: dict[str, tuple[str, ...]] = {
 
 # Prefixes that only say who wrote the name, not what it is.
 _WRITER_PREFIXES = ("metrics/", "scalars/", "scalar/", "monitor/")
+_AVERAGED = re.compile(r"_\((?:avg|average|mean)\)$")  # a remark, no part of the name
 _TRAIN_PREFIX = re.compile(r"^(?:train|training)[/_]")
 _EVAL_PREFIX = re.compile(r"^(eval|val|valid|validation|test|dev)[/_]")
 
@@ -310,7 +312,7 @@ def fold(name: str) -> str:
     folded = re.sub(r"[\s]+", "_", name.strip().lower().replace("-", "_"))
     for prefix in _WRITER_PREFIXES:
         folded = folded.removeprefix(prefix)
-    return folded
+    return _AVERAGED.sub("", folded) if folded.endswith(")") else folded
 
 
 _CANONICAL = {

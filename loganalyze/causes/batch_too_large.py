@@ -28,7 +28,7 @@ pytorch#16417; transformers#17211.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.causes.memory_request import large_request
 from loganalyze.finding import Clue, Finding
 
@@ -50,6 +50,8 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(text, -STRONG))
     if case.run.number("train_batch_size") == 1:
         clues.append(Clue("The micro-batch is 1 already.", -STRONG))
+    if case.found("memory-leak"):
+        clues.append(Clue("The memory had grown step by step until then.", -DECISIVE - MODERATE))
     if finding and finding.evidence.get("phase") == "evaluation":
         clues.append(Clue("It failed in an evaluation.", -STRONG))
     if finding and finding.evidence.get("fragmentation") == "likely":

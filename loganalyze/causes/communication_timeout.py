@@ -42,16 +42,15 @@ ERROR = re.compile(
     r"|[Tt]imed out (?:after|waiting).{0,80}?(?:barrier|rank|clients|store|recv|send)",
     re.I,
 )
-CONNECTION = re.compile(
-    r"NCCL error|unhandled system error|Connection (?:reset|closed|refused) by peer|gloo.*[Cc]onnect"
-)
+LOST = re.compile(r"Connection (?:reset|closed|refused) by peer|gloo.*[Cc]onnect")
+LIBRARY = re.compile(r"NCCL error|unhandled system error")
 _RANK = re.compile(r"\[Rank (\d{1,5})\]")
 _TIMEOUT = re.compile(r"Timeout\(ms\)=(\d{1,12})")
 
 
 def weigh(case: Case) -> list[Clue]:
     """Read the message, and look for what came before it."""
-    clues = stated(case, ERROR) or stated(case, CONNECTION, MODERATE)
+    clues = stated(case, ERROR) or stated(case, LOST, DECISIVE) or stated(case, LIBRARY, MODERATE)
     if not clues:
         return [Clue("No time-out between processes is in the log.", -DECISIVE)]
     waiting = _waiting(case)
@@ -71,12 +70,16 @@ def _waiting(case: Case) -> set[int]:
     return {int(found[1]) for event in events if (found := _RANK.search(event.text))}
 
 
+def _is_wake(event: Event) -> bool:
+    return bool(ERROR.search(event.text) or LOST.search(event.text))
+
+
 def _earlier(case: Case) -> Event | None:
     """Return the error before the first time-out, if there is one: the time-out is its wake."""
     kinds = (EventKind.TRACEBACK, EventKind.OOM_GPU, EventKind.OOM_HOST, EventKind.NCCL_TIMEOUT)
     errors = case.run.events_of(*kinds)
-    others = [event for event in errors if not ERROR.search(event.text)]
-    timed_out = [event for event in errors if ERROR.search(event.text)]
+    others = [event for event in errors if not _is_wake(event)]
+    timed_out = [event for event in errors if _is_wake(event)]
     if not others or not timed_out:
         return None
     first, timeout = others[0], timed_out[0]

@@ -9,6 +9,7 @@ from loganalyze.causes.cause import DECISIVE, STATED, Case
 from loganalyze.finding import Clue
 from loganalyze.run import FATAL, EventKind
 
+LOOKUP = re.compile(r"embedding|embed_tokens|wte\b", re.I)  # calls that look a number up in a table
 LONGEST = 140  # characters quoted from the log
 TELLING = (*sorted(FATAL), EventKind.HINT)
 
@@ -35,6 +36,14 @@ def stated_or_not(case: Case, pattern: re.Pattern[str], what: str) -> list[Clue]
     For a cause that hardly ever comes without its message.
     """
     return stated(case, pattern) or [Clue(f"No error in the log names {what}.", -DECISIVE)]
+
+
+def device_assert(case: Case) -> str | None:
+    """Return the error of an assertion on the device, where the log does not tell which one failed."""
+    errors = [event.text for event in case.run.events_of(EventKind.TRACEBACK)]
+    if any("Assertion" in text for text in errors):
+        return None
+    return next((text for text in errors if "device-side assert triggered" in text), None)
 
 
 def _lines(case: Case) -> Iterator[str]:

@@ -58,6 +58,8 @@ MANY = 3  # reductions of the loss scale; a few at the start are its calibration
 def weigh(case: Case) -> list[Clue]:
     """Weigh the precision and the shape of the fall."""
     clues = stated(case, ERROR)
+    if case.found("loss-scale-collapse"):
+        clues.append(Clue("The loss scale fell until nothing was left of it.", DECISIVE))
     if case.found("crash") and not clues:
         clues.append(Clue("No error in the log comes from the loss scaler.", -DECISIVE))
     half, name = precision(case)
@@ -73,7 +75,8 @@ def weigh(case: Case) -> list[Clue]:
     if first is None and clues and clues[0].weight > DECISIVE:
         return clues
     if first is None:
-        return [*clues, Clue("No loss or gradient was NaN or infinite.", -STRONG)]
+        weight = -WEAK if case.found("loss-scale-collapse") else -STRONG
+        return [*clues, Clue("No loss or gradient was NaN or infinite.", weight)]
     if first.was_sudden:
         text = f"The loss turned NaN at step {first.step:,} in one row, without a rise before."
         clues.append(Clue(text, MODERATE if first.is_close else WEAK))

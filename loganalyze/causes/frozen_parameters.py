@@ -38,6 +38,7 @@ from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
+from loganalyze.signals.saturation import saturation
 
 HARDLY_ANY = 1_000  # trainable parameters; a bias has them, an adapter has far more
 SHARE = 0.01  # of all parameters
@@ -60,7 +61,7 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The rewards have no spread: there is nothing to follow.", -DECISIVE))
     if case.found("loss-nonfinite"):
         clues.append(Clue("Weights that stand still do not turn a loss into NaN.", -STRONG))
-    clues += [*_trainable(case), *_level(case), *_course(case)]
+    clues += [*_trainable(case), *_level(case), *_course(case), *_preference(case)]
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
@@ -89,6 +90,20 @@ def _trainable(case: Case) -> list[Clue]:
     return []
 
 
+def _preference(case: Case) -> list[Clue]:
+    """A policy that is its reference, bit for bit, earns rewards of exactly 0."""
+    margin = case.run.series("rewards/margins").finite().value
+    if not len(margin):
+        return []
+    if margin.any():
+        return [Clue("The rewards differ from 0: the policy has moved.", -DECISIVE)]
+    answers = case.run.series("logps/chosen").finite().value
+    if not answers.any():
+        return []  # then nothing is known of the policy
+    text = "All rewards are exactly 0: the policy is still its reference, bit for bit."
+    return [Clue(text, DECISIVE)]
+
+
 def _course(case: Case) -> list[Clue]:
     """A model of which nothing is trained is evaluated the same every time."""
     course = movement(case.run)
@@ -107,6 +122,8 @@ def _course(case: Case) -> list[Clue]:
 
 def _level(case: Case) -> list[Clue]:
     """Even a model that finds nothing learns how frequent the labels are; a frozen one does not."""
+    if case.found("loss-repeats") and saturation(case.run) is not None:
+        return [Clue("The losses repeat because the softmax is saturated.", -STRONG)]
     if case.found("loss-repeats"):
         return [Clue("The losses repeat digit for digit: no weight changes.", DECISIVE)]
     if not case.found("loss-at-chance", "loss-plateau"):

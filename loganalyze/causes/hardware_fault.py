@@ -34,8 +34,9 @@ from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 
 ERROR = re.compile(
-    r"uncorrectable ECC|\bXid\b|fallen off the bus|[Mm]achine [Cc]heck|PCIe Bus Error|\bAER:|GPU is lost"
-    r"|NVLink.{0,40}(?:fatal|error)|hardware error|cudaErrorECCUncorrectable|DEVICE_LOST",
+    r"uncorrectable ECC|Double Bit ECC|\bXid\b|fallen off the bus|[Mm]achine [Cc]heck|PCIe Bus Error"
+    r"|\bAER:|GPU is lost|NVLink.{0,40}(?:fatal|error)|[Hh]ardware [Ee]rror|cudaErrorECCUncorrectable"
+    r"|DEVICE_LOST",
 )
 POSSIBLE = re.compile(
     r"unspecified launch failure|illegal instruction|CUDNN_STATUS_EXECUTION_FAILED|CUDA error: unknown error"

@@ -34,7 +34,9 @@ from loganalyze.causes.cause import DECISIVE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 
-KILLED = re.compile(r"killed by signal: Killed|oom[-_]kill|Out of memory: Kill")
+KILLED = re.compile(r"killed by signal: Killed|oom[-_]kill|Out of memory: Kill|Killed process \d")
+# Workers that vanish without an error of their own were killed, most often for memory.
+VANISHED = re.compile(r"DataLoader worker \(pid\S* [\d, ]+\) exited unexpectedly")
 SHARED = re.compile(
     r"insufficient shared memory|out of shared memory|raise your shared memory"
     r"|unable to open shared memory|Bus error"
@@ -45,7 +47,7 @@ LARGE = 16.0  # GiB in one request: a tensor, not a worker's share
 
 def weigh(case: Case) -> list[Clue]:
     """The message is the evidence; its size tells a leak from one huge request."""
-    clues = stated(case, SHARED) or stated(case, KILLED)
+    clues = stated(case, SHARED) or stated(case, KILLED) or stated(case, VANISHED, DECISIVE)
     if case.found("oom-host"):
         clues.append(Clue("The log shows that the host ran out of memory.", STRONG))
     elif not clues:

@@ -55,6 +55,8 @@ def weigh(case: Case) -> list[Clue]:
         fault = any(word in signals[-1].text for word in FAULTS)
         clues.append(Clue(f'The log says "{text}".', -STRONG if fault else STRONG))
     finding = case.found("crash")
+    if signals and finding and "SignalException" in str(finding.evidence.get("exception")):
+        return clues  # the launcher raises it where a signal reaches it
     if finding and finding.evidence.get("kind") == EventKind.NCCL_TIMEOUT:
         text = "A collective operation timed out: processes waited for each other."
         clues.append(Clue(text, -STRONG))

@@ -7,7 +7,8 @@ that start at 1, a -1 for "unknown", an extra background class, or a head that i
 
 What speaks for it
 ------------------
-The assertion ``t >= 0 && t < n_classes`` on an accelerator; ``Target 7 is out of bounds`` on a CPU.
+The assertion ``t >= 0 && t < n_classes`` on an accelerator; ``Target 7 is out of bounds`` on a CPU. An
+assertion on the device that is not told, under a call of the loss.
 
 What speaks against it
 ----------------------
@@ -30,21 +31,31 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.causes.cause import Case, Hypothesis
-from loganalyze.causes.error_text import stated_or_not
+from loganalyze.causes.cause import DECISIVE, MODERATE, WEAK, Case, Hypothesis
+from loganalyze.causes.error_text import LOOKUP, device_assert, stated, stated_or_not
 from loganalyze.finding import Clue
 
 ERROR = re.compile(
     r"\bt(?:arget)? ?>= ?0 ?&& ?(?:cur_)?t(?:arget)? ?< ?n_classes|cur_target ?>= ?0"
     r"|[Tt]arget -?\d+ is out of bounds|label value of -?\d+ which is outside"
     r"|nll_loss.*(?:out of bounds|Assertion)|NLLCriterion.*Assertion"
-    r"|Assertion.*\b(?:label|target)\b.*num_class"
+    r"|Assertion.*\b(?:label|target)\b.*num_class|Assertion.*target_val ?[<>]="
+    r"|Class values must be (?:smaller than num_classes|non-negative)"
+    r"|all elements of target should be between 0 and 1"
 )
+LOSS = re.compile(r"loss|criterion|nll|cross_?entropy", re.I)
 
 
 def weigh(case: Case) -> list[Clue]:
     """Read the message."""
-    return stated_or_not(case, ERROR, "a label that is out of range")
+    untold = device_assert(case)
+    if untold is None or stated(case, ERROR):
+        return stated_or_not(case, ERROR, "a label that is out of range")
+    text = "An index was out of range on the device; most often it is a label."
+    clues = [Clue(text, WEAK if LOOKUP.search(untold) else DECISIVE)]
+    if LOSS.search(untold):
+        clues.append(Clue("The traceback leads through the loss.", MODERATE))
+    return clues
 
 
 def fix(case: Case) -> list[str]:

@@ -29,22 +29,33 @@ unsloth#1290, unsloth#3019; unilm#551.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+import re
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.error_text import stated
 from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
 
+ERROR = re.compile(r"[Aa]ll labels.{0,40} are -100")
+
 
 def weigh(case: Case) -> list[Clue]:
     """Nothing to learn from leaves a loss of 0 and a gradient of 0 from the start."""
-    clues = []
+    clues = stated(case, ERROR)
+    if case.found("crash") and not clues:
+        clues.append(Clue("No error in the log says that all labels are masked.", -DECISIVE))
+    if not clues and not case.found("loss-zero", "loss-nonfinite", "grad-zero"):
+        return [*clues, *_answers(case)] or [Clue("The loss is neither 0 nor NaN.", -STATED)]
     finding = case.found("loss-zero")
     if finding:
         norm = finding.evidence.get("grad_norm")
         if norm == "0":
             clues.append(Clue("The loss is exactly 0.0 and so is the gradient norm.", DECISIVE))
         elif norm == "NaN":
-            clues.append(Clue("The gradient norm is NaN, as 0 / 0 gives.", -WEAK))
+            text = "The gradient norm is NaN, as the mean over no label, 0 / 0, makes it."
+            from_start = finding.evidence.get("from_start") == "yes"
+            clues.append(Clue(text, WEAK if from_start else -WEAK))
         if finding.evidence.get("from_start") == "yes":
             clues.append(Clue("It is so from the first logged step.", MODERATE))
         else:
@@ -57,9 +68,20 @@ def weigh(case: Case) -> list[Clue]:
     if first is not None and first.is_first and len(norms) and float(norms.max()) == 0:
         text = "The loss is NaN from the first step and the gradient norm exactly 0: a mean over no label."
         clues.append(Clue(text, DECISIVE))
+    clues += _answers(case)
     if any("-100" in event.text for event in case.run.events_of(EventKind.HINT)):
         clues.append(Clue("The log says that most labels are -100.", DECISIVE))
     return clues
+
+
+def _answers(case: Case) -> list[Clue]:
+    """An answer without any token that counts has the log-probability 0, exactly."""
+    answers = case.run.series("logps/chosen").finite().value
+    if not len(answers):
+        return []
+    if not answers.any():
+        return [Clue("The log-probability of the answers is exactly 0: no token counts.", DECISIVE)]
+    return [Clue("The answers have log-probabilities: their tokens count.", -DECISIVE)]
 
 
 def fix(case: Case) -> list[str]:
@@ -71,7 +93,7 @@ HYPOTHESIS = Hypothesis(
     id="labels-all-masked",
     title="Every label is masked",
     prior=-1.0,
-    explains=("loss-zero", "loss-nonfinite", "grad-zero"),
+    explains=("loss-zero", "loss-nonfinite", "grad-zero", "loss-at-chance", "crash"),
     weigh=weigh,
     fix=fix,
     probe="data",

@@ -30,13 +30,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import chance
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
+LEVELS = ("loss-at-chance", "loss-plateau", "slow-convergence", "eval-at-chance")
 FREQUENCIES = 0.85  # times log(C): uneven labels alone lead down to it
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 STILL = 0.005  # share of the loss: a change below it is none
@@ -46,7 +47,9 @@ FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
-    clues = []
+    clues = _one_class(case)
+    if not clues and not case.found(*LEVELS):
+        return [Clue("No level of a loss or an accuracy points at the labels.", -STATED)]
     ratio = case.number("loss-at-chance", "ratio_to_log_c")
     if ratio is not None and ratio <= 1 - NEAR:
         text = f"The loss stays at {ratio:.2f} x log(C), below a guess: something was learned."
@@ -62,6 +65,24 @@ def weigh(case: Case) -> list[Clue]:
     elif len(norm):
         clues.append(Clue("The gradient norm is about 0.", -MODERATE))
     return [*clues, *_learned_by_heart(case), *_unmoved(case), *_course(case)]
+
+
+def _one_class(case: Case) -> list[Clue]:
+    """A class that is right everywhere, beside others without any sample, is all that the labels hold."""
+    last = {
+        str(name): float(case.run.series(str(name)).value[-1])
+        for name in case.run.metrics["metric"].cat.categories
+        if str(name).startswith("eval/iou.") and case.run.has(str(name))
+    }
+    whole = [name for name, value in last.items() if value in (1.0, 100.0)]
+    absent = [name for name, value in last.items() if value != value]
+    if len(whole) != 1 or len(absent) != len(last) - 1 or not absent:
+        return []
+    text = (
+        f"{whole[0]} is {last[whole[0]]:g} and {', '.join(absent[:3])} NaN: the labels hold one class, the "
+        "others are missing or ignored (a mask of 0 and 255, say)."
+    )
+    return [Clue(text, STATED)]
 
 
 def _course(case: Case) -> list[Clue]:
@@ -117,12 +138,7 @@ HYPOTHESIS = Hypothesis(
     id="labels-wrong",
     title="The labels do not belong to the inputs",
     prior=-0.8,
-    explains=(
-        "loss-at-chance",
-        "loss-plateau",
-        "slow-convergence",
-        "eval-at-chance",
-    ),
+    explains=(*LEVELS, "eval-nonfinite"),
     weigh=weigh,
     fix=fix,
     probe="overfit",

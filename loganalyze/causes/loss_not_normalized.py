@@ -39,6 +39,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypo
 from loganalyze.causes.initial import MATCH, first_evaluation, is_training_alone
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.saturation import saturation
 
 INTEGER = 0.05  # relative distance to an integer that counts as one; noise of first losses
 LARGEST_LOG_C = math.log(262_144)  # vocabulary of the largest tokenizers in use
@@ -56,6 +57,9 @@ def weigh(case: Case) -> list[Clue]:
 
 def _without_classes(case: Case) -> Clue:
     loss = case.run.series("train/loss").finite()
+    if saturation(case.run) is not None:
+        text = "The loss is as high as wrong answers can make it; a sum knows no such limit."
+        return Clue(text, -DECISIVE)
     if len(loss) and loss.value[0] > LARGEST_LOG_C and loss_kind(case.run) in PERHAPS_CROSS_ENTROPY:
         text = (
             f"The first loss is {loss.value[0]:.4g}; a guess over the largest vocabulary in use "

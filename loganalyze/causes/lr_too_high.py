@@ -39,6 +39,7 @@ from loganalyze.causes.rates import common_rates
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import warmup
+from loganalyze.signals.saturation import saturation
 
 ABOVE = 1.02  # times log(C); label frequencies and smoothing stay within it
 MOSTLY = 0.25  # of the run
@@ -49,9 +50,8 @@ STOOD = 0.2  # of that fall: less at the full rate is none
 GENTLE = 10.0  # times the highest rate in common use that a run without any sign bears
 FAR = 10.0  # times the highest rate in common use
 LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam begin at 1e-5
+NO_UPDATE = 1e-7  # rate that moves no weight, whatever the optimizer
 TINY = 0.1  # share of the peak or target below which a rate cannot be too high
-SATURATED = 87.3365  # -ln(FLT_MIN), FLT_MIN = 1.17549e-38 the smallest normal float32
-SATURATED_POINTS = 2
 TOP = 0.7  # share of the peak from which the rate counts as full
 AFTER_WARMUP = 1.5  # times the warmup: a rate that is too high shows soon after it is reached
 MANY = 3  # spikes: more than odd batches
@@ -107,14 +107,14 @@ def _terms(case: Case) -> list[Clue]:
 
 
 def _saturated(case: Case) -> list[Clue]:
-    """A loss that stands at -ln(smallest float32) is a softmax that has underflowed."""
-    value = case.run.series("train/loss").finite().value
-    if len(value) < SATURATED_POINTS or not np.allclose(
-        value[-SATURATED_POINTS:], SATURATED, rtol=1e-4
-    ):
+    """A softmax that is certain of every answer was driven there, by an update or by its inputs."""
+    found = saturation(case.run)
+    if found is None:
         return []
-    text = f"The loss stands at {SATURATED:.4f} = -ln(1.2e-38): the softmax underflowed."
-    return [Clue(text, STRONG)]
+    text = f"Every wrong answer costs {found.cost:.4f}, the most there is: the softmax is saturated"
+    if found.from_start:
+        return [Clue(f"{text} from the first logged loss.", WEAK)]
+    return [Clue(f"{text} from step {found.step:,}, and was not before.", STRONG)]
 
 
 def _course(case: Case) -> list[Clue]:
@@ -203,6 +203,9 @@ def _height(case: Case, first: Onset | None) -> list[Clue]:
                 f"Nothing broke, and the learning rate of {rate:.3g} is usual{optimizer}.", -STRONG
             )
         ]
+    if rate < NO_UPDATE:
+        text = f"The learning rate is at most {rate:.2g}: no update of that size breaks anything."
+        return [Clue(text, -DECISIVE)]
     if rate < LOW * high:
         return [Clue(f"The learning rate is at most {rate:.2g}, low{optimizer}.", -WEAK)]
     return []

@@ -47,6 +47,10 @@ def weigh(case: Case) -> list[Clue]:
     peak = float(rate.value.max()) if len(rate) else told
     if peak is None:
         return []
+    margin = case.run.series("rewards/margins").finite().value
+    if len(margin) and not margin.any():
+        text = "The margins of the rewards are exactly 0: the lowest rate would move them."
+        return [Clue(text, -DECISIVE)]
     usual, name = common_rates(case.run)
     course = movement(case.run)
     standing = course is not None and course.span < SAME

@@ -29,6 +29,7 @@ PyTorch documentation, "My model reports cuda runtime error(2): out of memory" (
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.memory_request import SIZEABLE, share_of_request
 from loganalyze.finding import Clue
 
 LATE = 100  # steps after which the memory of an ordinary step is known to fit
@@ -42,7 +43,11 @@ def weigh(case: Case) -> list[Clue]:
     full = case.found("oom-gpu", "oom-host")
     if full and full.steps is not None and full.steps[1] >= LATE:
         clues.append(Clue(f"It ran out after {full.steps[1]:,} steps that had fitted.", MODERATE))
-    elif full:
+        share = share_of_request(case)
+        if share is not None and share > SIZEABLE:
+            text = f"The last request was for {share:.0%} of the memory; what piles up fails at a small one."
+            clues.append(Clue(text, -MODERATE))
+    elif full and not clues:
         clues.append(Clue("It ran out at once: nothing could have piled up.", -DECISIVE))
     return clues
 

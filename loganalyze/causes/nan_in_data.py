@@ -29,12 +29,20 @@ Mask_RCNN#296; caffe#5986: NaN at step 0, even at learning rate 0.
 
 from __future__ import annotations
 
+import re
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
+from loganalyze.causes.error_text import quote
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 
+# Comparisons that warn are the wake of a network that gives NaN, divisions often those of a metric.
+PREPARED = re.compile(r"RuntimeWarning: invalid value encountered in (?:log|sqrt|power|arc)")
+LANGUAGE = frozenset(
+    {"lm loss", "lm_loss", "ppl", "perplexity", "mfu", "tok/s"}
+)  # of language models
 TINY = 0.1  # share of the highest rate below which a rate moves the weights too little for a NaN
 
 
@@ -44,16 +52,39 @@ def weigh(case: Case) -> list[Clue]:
     zero = case.found("loss-zero")
     if zero and zero.evidence.get("grad_norm") == "0":
         clues.append(Clue("The loss is 0 and the gradient norm is 0, not NaN.", -DECISIVE))
+    clues += _computed(case)
     first = onset(case)
     if first is None:
         return clues
+    if not case.run.has("train/loss") and not case.run.has("train/grad_norm"):
+        return clues  # no shape is known
+    if any("ctc" in str(name).lower() for name in case.run.metrics["name"].cat.categories):
+        text = "CTC is infinite for a sample whose target is longer than its input."
+        clues.append(Clue(text, MODERATE))
     finding = case.found("loss-nonfinite")
     if finding and finding.evidence.get("recovered") == "yes":
         clues.append(Clue("Finite losses follow: the weights survived, one batch was bad.", STRONG))
-    if case.run.number("vocab_size") and loss_kind(case.run) is LossKind.CROSS_ENTROPY:
+    if _reads_tokens(case):
         text = "Inputs and targets are numbers of tokens, and an integer is never NaN."
-        clues.append(Clue(text, -MODERATE))
+        clues.append(Clue(text, -STRONG))
     return [*clues, *_terms(case), *_shape(first)]
+
+
+def _reads_tokens(case: Case) -> bool:
+    """Tell whether the run trains a language model, by its vocabulary or by what is logged of one."""
+    if case.run.number("vocab_size") and loss_kind(case.run) is LossKind.CROSS_ENTROPY:
+        return True
+    names = {str(name) for name in case.run.metrics["name"].cat.categories}
+    return case.run.framework == "nanogpt" or bool(names & LANGUAGE)
+
+
+def _computed(case: Case) -> list[Clue]:
+    """NumPy computes on the host: the logarithm or root that it warns of is one of the data."""
+    line = quote(case, PREPARED)
+    if line is None:
+        return []
+    text = f'NumPy says "{line}": a value was NaN while the data were prepared.'
+    return [Clue(text, DECISIVE)]
 
 
 def _terms(case: Case) -> list[Clue]:

@@ -40,7 +40,7 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     rise, gap = case.number("overfit-gap", "rise"), case.number("overfit-gap", "gap_ratio")
     if rise is not None:
-        clues.append(Clue(f"The evaluation loss rose by {rise:.0%} from its best.", MODERATE))
+        clues.append(Clue(f"The evaluation got {rise:.0%} worse than at its best.", MODERATE))
     if gap is not None and gap > WIDE:
         clues.append(Clue(f"At the end it is {gap + 1:,.1f} x the train loss.", MODERATE))
     series = case.run.series("eval/loss").finite()

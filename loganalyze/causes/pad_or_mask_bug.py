@@ -49,7 +49,7 @@ SEQUENCES = (
 
 def weigh(case: Case) -> list[Clue]:
     """Look for a missing or doubled pad token; a large excess needs wrong inputs, not only a wrong scale."""
-    if not case.found("initial-loss-high"):
+    if case.number("initial-loss-high", "ratio_to_log_c") is None:
         return _not_a_number(case)
     clues = []
     pad, end = case.run.setting("pad_token_id"), case.run.setting("eos_token_id")

@@ -31,25 +31,33 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
-from loganalyze.causes.error_text import stated
-from loganalyze.causes.memory_request import large_request
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.error_text import quote, stated
+from loganalyze.causes.memory_request import SIZEABLE, large_request, share_of_request
 from loganalyze.finding import Clue
 
 LIMIT = re.compile(r"sequence length is longer than the specified maximum", re.I)
+INDEX = re.compile(r"index out of range|srcIndex < srcSelectDimSize|device-side assert")
 LATE = 100  # steps after which every ordinary length has been seen
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh when it failed, and how much it asked for at once."""
     clues = stated(case, LIMIT, STRONG)
+    if clues and quote(case, INDEX):
+        text = "An index was out of range, as that of a position beyond the model's limit is."
+        clues.append(Clue(text, DECISIVE))
     finding = case.found("oom-gpu")
     if finding is None:
         return clues or [Clue("Nothing in the log tells of a length.", -DECISIVE)]
     share = large_request(case)
+    some = share_of_request(case)
     if share is not None:
         text = f"A single request asked for {share:.0%} of the whole memory."
         clues.append(Clue(text, STRONG))
+    elif some is not None and some > SIZEABLE:
+        text = f"The request was for {some:.0%} of the memory, more than most layers take."
+        clues.append(Clue(text, WEAK))
     if finding.steps is not None and finding.steps[1] >= LATE:
         text = f"It failed after {finding.steps[1]:,} steps that had fitted."
         clues.append(Clue(text, MODERATE))

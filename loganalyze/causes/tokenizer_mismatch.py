@@ -33,16 +33,27 @@ from __future__ import annotations
 import re
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
-from loganalyze.causes.error_text import stated
+from loganalyze.causes.error_text import LOOKUP, device_assert, quote, stated
 from loganalyze.finding import Clue
 
 ERROR = re.compile(r"srcIndex < srcSelectDimSize|indexSelect\w*Index.*Assertion")
-LIKELY = re.compile(r"index out of range in self|indices.{0,60}is not in \[0, \d+\)")
+TOO_LONG = re.compile(r"sequence length is longer than the specified maximum", re.I)
+LIKELY = re.compile(
+    r"index out of range in self|indices.{0,60}is not in \[0, \d+\)"
+    r"|size mismatch for \S*(?:embed|wte\b|lm_head|shared\b)"
+)
 
 
 def weigh(case: Case) -> list[Clue]:
     """Read the message; for a high start, compare train with evaluation."""
     clues = stated(case, ERROR) or stated(case, LIKELY, DECISIVE + MODERATE)
+    untold = device_assert(case)
+    if untold is not None and not clues:
+        text = "An index was out of range on the device, perhaps that of a token."
+        clues = [Clue(text, DECISIVE + MODERATE if LOOKUP.search(untold) else MODERATE)]
+    if clues and quote(case, TOO_LONG):
+        text = "A sequence is longer than the model bears: the index may be that of a position."
+        clues.append(Clue(text, -DECISIVE))
     if case.found("crash") and not clues:
         clues.append(Clue("No error in the log comes from an embedding.", -DECISIVE))
     ratio = case.number("initial-loss-high", "ratio_to_log_c")

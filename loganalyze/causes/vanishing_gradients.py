@@ -9,7 +9,8 @@ What speaks for it
 ------------------
 The gradient norm is tiny, or decays, while the loss is far from its floor. The loss stands still, digit
 for digit. The norm follows the class counts of the batches and nothing else: what reaches the head does not
-depend on the input.
+depend on the input. The softmax is certain of every answer from the start: the loss is a constant
+(16.118 in Keras, 87.3365 in Caffe) times the share of wrong ones.
 
 What speaks against it
 ----------------------
@@ -36,6 +37,7 @@ import numpy as np
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
+from loganalyze.signals.saturation import saturation
 
 TINY = 1e-3  # norms below it hardly move the weights at usual rates
 LARGE = 1.0  # norms above it do not come from the last layers alone
@@ -43,7 +45,14 @@ ORDINARY = 0.05  # norms above it are those of a model that learns
 
 
 def weigh(case: Case) -> list[Clue]:
-    """Weigh the gradient norm."""
+    """Weigh the gradient norm; a softmax that is certain of every answer passes none."""
+    found = saturation(case.run)
+    if found is not None and found.from_start:
+        text = (
+            f"The loss is {found.cost:.4g} x the share of wrong answers: the model is certain of each, and "
+            "the clipped logarithm passes no gradient."
+        )
+        return [Clue(text, DECISIVE)]
     norm = case.run.series("train/grad_norm").finite().value
     if not len(norm):
         return [Clue("No gradient norm was logged.", -MODERATE)]

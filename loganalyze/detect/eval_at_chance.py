@@ -30,6 +30,7 @@ pytorch/examples#377, #550; timm#1081: 94 % in training and 0.1 % = 1 / C in eva
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,13 +54,15 @@ class EvalChanceSettings:
     evaluations: int = setting(3, unit="evaluations", source="one may be early")
 
 
+UNMOVED = 4  # equal accuracies: with samples of several classes no chance hit
+ROUNDED = 0.02  # relative distance to 1 / C; classes of a set are about as frequent
 FAR = 0.9  # times log(C): an evaluation loss below it is better than a guess
 MANY = 3  # classes from which an accuracy alone tells
 
 
 def detect(run: Run, settings: EvalChanceSettings) -> Detected:
     """Compare the evaluation with a guess."""
-    guess = chance(run)
+    guess = chance(run) or _unmoved(run)
     if guess is None:
         return NotApplicable("the number of classes is not known: tell it with --classes")
     if not np.isfinite(run.series("train/loss").value[-3:]).all():
@@ -109,6 +112,17 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
             fix=("Run the evaluation on training samples: it should be as good as training",),
         ),
     )
+
+
+def _unmoved(run: Run) -> Chance | None:
+    """Infer the classes from an accuracy that never changes: all samples are given to one class."""
+    accuracy, train = (share(run.series(f"{s}/accuracy").finite().value) for s in ("eval", "train"))
+    if len(accuracy) < UNMOVED or not len(train) or np.ptp(accuracy) > 0 or accuracy[0] <= 0:
+        return None
+    classes = round(1 / float(accuracy[0]))
+    if classes < 2 or abs(float(accuracy[0]) * classes - 1) > ROUNDED:
+        return None
+    return Chance(classes, math.log(classes), "an accuracy that never changes")
 
 
 def _learned(run: Run, train: np.ndarray, guess: Chance, settings: EvalChanceSettings) -> bool:

@@ -63,7 +63,9 @@ FIRST = 3  # log points that stand for the level while there are fewer than a wi
 EARLY = 10.0  # times their median: norms move in the first steps
 KL_GROWTH = 100.0  # times its median: a policy that left its reference
 USUAL_KL = 0.05  # the KL divergence per answer that methods aim for
-KL = ("kl", "train/kl", "approx_kl", "train/approx_kl", "objective/kl")
+KL = (
+    "kl", "train/kl", "approx_kl", "train/approx_kl", "objective/kl", "ppo/mean_kl", "policy/approxkl_avg",
+)  # fmt: skip
 NOTEWORTHY = 3.0  # times the factor: a single outlier above it is worth a note
 
 
@@ -161,10 +163,16 @@ def _extreme(series: Series, settings: ExplosionSettings) -> tuple[Finding, ...]
 
 def kl_growth(run: Run) -> float:
     """Return the highest KL divergence from the reference as a ratio to what is usual: 1 at least."""
-    value = next((run.series(name).finite().value for name in KL if run.has(name)), None)
-    if value is None or len(value) < SHORTEST_WINDOW:
+    series = kl_divergence(run)
+    if series is None:
         return 1.0
-    return float(value.max() / max(float(np.median(value)), USUAL_KL))
+    return float(series.value.max() / max(float(np.median(series.value)), USUAL_KL))
+
+
+def kl_divergence(run: Run) -> Series | None:
+    """Return the KL divergence from the reference, where there is enough of it."""
+    series = next((run.series(name).finite() for name in KL if run.has(name)), None)
+    return series if series is not None and len(series) >= SHORTEST_WINDOW else None
 
 
 DETECTOR = Detector(

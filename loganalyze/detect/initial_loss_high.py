@@ -38,15 +38,17 @@ transformers#34191, #35207: a loss summed over gradient-accumulation steps.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run
+from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
+from loganalyze.signals.saturation import saturation
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,12 @@ class InitialSettings:
 
 
 MANY = 3.5  # log(C) from which the noise of an initialisation is small against it
+LARGEST_LOG_C = math.log(262_144)  # vocabulary of the largest tokenizers in use
+ABSURD = 1e6  # no loss of standardised inputs and targets starts there, whatever its kind
+EARLY, EARLY_SHARE = (
+    10,
+    0.2,
+)  # steps, share of the run: an excerpt from the middle has no first loss
 FIRST = 1  # step whose loss is that of the untouched model: what comes later may have blown up
 NEAR = 0.005  # share of the run within which points count as the start
 
@@ -82,6 +90,8 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     guess = chance(run)
     if kind not in (LossKind.CROSS_ENTROPY, LossKind.UNKNOWN):
         return NotApplicable(f"log(C) means nothing for {kind.value}")
+    if kind is LossKind.UNKNOWN and guess is None:
+        return _without_classes(run)
     if guess is None:
         return NotApplicable(
             "the number of classes or the size of the vocabulary is not known: tell it with --classes"
@@ -110,11 +120,72 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     return (_finding(run, early, initial, ratio, guess, settings),)
 
 
+def _without_classes(run: Run) -> Detected:
+    """Judge a loss of unknown classes: certain of wrong answers from the first one on."""
+    found, series = saturation(run), run.series("train/loss").finite()
+    if len(series) and _is_beyond_all(run, series):
+        return (_beyond_all(series),)
+    if found is None or not found.from_start:
+        return NotApplicable(
+            "the number of classes or the size of the vocabulary is not known: tell it with --classes"
+        )
+    initial = float(series.value[0])
+    return (
+        Finding(
+            id="initial-loss-high",
+            severity=Severity.INFO,
+            confidence=0.9,
+            title="The model is certain of its answers from the start, and wrong",
+            summary=(
+                f"The first logged train loss is {initial:.4g}, as is {found.cost:.4g} x the share of wrong "
+                "answers at every log point: each wrong answer costs the most there is."
+            ),
+            steps=(int(series.step[0]), int(series.step[-1])),
+            metrics=("train/loss", "train/accuracy"),
+            evidence={"initial_loss": initial, "cost_of_a_wrong_answer": found.cost},
+            where=(series.where(0),),
+            fix=(
+                "Print the logits of one batch before training: they should lie within some units",
+            ),
+        ),
+    )
+
+
+def _is_beyond_all(run: Run, series: Series) -> bool:
+    """Tell whether the log begins with a loss that no guess over any vocabulary costs."""
+    first = float(series.value[0])
+    limit = LARGEST_LOG_C if run.framework == "hf-trainer" else ABSURD
+    early = int(series.step[0]) <= EARLY or int(series.step[0]) <= EARLY_SHARE * int(
+        series.step[-1]
+    )
+    return early and first > limit
+
+
+def _beyond_all(series: Series) -> Finding:
+    initial = float(series.value[0])
+    return Finding(
+        id="initial-loss-high",
+        severity=Severity.INFO,
+        confidence=0.5,
+        title=f"The loss starts at {initial:.4g}",
+        summary=(
+            f"The first logged train loss is {initial:.4g}; a guess over the largest vocabulary in use costs "
+            f"{LARGEST_LOG_C:.1f}. Either the loss is no cross-entropy, or it is summed where it should be "
+            "averaged, or inputs or targets are large numbers."
+        ),
+        steps=(int(series.step[0]), int(series.step[0])),
+        metrics=("train/loss",),
+        evidence={"initial_loss": initial, "largest_log_c": LARGEST_LOG_C},
+        where=(series.where(0),),
+        fix=(
+            "Tell the number of classes with --classes: the first loss is then compared with a guess",
+        ),
+    )
+
+
 def _finding(
     run: Run, early: object, initial: float, ratio: float, guess: Chance, settings: InitialSettings
 ) -> Finding:
-    from loganalyze.run import Series
-
     assert isinstance(early, Series)  # noqa: S101 - narrows the type, cannot fail
     accumulation = run.number("gradient_accumulation_steps")
     evidence: dict[str, float | str] = {

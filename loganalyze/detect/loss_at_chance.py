@@ -87,7 +87,8 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
         return NotApplicable("the number of classes is not known: tell it with --classes")
     if abs(level / guess.log_c - 1) >= settings.near or _is_ahead(run, guess):
         return ()
-    if int(series.step[-1]) < settings.steps and guess.unchanged < UNCHANGED:
+    by_epoch = len(series) > FEWEST and np.array_equal(series.step, series.epoch)
+    if int(series.step[-1]) < settings.steps and not by_epoch and guess.unchanged < UNCHANGED:
         return NotApplicable(
             f"{series.step[-1]:,} steps are too few: every training starts at chance"
         )

@@ -40,12 +40,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
+from loganalyze.detect.grad_explosion import KL_GROWTH, kl_divergence, kl_growth
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
 from loganalyze.signals.robust import mad_sigma, noise_sigma
+from loganalyze.signals.saturation import saturation
 from loganalyze.signals.smooth import block_medians, centered_median
 
 
@@ -79,6 +81,12 @@ FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finis
 def detect(run: Run, settings: DivergenceSettings) -> Detected:
     """Compare the end of the smoothed loss with its best."""
     kind = loss_kind(run)
+    # With a gradient norm it is an explosion of that.
+    runs_away = kind is LossKind.REINFORCEMENT and not run.has("train/grad_norm")
+    if runs_away and kl_growth(run) > KL_GROWTH:
+        return (_left_reference(run),)
+    if not run.has("train/loss"):
+        return NotApplicable("no train/loss was logged")
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a rising loss is ordinary for {kind.value}")
     series = run.series("train/loss").finite()
@@ -88,6 +96,12 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         return _leap(series, settings)
     if len(series) < FEWEST:
         return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
+    certain = saturation(run)
+    if certain is not None and not certain.from_start:
+        before = int(np.searchsorted(series.step, certain.step))
+        best = int(np.argmin(series.value[: max(before, 1)]))
+        levels = (float(series.value[index]) for index in (best, 0, -1))
+        return (_finding(series, best, *levels),)
     if _destroyed_at_once(series, settings):
         first = float(series.value[0])
         return (_finding(series, 0, first, first, float(np.median(series.value[1:]))),)
@@ -142,6 +156,28 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
         where=(series.where(best), series.where(len(series) - 1)),
         fix=(f"Go back to a checkpoint before step {step:,} and lower the learning rate",),
         levels={f"best {low:.4g}": low},
+    )
+
+
+def _left_reference(run: Run) -> Finding:
+    """Report a policy that runs away: the KL divergence is a term of what is minimised."""
+    series = kl_divergence(run)
+    assert series is not None  # noqa: S101 - it has grown
+    best, worst = int(np.argmin(series.value)), int(np.argmax(series.value))
+    peak, usual = float(series.value[worst]), float(np.median(series.value))
+    return Finding(
+        id="loss-divergence",
+        severity=Severity.CRITICAL,
+        confidence=0.8,
+        title=f"The KL divergence from the reference reaches {peak:.3g}",
+        summary=f"{series.metric} reaches {peak:.4g} at step {series.step[worst]:,}; usual is {usual:.3g}.",
+        steps=(int(series.step[best]), int(series.step[worst])),
+        metrics=(series.metric,),
+        evidence={"best_step": int(series.step[best]), "highest": peak, "usual": usual},
+        where=(series.where(worst),),
+        fix=(
+            "Go back to a checkpoint before it; a third of the learning rate, a target for the KL",
+        ),
     )
 
 
@@ -207,7 +243,7 @@ DETECTOR = Detector(
     group="divergence",
     passed="The loss does not diverge",
     failed="The loss rises for good",
-    requires=("train/loss",),
+    requires=(),
     settings=DivergenceSettings,
     detect=detect,
 )

@@ -57,6 +57,7 @@ class ResumeSettings:
 
 
 MOST = 20  # restarts of one run
+BACK, LEARNED = 0.95, 0.6  # of the first loss: where it started, and clearly below
 FEWEST = 3  # log points on either side
 
 
@@ -97,7 +98,11 @@ def _compare(series: Series, border: int, settings: ResumeSettings) -> Finding |
     low, high = float(np.median(before)), float(np.median(after[: max(FEWEST, len(after) // 2)]))
     sigma = max(noise_sigma(before), noise_sigma(after), 1e-3 * abs(low))
     error = sigma * 1.25 * np.sqrt(1 / len(before) + 2 / len(after))
-    if high - low < settings.noise * error or high - low < settings.rise * abs(low):
+    first = float(series.value[0])
+    if float(after[0]) >= BACK * first and float(before[-1]) < LEARNED * first:
+        high = float(after[0])  # all that was learned is lost; a fall before it is no noise
+        low, error = float(before[-1]), error or 1.0
+    elif high - low < settings.noise * error or high - low < settings.rise * abs(low):
         return None
     return Finding(
         id="loss-jump-on-resume",

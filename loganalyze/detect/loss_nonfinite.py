@@ -45,9 +45,10 @@ from loganalyze.signals.robust import longest
 # What guards in training loops say: Detectron2, DETR, MMDetection and their like.
 GUARD = re.compile(
     r"loss (?:became|is|was|has become) (?:infinite or )?(?:nan|inf)|NaN (?:loss|or Inf found)"
-    r"|non-?finite loss",
+    r"|non-?finite loss|invalid loss|loss = nan",
     re.I,
 )
+INVALID = re.compile(r"RuntimeWarning: (?:invalid value|divide by zero) encountered")
 STEP = re.compile(r"(?:iteration|iter|step)[ =:]{1,3}(\d{1,12})", re.I)
 
 
@@ -106,9 +107,12 @@ def detect(run: Run, settings: NonfiniteSettings) -> Detected:
 
 def _announced(run: Run) -> Detected:
     """Take the word of an error that a guard in the training loop raised."""
-    errors = [event for event in run.events_of(EventKind.TRACEBACK) if GUARD.search(event.text)]
+    told = run.events_of(EventKind.TRACEBACK, EventKind.HINT)
+    errors = [event for event in told if GUARD.search(event.text)]
+    if not errors and run.has("train/loss"):
+        return ()
     if not errors:
-        return () if run.has("train/loss") else NotApplicable("no train/loss was logged")
+        return _warned(run) or NotApplicable("no train/loss was logged")
     error = errors[0]
     line = next(part for part in reversed(error.text.splitlines()) if GUARD.search(part)).strip()
     stated = STEP.search(line)
@@ -129,6 +133,29 @@ def _announced(run: Run) -> Detected:
             evidence=evidence,
             where=(error.where,),
             fix=("Go back to the last checkpoint before it with the cause removed",),
+        ),
+    )
+
+
+def _warned(run: Run) -> tuple[Finding, ...]:
+    """Take the word of NumPy in a log without losses: something was computed that is no number."""
+    warnings = [event for event in run.events_of(EventKind.HINT) if INVALID.search(event.text)]
+    if not warnings:
+        return ()
+    line = warnings[0].text.strip()
+    return (
+        Finding(
+            id="loss-nonfinite",
+            severity=Severity.WARNING,
+            confidence=0.5,
+            title="A computation gave NaN",
+            summary=f"No loss was logged, and NumPy warns of a value that is no number: {line[-160:]}",
+            metrics=("train/loss",),
+            evidence={"first_value": "not finite", "count": 0, "recovered": "unknown"},
+            where=(warnings[0].where,),
+            fix=(
+                "Print what goes into the line that warns: a negative size, a zero, an empty set",
+            ),
         ),
     )
 

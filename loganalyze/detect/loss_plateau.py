@@ -49,6 +49,7 @@ from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
 from loganalyze.signals.lr import is_alive
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
+from loganalyze.signals.saturation import saturation
 from loganalyze.signals.trend import change
 
 
@@ -85,6 +86,8 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a flat loss means nothing for {kind.value}")
     series = run.series("train/loss").finite()
+    if (certain := saturation(run)) is not None and certain.from_start:
+        return (_saturated(run, series),)
     if len(series) < settings.fewest:
         return NotApplicable(f"{len(series)} losses are too few, {settings.fewest} needed")
     if len(series) < settings.points:
@@ -126,6 +129,14 @@ def _in_short_log(run: Run, series: Series, settings: PlateauSettings) -> tuple[
     drop = float(series.value[0] - series.value[-1]) / abs(level)
     found = _finding(run, series, series, level, -drop * level, drop)
     return (replace(found, confidence=0.4),)
+
+
+def _saturated(run: Run, series: Series) -> Finding:
+    """Report a loss that cannot fall: the model is certain of all answers, and no gradient passes."""
+    level = float(np.median(series.value))
+    drop = float(series.value[0] - series.value[-1]) / level
+    found = _finding(run, series, series, level, -drop * level, drop)
+    return replace(found, severity=Severity.WARNING, confidence=0.9)
 
 
 def _evaluation_stands(run: Run, series: Series, settings: PlateauSettings) -> bool:

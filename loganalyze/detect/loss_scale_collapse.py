@@ -64,7 +64,7 @@ def detect(run: Run, settings: ScaleSettings) -> Detected:
     down = np.flatnonzero(np.diff(values) >= 0)
     falling = values[down[-1] + 1 if len(down) else 0 :]
     halvings = int(np.log2(falling[0] / falling[-1])) if len(falling) > 1 and falling[-1] > 0 else 0
-    at_floor = values[-1] <= settings.floor and values.max() > settings.floor
+    at_floor = values[-1] <= settings.floor and values[-1] < values.max()
     late = steps[-1] > settings.calibration or (
         not run.has("train/loss") and len(events) >= MESSAGES
     )

@@ -43,12 +43,13 @@ from loganalyze.run import EventKind, Run, Series, Where
 from loganalyze.series import every_start
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
-from loganalyze.signals.restart import begins_anew
+from loganalyze.signals.restart import begins_anew, told_restarts
 
 ORDER = re.compile(r"Detected call of `lr_scheduler\.step\(\)`")
 CYCLIC = re.compile(r"restart|cycl|sgdr|onecycle|one_cycle", re.I)
 CONSTANT = re.compile(r"^constant$", re.I)
 DECAYS = re.compile(r"^(?:linear|cosine|polynomial)$", re.I)
+FEWEST = 4  # log points that show a decay and a start
 LOW = 0.1  # share of the peak below which a jump is one of noise
 NEAR_PEAK = 0.9  # share of the peak to which a warm restart goes back
 FLAT = 1e-3  # relative range below which a recorded rate is constant
@@ -82,6 +83,8 @@ def detect(run: Run, settings: ScheduleSettings) -> Detected:
         )
         # With mixed precision that the log does not tell of, the warning is harmless.
         return (dataclasses.replace(note, severity=Severity.INFO, confidence=0.5),)
+    if found_at := _at_told(run, rate, settings):
+        return found_at
     if len(rate) < settings.points:
         return NotApplicable(f"{len(rate)} learning rates are too few, {settings.points} needed")
     peak = float(rate.value.max())
@@ -130,6 +133,26 @@ def _at_restarts(rate: Series, peak: float, settings: ScheduleSettings) -> tuple
         return (_finding("The learning rate starts over at a restart", summary, at, numbers,
                          (rate.where(border),)),)  # fmt: skip
     return ()
+
+
+def _at_told(run: Run, rate: Series, settings: ScheduleSettings) -> tuple[Finding, ...]:
+    """Look at the restarts that a line of the log tells of: the rate rises there and nowhere else."""
+    rises = np.flatnonzero(np.diff(rate.value) > settings.jump * rate.value[:-1])
+    if len(rises) != 1 or len(rate) < FEWEST:
+        return ()
+    border = int(rises[0]) + 1
+    low, high = int(rate.step[border - 1]), int(rate.step[border])
+    told = told_restarts(run)
+    falls_before = border > 1 and rate.value[border - 1] < rate.value[0]
+    if not falls_before or not ((told >= low) & (told <= high)).any():
+        return ()
+    before, after = float(rate.value[border - 1]), float(rate.value[border])
+    summary = (
+        f"At the restart of step {high:,} the learning rate goes from {before:.3g} to {after:.3g}"
+    )
+    numbers = {"step": high, "before": before, "after": after}
+    return (_finding("The learning rate starts over at a restart", summary, high, numbers,
+                     (rate.where(border),)),)  # fmt: skip
 
 
 def _jumps(rate: Series, peak: float, kind: str, settings: ScheduleSettings) -> tuple[Finding, ...]:

@@ -36,7 +36,7 @@ import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run
+from loganalyze.run import EventKind, Run
 from loganalyze.settings import setting
 from loganalyze.signals.robust import groups
 
@@ -78,7 +78,7 @@ def detect(run: Run, settings: ZeroRateSettings) -> Detected:
     if last - first + 1 < settings.points or steps < settings.share * span:
         return ()
     at_start = first == 0
-    if at_start and steps < settings.at_start * span:
+    if at_start and (steps < settings.at_start * span or _calibrates(run, last < len(rate) - 1)):
         return ()  # a loss scaler that calibrates, or the first rows of a warmup
     when = "from the first step" if at_start else f"from step {rate.step[first]:,}"
     return (
@@ -105,6 +105,11 @@ def detect(run: Run, settings: ZeroRateSettings) -> Detected:
             fix=("The scheduler's number of steps -> the optimizer steps that are really made",),
         ),
     )
+
+
+def _calibrates(run: Run, rises: bool) -> bool:
+    """Tell whether a loss scaler skipped steps at the start, after which the rate came alive."""
+    return rises and bool(run.events_of(EventKind.LOSS_SCALE))
 
 
 def _revive_rounded(value: np.ndarray, dead: np.ndarray, peak: float) -> None:

@@ -34,11 +34,12 @@ the plain form of the rule.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
+from loganalyze.detect.score_turn import by_score
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
@@ -58,6 +59,9 @@ class OverfitSettings:
     train_falls: float = setting(0.03, unit="share of the train loss", source="still learning")
     rise_few: float = setting(0.02, unit="share of the first", source="with 2 or 3 evaluations")
     train_falls_few: float = setting(0.1, unit="share of the train loss", source="clearly falling")
+    train_falls_stands: float = setting(
+        0.4, unit="share of the train loss", source="far more than the evaluation moves"
+    )
     gap_few: float = setting(2.0, unit="ratio to the train loss", source="far apart already")
     noise: float = setting(3.0, unit="robust standard deviations", source="three sigma")
 
@@ -67,6 +71,10 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     if loss_kind(run) in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable("evaluation and train loss are not comparable for this kind of loss")
     evals, train = run.series("eval/loss").finite(), run.series("train/loss").finite()
+    if not len(evals) and len(train) and (fallen := by_score(run, train)) is not None:
+        return (fallen,)
+    if not len(evals):
+        return NotApplicable("no eval/loss was logged")
     if len(evals) < FEWEST or not len(train):
         return NotApplicable(f"{len(evals)} evaluations are too few, {FEWEST} needed")
     if len(evals) <= settings.patience:
@@ -74,7 +82,10 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     best = int(np.argmin(evals.value))
     after = evals.take(slice(best + 1, None))
     if len(after) < settings.patience:
-        return ()
+        parted = _stands(evals, train, settings)
+        return (parted,) if parted is not None else ()
+    if (parted := _stands(evals, train, settings)) is not None:
+        return (parted,)
     low, last = float(evals.value[best]), float(np.median(after.value[-settings.patience :]))
     if low <= 0:
         return NotApplicable("the evaluation loss is not positive")
@@ -102,6 +113,32 @@ def _in_few(evals: Series, train: Series, settings: OverfitSettings) -> tuple[Fi
     if rise < settings.rise_few or not falls or last < settings.gap_few * at_end:
         return ()
     return (_finding(evals, 0, last, rise, at_first, at_end, settings),)
+
+
+def _stands(evals: Series, train: Series, settings: OverfitSettings) -> Finding | None:
+    """Judge an evaluation that never got better while the train loss fell to half of it and less."""
+    first, end = float(evals.value[0]), float(np.median(evals.value[-2:]))
+    low = float(evals.value.min())
+    if len(evals) <= settings.patience or low <= 0 or low < first * (1 - settings.rise):
+        return None
+    moves = float(evals.value.max()) > low * (1 + settings.rise_warning)
+    at_first, at_end = _train_levels(train, int(evals.step[0]))
+    if moves or at_end <= 0:
+        return None  # it does not stand; or the train loss counts nothing
+    if end < settings.gap_few * at_end or at_end > at_first * (1 - settings.train_falls_stands):
+        return None
+    found = _finding(evals, 0, end, end / low - 1, at_first, at_end, settings)
+    return replace(
+        found,
+        severity=Severity.WARNING,
+        confidence=0.5,
+        title="The evaluation loss stands while the train loss falls",
+        summary=(
+            f"From step {evals.step[0]:,} to {evals.step[-1]:,} the train loss fell from {at_first:.4g} to "
+            f"{at_end:.4g}, the evaluation loss only from {first:.4g} to {end:.4g}: what is learned does "
+            "not hold there."
+        ),
+    )
 
 
 def _train_levels(train: Series, step: int) -> tuple[float, float]:
@@ -156,7 +193,7 @@ DETECTOR = Detector(
     group="overfit",
     passed="The evaluation loss has not turned up",
     failed="The evaluation loss turned up while the train loss fell",
-    requires=("eval/loss", "train/loss"),
+    requires=("train/loss",),
     settings=OverfitSettings,
     detect=detect,
 )

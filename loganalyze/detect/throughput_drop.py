@@ -54,18 +54,22 @@ class ThroughputSettings:
     seconds: float = setting(
         0.01, unit="seconds per step", source="a scheduler's time slice: below it neighbours show"
     )
+    waits: float = setting(0.5, unit="share of a step", source="more than the computing itself")
     points: int = setting(30, unit="log points", source="ten stretches of three")
     fewest: int = setting(8, unit="log points", source="five before the drop and three after")
 
 
 FEWEST_AFTER = 3  # log points that last
+FEWEST_WAITS = 5  # log points, the first one left out
 SLOWER_SHORT = 2.0  # ratio of step times in a short log
 STRETCHES = 10
 RATES = ("perf/tokens_per_second", "perf/samples_per_second")
 
 
 def detect(run: Run, settings: ThroughputSettings) -> Detected:
-    """Compare the end with the best stretch before."""
+    """Compare the end with the best stretch before, and the time on data with that of the step."""
+    if waits := _waits(run, settings):
+        return waits
     series = _seconds(run)
     if len(series) < settings.fewest:
         return NotApplicable(f"{len(series)} times of steps are too few, {settings.fewest} needed")
@@ -109,6 +113,35 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
             fix=(
                 "Log the time spent on data; look at clocks, temperature and other users of the machine",
             ),
+        ),
+    )
+
+
+def _waits(run: Run, settings: ThroughputSettings) -> tuple[Finding, ...]:
+    """Find a run of which the greater part is spent waiting for data, from the start."""
+    data, step = (run.series(name).finite() for name in ("perf/data_seconds", "perf/step_seconds"))
+    if len(data) < FEWEST_WAITS or not np.array_equal(data.step, step.step):
+        return ()
+    # Filling the queue for the first batch is no habit.
+    waited, spent = data.value[1:], step.value[1:]
+    share = float(np.median(waited / np.maximum(spent, 1e-12)))
+    if not settings.waits <= share <= 1 or float(np.median(spent)) < settings.seconds:
+        return ()
+    return (
+        Finding(
+            id="throughput-drop",
+            severity=Severity.WARNING,
+            confidence=0.7,
+            title=f"{share:.0%} of a step is spent waiting for data",
+            summary=(
+                f"A step takes {np.median(spent):.3g} s, of which {np.median(waited):.3g} s are spent on "
+                f"data, at the median of {len(waited)} log points."
+            ),
+            steps=(int(data.step[0]), int(data.step[-1])),
+            metrics=("perf/data_seconds", "perf/step_seconds"),
+            evidence={"share_waiting": share, "step_s": float(np.median(spent))},
+            where=(data.where(1),),
+            fix=("More workers, pinned memory, data closer to the machine",),
         ),
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.ingest.axes import HELD_OUT, SPLIT_NAMES, TIME_NAMES
+from loganalyze.ingest.text_lines import BOLD
 from loganalyze.ingest.wide import Column, check_size
 from loganalyze.names import fold
 from loganalyze.run import Problem
@@ -54,10 +55,11 @@ class Part:
 
 
 def utf8(data: bytes) -> bytes:
-    """Return the file as UTF-8 (or what is next to it), without a byte order mark."""
+    """Return the file as UTF-8 (or what is next to it), without a byte order mark and bold numbers."""
     if data[:2] in _UTF16:
         return data.decode("utf-16", "replace").encode("utf-8", "replace")
-    return data.removeprefix(_UTF8_MARK)
+    data = data.removeprefix(_UTF8_MARK)
+    return BOLD.sub(b"", data) if b"**" in data else data
 
 
 def header(data: bytes) -> Header | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from loganalyze.ingest import text_history
 from loganalyze.ingest.ingester import Ingester, Table, relative
 from loganalyze.ingest.text_layout import lay_out
 from loganalyze.ingest.text_lines import windows
@@ -41,6 +43,11 @@ def read(path: Path, root: Path) -> list[Table]:
     run = relative(path.parent, root) if path != root else "."
     with path.open("rb") as file:
         table = read_stream(file, relative(path, root), run)
+        if _is_empty(table) and path.stat().st_size <= text_history.LONGEST:
+            # Perhaps it is one structure, printed over many lines.
+            file.seek(0)
+            whole = BytesIO(text_history.on_one_line(file.read()))
+            table = read_stream(whole, relative(path, root), run)
     if _is_empty(table) and path.suffix not in {".log", ".out"}:
         return []
     if _is_empty(table):

@@ -13,7 +13,7 @@ _ASSIGNED = re.compile(
 )
 _LINE = re.compile(
     r"^\s{0,8}(?:--)?['\"]?([A-Za-z][\w. -]{1,50}?)['\"]?\s*(?:=|:|\.{3,})"
-    r"\s*['\"]?([^'\"{}\[\]]{1,100}?)['\"]?,?\s*$"
+    r"\s*['\"]?(?!.*: )([^'\"{}\[\]]{1,100}?)['\"]?,?\s*$"
 )
 _WORDS = frozenset(
     fold(alias) for key, aliases in CONFIG_ALIASES.items() for alias in (key, *aliases)

@@ -35,9 +35,10 @@ _SIZES = {
 
 _START = re.compile(r"Traceback \(most recent call last\)")
 _BARE = re.compile(  # the last line of a traceback whose beginning is not in the log
-    r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception)|Exception|KeyboardInterrupt|Fatal Python error)"
-    r"(?::\s(.+))?$"
+    r"^(?:[a-z_]\w*\.)*([A-Z]\w*(?:Error|Exception)|Exception|KeyboardInterrupt|Fatal Python error"
+    r"|FATAL(?=: kernel))(?::\s(.+))?$"
 )
+_MARKUP = " \t>`*"  # what a line is set in where it was quoted
 _ASSERTION = re.compile(
     r"(?<![\w.])([\w.]{1,100}\.(?:cu|cuh|cpp|h):\d{1,9})\b.{0,500}?(Assertion [`'].{1,500}?['`] failed)"
 )
@@ -54,6 +55,11 @@ _RANK = re.compile(r"^\[?(?:default|rank|gpu)[ _]?\d+\]?:\s?", re.IGNORECASE)
 _CHAIN = ("During handling of the above exception", "The above exception was the direct cause")
 _LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|<frozen|<string>")
 
+# What guards say that stop a training without an error: those of MAE and BEiT, Keras, YOLOv3, TensorFlow.
+STOPPED = (
+    r"loss is (?:nan|inf)\w*,? (?:stopping|exiting|skipping)|invalid loss, terminating training"
+    r"|non-finite loss, ending training|diverged with loss = nan"
+)
 SINGLE = (
     (EventKind.OOM_GPU, re.compile(
         r"CUDA out of memory|OutOfMemoryError|CUDA error: out of memory|OOM when allocating tensor"
@@ -62,30 +68,35 @@ SINGLE = (
     (EventKind.OOM_HOST, re.compile(
         r"DefaultCPUAllocator: (?:can't|not enough)|^MemoryError\b|numpy[\w.]*_ArrayMemoryError|oom[-_]kill"
         r"|Out of memory: Kill|killed by signal: Killed|Cannot allocate memory|^Killed\s*$"
-        r"|std::bad_alloc|Unable to allocate [\d.]+ [KMGT]iB")),
+        r"|std::bad_alloc|Unable to allocate [\d.]+ [KMGT]iB|Killed process \d|[Pp]aging file is too small")),
     (EventKind.NCCL_TIMEOUT, re.compile(
         r"Watchdog caught collective operation timeout|NCCL (?:operation|watchdog).*tim(?:ed ?out|eout)"
         r"|ProcessGroupNCCL.*timeout", re.I)),
     (EventKind.SIGNAL, re.compile(
         r"Segmentation fault|Bus error|\bSIG(?:TERM|KILL|SEGV|ABRT|BUS)\b|DUE TO (?:TIME LIMIT|PREEMPTION)"
-        r"|CANCELLED AT|exitcode\s*:\s*-\d+|Aborted \(core dumped\)|Floating point exception")),
+        r"|CANCELLED AT|exitcode\s*:\s*-\d+|Aborted \(core dumped\)|Floating point exception"
+        r"|death signal|got signal: \d")),
     (EventKind.SYSTEM, re.compile(
         r"No space left on device|[Dd]isk quota exceeded|uncorrectable ECC|NVRM: Xid|fallen off the bus"
-        r"|[Mm]achine [Cc]heck [Ee]|PCIe Bus Error")),
+        r"|[Mm]achine [Cc]heck [Ee]|PCIe Bus Error|\bAER: |GPU is lost|\[Hardware Error\]|DEVICE_LOST")),
     (EventKind.LOSS_SCALE, re.compile(
-        r"(?:Attempted loss scale|reducing (?:loss scale )?to|loss scale overflow|Gradient overflow)", re.I)),
-    (EventKind.SKIPPED_STEP, re.compile(r"skipp(?:ed|ing) (?:optimizer )?(?:step|update|iteration)", re.I)),
+        r"(?:Attempted loss scale|(?:reducing|setting) (?:loss scale )?to|loss scale overflow"
+        r"|Gradient overflow)", re.I)),
+    (EventKind.SKIPPED_STEP, re.compile(
+        r"skipp(?:ed|ing) (?:optimizer )?(?:step|update|iteration)(?!s: +0\b)", re.I)),
     (EventKind.CHECKPOINT, re.compile(
         r"Saving (?:model )?checkpoint to|saving checkpoint|Model weights saved in|checkpoint saved", re.I)),
     (EventKind.RESUME, re.compile(
         r"Resum(?:ing|ed) (?:training )?from|Continuing training from"
         r"|loaded checkpoint '|Loading states from", re.I)),
     (EventKind.HINT, re.compile(
-        r"Most labels (?:in your dataset )?are -100|were not initialized from the model checkpoint"
+        r"(?:Most|All) labels (?:in your dataset )?are -100|were not initialized from the model checkpoint"
         r"|newly initialized|Detected call of `lr_scheduler\.step\(\)`|pad_token.*eos_token"
         r"|requires_grad=True"
         r"|sequence length is longer than the specified maximum"
-        r"|RuntimeWarning: (?:invalid value|divide by zero|overflow) encountered", re.I)),
+        r"|RuntimeWarning: (?:invalid value|divide by zero|overflow) encountered"
+        r"|KL divergence is starting to become negative|Skipping class-dependent parameters"
+        rf"|{STOPPED}", re.I)),
     (EventKind.TRAIN_END, re.compile(
         r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)"
         r"|finished training)\b[.! ]*$", re.I)),
@@ -97,12 +108,13 @@ _HINTS_OF_TEXT = re.compile(
     r"|heckpoint|saved|esum|Continuing|Loading states"
     r"|No space|quota|ECC|Xid|fallen off|achine [Cc]heck|PCIe Bus|out of bounds"
     r"|labels|nitialized|RuntimeWarning|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
-    r"|sequence length"
+    r"|sequence length|AER: |GPU is lost|ardware Error|DEVICE_LOST|signal|aging file|FATAL: "
+    r"|KL divergence|class-dependent|(?i:loss is (?:nan|inf)|invalid loss|finite loss|loss = nan)"
     r"|Assertion|(?:^|[a-z_.\]:]\s?)[A-Z]\w{0,60}(?:Error|Exception)\b|Exception: "
     r"|KeyboardInterrupt|Fatal Python"
 )
 INTEREST = rf'{_HINTS_OF_TEXT.pattern}|{_START.pattern}|^\s*File "'  # in the syntax of RE2, too
-_SCALE = re.compile(r"(?:to|loss scale:?)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)
+_SCALE = re.compile(r"(?:to|loss scale):?\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)
 
 
 def may_be_event(text: str) -> bool:
@@ -157,7 +169,7 @@ class Collector:
 
     def _bare(self, text: str, row: int, place: int) -> None:
         """Take an exception or an assertion on the device that stands alone."""
-        found, frame = _BARE.match(text.strip()), ""
+        found, frame = _BARE.match(text.strip(_MARKUP)), ""
         named = (found[1], found[2] or "") if found else None
         if named is None and (failed := _ASSERTION.search(text)):
             named, frame = ("device-side assert", failed[2]), failed[1]
@@ -215,6 +227,8 @@ class Collector:
                 self._close()
                 self._row, self._place = row, place
             self._chained = self._named = False
+        elif self._named and text[:1] == "\t":
+            pass  # the message goes on: what PyTorch lists below an error is set off by tabs
         elif self._named or len(self._block) >= MAX_BLOCK:
             self._close()
             return False

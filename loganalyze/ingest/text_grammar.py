@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.ingest import text_config, text_dicts, text_pairs, text_tables
+from loganalyze.ingest import text_config, text_dicts, text_history, text_pairs, text_tables
 from loganalyze.ingest.text_reading import Draft, Kind, Reading, Role, assemble
 
 _RANK = re.compile(
@@ -21,6 +21,7 @@ _LOGGER = re.compile(
 )
 _RANK_INSIDE = re.compile(r"[\s:]*\[?rank[ _]?(\d+)\]?\s*[:|]\s*", re.I)
 BAR = re.compile(r"(?<!\d)(\d{1,12})/(\d{1,12})\s+\[[^\]]{0,80}(?:it/s|s/it|\?it)")
+_LISTS = re.compile(r"['\"]:\s*\[")
 _DIGIT_OR_NAN = re.compile(r"\d|nan|inf", re.I)
 
 
@@ -65,6 +66,8 @@ def read_line(text: str, heads: tuple[tuple[str, ...], ...] = ()) -> Reading | N
 
 
 def _records(text: str, start: int, heads: tuple[tuple[str, ...], ...]) -> list[Draft]:
+    if _LISTS.search(text) and (found := text_history.curves(text)):
+        return found
     if "{'" in text and (found := text_dicts.dictionaries(text)):
         return found
     if ":::MLL" in text:
@@ -73,11 +76,13 @@ def _records(text: str, start: int, heads: tuple[tuple[str, ...], ...]) -> list[
     if (brace := text.find('{"')) >= 0 and text.rstrip().endswith("}"):
         record = text_dicts.json_record(text, brace)
         return [record] if record else []
-    if (found_cell := text_tables.cell(text, start)) is not None:
-        return [found_cell]
     for names in heads:
         if (entry := text_tables.row(text, start, names)) is not None:
             return [entry]
+    if (found_cell := text_tables.cell(text, start)) is not None:
+        return [found_cell]
+    if (entry := text_tables.headless(text)) is not None:
+        return [entry]
     if text_config.is_dump(text[start:]):
         return []
     record = text_pairs.line_record(text, start)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from loganalyze.run import FloatArray, IntArray
+
 
 FEWEST_LOOSE = 10  # losses without any step that make a curve; fewer may be prose
 FEWEST_ROWS = 4  # the same, where another number stands beside each loss
@@ -63,7 +65,7 @@ def lay_out(reader: Reader) -> Layout:
     problems += _remarks(placed)
     return Layout(
         rows(reader.source, records, placed),
-        tuple(_placed_events(reader.collector.events, records, placed)),
+        tuple(_placed_events(reader.collector.events, records, placed, drawn)),
         tuple(problems),
         replace(_facts(reader, records, bars, placed), framework=framework),
     )
@@ -129,8 +131,10 @@ def _has_place(records: Records, bars: Bars) -> NDArray[np.bool_]:
     found = records.is_kind(Kind.DICT) | bars.on_line
     for role in (Role.STEP, Role.EPOCH, Role.INNER):
         found |= ~np.isnan(records.place[role])
+    evaluations = [k for k, n in enumerate(records.names) if canonical(n).startswith("eval/")]
+    if not found.any():  # a table of an evaluation stands for itself
+        return records.is_kind(Kind.CELL) & records.having(evaluations)
     if found.any():  # an evaluation belongs to the training before it
-        evaluations = [k for k, n in enumerate(records.names) if canonical(n).startswith("eval/")]
         found[found.argmax() :] |= records.having(evaluations)[found.argmax() :]
     return found | _continued(records, found)
 
@@ -177,21 +181,38 @@ def _remarks(placed: Placed) -> list[Problem]:
     return remarks
 
 
-def _placed_events(events: Sequence[Event], records: Records, placed: Placed) -> list[Event]:
-    """Give each event the step of the last record before it, and the time if that is the later one."""
+def _placed_events(
+    events: Sequence[Event],
+    records: Records,
+    placed: Placed,
+    drawn: tuple[IntArray, FloatArray, FloatArray],
+) -> list[Event]:
+    """Give each event the step of the last record before it, and the time if that is the later one.
+
+    Before the first record, and where there is none, a progress bar tells the step.
+    """
     import numpy as np
 
     found = []
     for event in events:
         before = int(np.searchsorted(records.line, event.step or 0, side="right")) - 1
         if before < 0:
-            found.append(replace(event, step=None))
+            found.append(replace(event, step=_bar_step(event.step or 0, drawn)))
             continue
         stamp = float(records.place[Role.STAMP][before])
         known = event.time if event.time is not None and not stamp > event.time else stamp
         time = known if known == known else None
         found.append(replace(event, step=int(placed.steps[before]), time=time))
     return sorted(found, key=_row)
+
+
+def _bar_step(line: int, drawn: tuple[IntArray, FloatArray, FloatArray]) -> int | None:
+    """Return the position of the last unfinished progress bar before `line`, or None."""
+    import numpy as np
+
+    lines, position, total = drawn
+    running = np.flatnonzero((lines < line) & (position > 0) & (position < total))
+    return int(position[running[-1]]) if len(running) else None
 
 
 def _row(event: Event) -> int:

@@ -23,6 +23,7 @@ WINDOW = 8 << 20  # bytes read at once; bounds the memory that a log of any size
 MAX_LINE = 1_000_000  # bytes; longer lines are data that somebody printed, not a log
 
 _ANSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[@-_]")
+BOLD = re.compile(rb"\*\*(?=[\d.])|(?<=[\d%])\*\*")  # numbers set in bold by Markdown
 _CURLY_DICT = b"{\xe2\x80\x98"
 _ENDS = (10, 13)  # a carriage return ends an update of a progress bar
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -78,6 +79,8 @@ def windows(file: BinaryIO, problems: list[Problem], size: int = WINDOW) -> Iter
         clean = _ANSI.sub(b"", block) if b"\x1b" in block else block
         if _CURLY_DICT in clean:  # quoted by a web page or a word processor
             clean = clean.replace(b"\xe2\x80\x98", b"'").replace(b"\xe2\x80\x99", b"'")
+        if b"**" in clean:
+            clean = BOLD.sub(b"  ", clean)
         clean, replaced = _valid(clean)
         wrong += replaced
         lines = _split(clean, row, first)

@@ -22,7 +22,8 @@ _QUALIFIER = (
     r"gradient|global|lm|total|iteration|batch|data|iter)"
 )
 _PAIR = re.compile(
-    rf"(?<![\w.'\"/-])(?P<key>(?:(?<=\|)[ \t]*[A-Za-z][\w ()./-]{{0,50}}?(?=:)"
+    rf"(?:(?<![\w.'\"/-])|(?<=\s-)(?=\w*(?:loss|acc)))"
+    rf"(?P<key>(?:(?<=\|)[ \t]*[A-Za-z][\w ()./-]{{0,50}}?(?=:)"
     rf"|(?:{_QUALIFIER}[ \t]){{0,2}}[A-Za-z][\w./@-]*))"
     rf"(?P<sep>[\"']?[ \t]*(?:=|:|\uff1a)[ \t]*[\"']?|[ \t]+(?:is[ \t]+)?)(?P<value>{NUMBER})"
     r"(?P<total>[ ]?/[ ]*\d[\d,]{0,14}(?![\d,]))?"
@@ -72,7 +73,8 @@ _METERS = {"Time": "batch_time", "Data": "data_time"}
 _COUNTED = re.compile(rf"\s?/\s?\d+\s*\(({NUMBER})%?\)")  # Accuracy: 9830/10000 (98%)
 _SPLIT_RESULTS = re.compile(r"\[(train|valid|val|dev|test)\]\s", re.I)
 _MEGATRON = re.compile(r"\biteration\s+\d+/\s*\d+\s*\|.*consumed samples:")
-_SKIPPED_NONE = re.compile(r"number of skipped iterations:\s+(0)\s")
+# Nothing was skipped: the count says so, or there is no scaler (bf16) that would.
+_SKIPPED_NONE = re.compile(r"number of skipped iterations:\s+(0)\s|loss scale:\s+1\.0\s+(\|)")
 
 
 def line_record(text: str, start: int) -> Draft | None:
@@ -174,9 +176,10 @@ def _put_missing_loss(draft: Draft, text: str, start: int, names: set[str]) -> N
         not any("loss" in name.lower() and "scale" not in name.lower() for name in names)
         and none_skipped
     ):
-        end = none_skipped.start(1)
+        group = 1 if none_skipped[1] else 2
+        end = none_skipped.start(group)
         draft.put((end, end), Role.VALUE, "lm loss", float("nan"))
-        draft.words.append(none_skipped.span(1))
+        draft.words.append(none_skipped.span(group))
 
 
 def _put_step(draft: Draft, found: re.Match[str]) -> None:

@@ -37,7 +37,7 @@ _WORDS = (
     r"(?i:loss|acc|ppl|perpl|norm|\blr\b|\blr[_:=]|learn|mfu|err|bpb|bits|f1|auc|bleu|wer|cer|iou|map|mse|mae"
     r"|prec|recall|entropy|reward|rew_?mean|tok|epoch|step|iter|top|kl\b|r2\b|like/frame|likelihood|scale"
     r"|score|timesteps|fps|it/s\b|s/it\b|total_|\ball\s|time_|data_|mem|sec|elapsed|grad|samples|examples"
-    r"|img|\bdt\b|tel:|rpn_|rcnn_|roi_)"
+    r"|img|\bdt\b|tel:|rpn_|rcnn_|roi_|^\s*\d+/\d+\s+[\d.]+G\s)"
 )
 _CELL = r"\|\s*[-+\dnN][-+.\dA-Za-z/]*\s*\|?\s*$"  # a number in the last column of a table
 INTEREST = (_WORDS, _CELL, text_events.INTEREST, text_config.INTEREST)

@@ -225,7 +225,9 @@ def _layout(
     by_epoch = left & timed & ~dicts
     steps[by_epoch] = whole[by_epoch]
     counted = left & ~by_epoch
-    count = np.where(dicts, np.maximum(np.cumsum(losses), 1), np.cumsum(counted)) * every
+    # An evaluation takes the step of the loss before it; where no loss is logged, each counts.
+    logged = losses if losses.any() else dicts
+    count = np.where(dicts, np.maximum(np.cumsum(logged), 1), np.cumsum(counted)) * every
     steps[counted] = count[counted]
     return _filled(steps), int(counted.sum())
 

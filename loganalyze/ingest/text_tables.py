@@ -25,6 +25,20 @@ _ENTRY = re.compile(
     rf"(?P<of>(\d+)/(\d+))(?=\s)|(?P<number>{NUMBER})(?P<unit>[GM]i?B?)?(?=[\s:]|$)|\S+", re.I
 )
 MOST_COLUMNS = 40
+# YOLOv5 names the terms of its loss in the head, and gives the size of the images last.
+_YOLO = {
+    **{name: f"train/{name}_loss" for name in ("box", "obj", "cls", "giou", "dfl")},
+    **{
+        f"{name}_loss": f"train/{name}_loss"
+        for name in ("box", "cls", "dfl", "seg", "pose", "kobj")
+    },
+    "GIoU": "train/giou_loss",
+    "total": "loss",
+}
+_YOLO_ROW = re.compile(
+    rf"^\s*(\d{{1,6}})/(\d{{1,6}})\s+[\d.]+G\s+((?:{NUMBER}\s+){{3,4}})\d+\s+\d+(?=\s|:|$)", re.I
+)
+_TERMS = ("train/box_loss", "train/obj_loss", "train/cls_loss", "loss")
 # The head of a table that has an axis, in the syntax of RE2.
 HEAD = r"^\s*(?i:epoch|step|iter|iteration|class)(?:\s+[A-Za-z][\w@()./-]*){2,40}\s*$"
 _BOX = re.compile(r"Box\((P)$")  # ultralytics: `Box(P  R  mAP50  mAP50-95)`
@@ -69,6 +83,8 @@ def columns(text: str) -> tuple[str, ...] | None:
     if fold(cells[0]) not in _AXES and "|" not in text:
         return None
     names = tuple("precision" if _BOX.search(name) else name.strip("()") for name in cells)
+    if fold(names[0]) == "epoch" and "gpu_mem" in map(fold, names):
+        names = tuple(_YOLO.get(name, name) for name in names)
     return names if any(is_metric(fold(name)) for name in names) else None
 
 
@@ -83,7 +99,7 @@ def row(text: str, start: int, names: tuple[str, ...]) -> Draft | None:
     """Return a row of numbers below the head `names`; None where they do not fit."""
     entries = [entry for entry in _ENTRY.finditer(text, start) if entry[0] != "|"]
     if fold(names[0]) == "class":
-        return _class_row(entries, names)
+        return _class_row(entries, names, barred="|" in text)
     if len(entries) < len(names) or not (entries[0]["of"] or entries[0]["number"]):
         return None
     draft = Draft()
@@ -102,9 +118,39 @@ def row(text: str, start: int, names: tuple[str, ...]) -> Draft | None:
     return draft if any(is_metric(fold(name)) for name in draft.names()) else None
 
 
-def _class_row(entries: list[re.Match[str]], names: tuple[str, ...]) -> Draft | None:
-    """Return the row over all classes of an evaluation of detections."""
-    if len(entries) < len(names) or entries[0][0] != "all":
+def headless(text: str) -> Draft | None:
+    """Return a row of YOLOv5 whose head is not in the log: ``3/99  2.1G  0.07  0.05  0.02  31  640``."""
+    found = _YOLO_ROW.match(text)
+    if found is None:
+        return None
+    draft = Draft()
+    draft.put(found.span(1), Role.EPOCH)
+    draft.put(found.span(2), Role.EPOCHS)
+    numbers = re.finditer(NUMBER, found[3], re.I)
+    for name, one in zip(_TERMS, numbers, strict=False):
+        draft.put((found.start(3) + one.start(), found.start(3) + one.end()), Role.VALUE, name)
+    return draft
+
+
+def _one_class(entries: list[re.Match[str]], names: tuple[str, ...]) -> Draft | None:
+    """Return the row of one class in a table of mmsegmentation: ``| road | 97.1 | 98.2 |``."""
+    draft = Draft(Kind.CELL)
+    for name, entry in zip(names[1:], entries[1:], strict=False):
+        if entry["number"] is None or not is_metric(fold(name)):
+            return None
+        draft.put(entry.span("number"), Role.VALUE, f"eval/{name}.{entries[0][0]}")
+    return draft if len(entries) == len(names) else None
+
+
+def _class_row(
+    entries: list[re.Match[str]], names: tuple[str, ...], *, barred: bool
+) -> Draft | None:
+    """Return the row over all classes of an evaluation of detections, or of one class between bars."""
+    if len(entries) < len(names):
+        return None
+    if barred and entries[0][0] != "all":
+        return _one_class(entries, names)
+    if entries[0][0] != "all":
         return None
     draft = Draft()
     for name, entry in zip(names[1:], entries[1:], strict=False):

@@ -18,6 +18,11 @@ HALF = 0.01  # distance of an area under the curve to that of a coin
 _AREA = re.compile(r"(?:^|[/_-])(?:roc_?)?auc(?:$|[/_-])|auroc", re.I)
 
 
+STANDING = 5  # equal losses in a row; batches differ, so that only a constant answer gives them
+MOST_CONSTANT = 100  # classes: of more, the logarithms lie too close to tell
+DIGIT = 6e-5  # half of the last digit that logs print, and a little
+
+
 @dataclass(frozen=True, slots=True)
 class Guess:
     """The loss of a uniform guess over `classes`, and how they are known.
@@ -78,7 +83,18 @@ def _inferred(run: Run, level: float) -> Guess | None:
         if near:
             because = f" and {name} at {last:.3g}"
             return Guess(classes, inferred=True, because=because, unchanged=_unchanged(value))
-    return None
+    return _constant(run, level)
+
+
+def _constant(run: Run, level: float) -> Guess | None:
+    """Infer the classes from a loss that stands at the logarithm of a small number, digit for digit."""
+    value = run.series("train/loss").finite().value[-STANDING:]
+    classes = round(math.exp(level))
+    exact = abs(level - math.log(classes)) < DIGIT
+    if len(value) < STANDING or np.ptp(value) > 0 or classes > MOST_CONSTANT or not exact:
+        return None
+    because = f", the same {STANDING} times and more"
+    return Guess(classes, inferred=True, because=because, unchanged=STANDING)
 
 
 def _unchanged(value: np.ndarray) -> int:

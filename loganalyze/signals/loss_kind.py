@@ -26,7 +26,8 @@ class LossKind(StrEnum):
 
 _REINFORCEMENT = re.compile(
     r"reward(?!s/(?:chosen|rejected|margins|accuracies))|policy_(?:gradient_)?loss|value_loss|"
-    r"entropy_loss|approx_kl|ep_rew|rollout/|advantage|completion_length|completions/", re.I
+    r"loss/policy|objective/(?:kl|scores|rlhf)|entropy_loss|approx_kl|ep_rew|rollout/|advantage|"
+    r"completion_length|completions/", re.I
 )  # fmt: skip
 _PREFERENCE = re.compile(r"rewards/(?:chosen|rejected|margins|accuracies)|logps/", re.I)
 _ADVERSARIAL = re.compile(

@@ -76,7 +76,30 @@ def test_two_evaluations_beside_a_train_loss_that_does_not_fall_pass() -> None:
 def test_noise_around_a_flat_evaluation_passes() -> None:
     for seed in range(30):
         evals = 1.0 + np.random.default_rng(seed).normal(0, 0.02, 10)
-        assert all(f.severity is not Severity.WARNING for f in detect(run(evals), S))
+        found = detect(run(evals, np.linspace(2.0, 0.6, 1000)), S)
+        assert all(f.severity is not Severity.WARNING for f in found)
+
+
+def test_a_flat_evaluation_far_above_a_train_loss_that_fell_by_half_is_a_warning() -> None:
+    (found,) = detect(run([1.0, 1.02, 0.99, 1.01, 1.0, 0.98, 1.0, 1.01, 0.99, 1.0]), S)
+    assert found.severity is Severity.WARNING
+    assert found.title == "The evaluation loss stands while the train loss falls"
+
+
+def test_a_train_loss_that_counts_nothing_is_no_overfit() -> None:
+    assert detect(run(np.full(10, 1.0), np.zeros(1000)), S) == ()
+
+
+@pytest.mark.parametrize(
+    ("scores", "turned"),
+    [([0.7, 0.9, 0.93, 0.88, 0.8, 0.79], True), ([0.7, 0.9, 0.93, 0.92, 0.93, 0.92], False)],
+)
+def test_a_score_that_falls_for_good_is_a_turn_as_well(scores, turned) -> None:
+    curve = make_run(loss=np.linspace(1, 0.1, 6), **{"eval/auc": scores})
+    found = detect(curve, S)
+    assert isinstance(found, NotApplicable) is not turned
+    if turned:
+        assert [f.evidence["best_step"] for f in found] == [3]
 
 
 def test_a_rise_that_comes_back_passes() -> None:
