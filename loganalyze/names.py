@@ -35,6 +35,16 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "train_lm_loss",
         "train/lm_loss",
         "loss/out",
+        "cross_entropy_loss",
+        "crossentropyloss",
+        "xent",
+        "logloss",
+        "log_loss",
+        "mlogloss",
+        "binary_logloss",
+        "multi_logloss",
+        "loss/train/total",
+        "train_loss/train/total",
         "train_losses",
         "training_losses",
     ),
@@ -57,6 +67,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "test/loss",
         "loss_val",
         "evaluation_loss",
+        "eval_lm_loss_value",
         "eval_mean_loss",
         "eval_average_loss",
         "eval_avg_loss",
@@ -325,7 +336,8 @@ def canonical(name: str) -> str:
     """Return the canonical metric name for a logged one.
 
     Unknown names keep their own, except that the evaluation prefixes of the common trainers are
-    made one: ``eval_f1``, ``val/f1`` and ``valid_f1`` are all ``eval/f1``.
+    made one: ``eval_f1``, ``val/f1`` and ``valid_f1`` are all ``eval/f1``. What is a metric of the
+    training without such a prefix is that of the evaluation with it: ``val_acc@1`` is ``eval/accuracy``.
     """
     folded = fold(name)
     if folded in _CANONICAL:
@@ -334,7 +346,9 @@ def canonical(name: str) -> str:
     if _CANONICAL.get(plain, "").startswith(("train/", "perf/")):
         return _CANONICAL[plain]
     if _EVAL_PREFIX.match(folded):
-        return "eval/" + _EVAL_PREFIX.sub("", folded, count=1)
+        plain = _EVAL_PREFIX.sub("", folded, count=1)
+        known = _CANONICAL.get(plain, "")
+        return f"eval/{known.removeprefix('train/') if known.startswith('train/') else plain}"
     return name.strip()
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TERMS = frozenset({"box", "obj", "cls", "dfl", "seg", "pose", "kobj", "rle", "sem", "angle"})
+COLUMNS = frozenset({"img_size", "Size"})  # stand beside the terms in a printed table
 FEWEST = 2  # terms; one alone is a loss of its own
 _ENDING = "_loss"
 
@@ -39,9 +40,18 @@ def with_totals(table: Table) -> Table:
 def _terms(frame: pd.DataFrame, split: str) -> list[str]:
     """Return the metrics that are the terms of a split's loss, if all of them are known."""
     names = [str(name) for name in frame["metric"].cat.categories]
+    if split == "train" and COLUMNS & set(names):
+        return _printed(names)
     losses = [name for name in names if name.startswith(f"{split}/") and name.endswith(_ENDING)]
     parts = {name.removeprefix(f"{split}/").removesuffix(_ENDING) for name in losses}
     return losses if f"{split}/loss" not in names and parts <= TERMS else []
+
+
+def _printed(names: list[str]) -> list[str]:
+    """Return the terms in a table that the trainer printed: their names lack the split."""
+    terms = [name for name in names if name.removesuffix(_ENDING) in TERMS]
+    other = [name for name in names if "loss" in name and name not in terms]
+    return [] if other else terms
 
 
 def _sum_of(terms: list[str]) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 
+from loganalyze.ingest.text_place import outside
 from loganalyze.ingest.text_reading import NUMBER, Draft, Kind, Role, Span
 from loganalyze.ingest.text_words import is_metric, put_keyed
 from loganalyze.names import fold
 
 SUMMARY_KEY = "train_runtime"  # stands only in the Trainer's summary
 MAX_DEPTH = 8  # levels of nested JSON that are read
-_FLAT_DICT = re.compile(r"\{'[^{}]{1,20000}\}")
+# Keys of objects that only hold others: `{"event": "step", "data": {"step": 3, "metrics": {"loss": 2.5}}}`
+WRAPPERS = frozenset(
+    {"data", "metric", "metrics", "payload", "values", "scalars", "log", "logs", "record", "fields"}
+)
+_DICT = re.compile(r"\{'(?:[^{}]|\{[^{}]*\}){1,20000}\}")  # one dictionary may stand in another
 _DICT_ITEM = re.compile(
     rf"'([^']{{1,100}})':\s*(?:'({NUMBER})'|(?:[\w.]{{1,20}}\()?({NUMBER})\b|(True|False|None))",
     re.I,
@@ -22,10 +27,19 @@ _NUMBER = re.compile(NUMBER, re.I)
 _MLPERF = re.compile(r":::MLL(?:OG)?\s+(?:(\d+\.\d+)\s+([\w/]{1,60}):\s*)?(?=\{)")
 
 
-def dictionaries(text: str) -> list[Draft]:
-    """Return the dictionaries of a line that Python printed: ``{'loss': 0.5, 'epoch': 0.1}``."""
-    drafts = (_dictionary(found) for found in _FLAT_DICT.finditer(text))
-    return [draft for draft in drafts if draft is not None]
+def dictionaries(text: str, start: int) -> list[Draft]:
+    """Return the dictionaries of a line that Python printed: ``{'loss': 0.5, 'epoch': 0.1}``.
+
+    One that names no place takes that before it: ``epoch 3: {'accuracy': 0.9}``.
+    """
+    drafts = []
+    for found in _DICT.finditer(text):
+        draft = _dictionary(found)
+        if draft is not None:
+            if not draft.has(Role.STEP, Role.EPOCH) and outside(draft, text, start, found.start()):
+                draft.kind = Kind.LINE
+            drafts.append(draft)
+    return drafts
 
 
 def _dictionary(found: re.Match[str]) -> Draft | None:
@@ -59,7 +73,7 @@ def json_record(text: str, start: int) -> Draft | None:
         if mark in "{[":
             if len(keys) >= MAX_DEPTH:
                 return None
-            keys.append(key if mark == "{" else "\0")
+            keys.append(("" if fold(key) in WRAPPERS else key) if mark == "{" else "\0")
             key, is_key = "", mark == "{"
         elif mark in "}]":
             if not keys:

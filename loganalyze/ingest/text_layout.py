@@ -10,6 +10,7 @@ from loganalyze.ingest.ingester import Facts
 from loganalyze.ingest.text_reader import Reader
 from loganalyze.ingest.text_reading import Kind, Role
 from loganalyze.ingest.text_records import MAX_EPOCH, Records
+from loganalyze.ingest.text_splits import by_split
 from loganalyze.ingest.text_steps import Bars, Placed, around, place, share_places, training_bar
 from loganalyze.names import canonical
 from loganalyze.run import Event, EventKind, Problem, Status, Where, labelled, metrics_frame
@@ -50,7 +51,8 @@ def lay_out(reader: Reader) -> Layout:
     first_epoch = records.place[Role.EPOCH].min(
         initial=MAX_EPOCH, where=records.place[Role.EPOCH] >= 0
     )
-    records = _under_headers(records.take(~records.is_kind(Kind.SUMMARY)))
+    records, drawn = by_split(records.take(~records.is_kind(Kind.SUMMARY)), drawn)
+    records = _under_headers(records)
     records = share_places(records)
     records = _one_rank(records, problems)
     bars = around(records, drawn)

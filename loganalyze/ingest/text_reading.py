@@ -45,6 +45,8 @@ class Kind(Enum):
     SUMMARY = "summary"  # the Trainer's last one: averages over the run
     CELL = "cell"  # one row of a printed table: it shares its place with its neighbours
     HEADER = "header"  # a place without any metric; it counts for the lines below
+    TRAINING = "training"  # a heading without a number: what is below it is of the training
+    EVALUATION = "evaluation"  # the same, of an evaluation
 
 
 @dataclass(frozen=True, slots=True)
