@@ -45,6 +45,8 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "multi_logloss",
         "loss/train/total",
         "train_loss/train/total",
+        "step_loss",
+        "loss/total_loss",
         "train_losses",
         "training_losses",
     ),
@@ -127,6 +129,9 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "acc@1",
         "prec@1",
         "acc_1",
+        "acc1",
+        "top1",
+        "top1_acc",
         "train_acc",
         "train/acc",
         "accuracy/train",
@@ -312,6 +317,9 @@ CONFIG_ALIASES: dict[str, tuple[str, ...]] = {
 
 # Prefixes that only say who wrote the name, not what it is.
 _WRITER_PREFIXES = ("metrics/", "scalars/", "scalar/", "monitor/")
+_AVERAGED = re.compile(  # says how a number was formed, not of what
+    r"(?:(?<=[_/])|^)(?:avg|avr|average|mean|running|smoothed)_|_(?:avg|average|mean)$"
+)
 _TRAIN_PREFIX = re.compile(r"^(?:train|training)[/_]")
 _EVAL_PREFIX = re.compile(r"^(eval|val|valid|validation|test|dev)[/_]")
 
@@ -342,6 +350,8 @@ def canonical(name: str) -> str:
     folded = fold(name)
     if folded in _CANONICAL:
         return _CANONICAL[folded]
+    if (bare := _AVERAGED.sub("", folded)) in _CANONICAL:
+        return _CANONICAL[bare]
     plain = _TRAIN_PREFIX.sub("", folded, count=1)
     if _CANONICAL.get(plain, "").startswith(("train/", "perf/")):
         return _CANONICAL[plain]

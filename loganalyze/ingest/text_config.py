@@ -15,9 +15,11 @@ _LINE = re.compile(
     r"^\s{0,8}(?:--)?['\"]?([A-Za-z][\w. -]{1,50}?)['\"]?\s*(?:=|:|\.{3,}(?!:))"
     r"\s*['\"]?([^'\"{}\[\]]{1,100}?)['\"]?,?\s*$"
 )
+_PARTS = re.compile(r",\s+(?=[A-Za-z][\w. -]{1,50}[:=])")
 _WORDS = frozenset(
     fold(alias) for key, aliases in CONFIG_ALIASES.items() for alias in (key, *aliases)
 ) | {"seed", "optimizer", "optim", "model", "model_name_or_path", "adam_epsilon", "adam_beta2"}
+_NAMED = frozenset({"loss", "optimizer", "scheduler"})  # set by name; a number is a metric
 _BANNER = {
     "total_optimization_steps": "max_steps",
     "num_epochs": "num_train_epochs",
@@ -47,14 +49,18 @@ def settings(text: str, where: str) -> dict[str, ConfigValue]:
         return {
             key: ConfigValue(scalar(value), where) for key, value in _ASSIGNED.findall(block[1])
         }
+    parts = _PARTS.split(text.strip())
+    if len(parts) > 1 and all(map(_LINE.match, parts)):  # `Learning Rate: 0.001, Momentum: 0.9`
+        return {key: value for part in parts for key, value in settings(part, where).items()}
     found = _LINE.match(text)
     if not found:
         return {}
     key = fold(found[1])
     key = _BANNER.get(key, key)
-    if key not in _WORDS:
+    value = scalar(found[2].strip())
+    if key not in _WORDS or (key in _NAMED and not isinstance(value, str)):
         return {}
-    return {key: ConfigValue(scalar(found[2].strip()), where)}
+    return {key: ConfigValue(value, where)}
 
 
 def scalar(text: str) -> Scalar:

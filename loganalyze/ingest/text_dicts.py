@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 from loganalyze.ingest.text_place import outside
-from loganalyze.ingest.text_reading import NUMBER, Draft, Kind, Role, Span
+from loganalyze.ingest.text_reading import NUMBER, STAMP, Draft, Kind, Role, Span
 from loganalyze.ingest.text_words import is_metric, put_keyed
 from loganalyze.names import fold
 
 SUMMARY_KEY = "train_runtime"  # stands only in the Trainer's summary
 MAX_DEPTH = 8  # levels of nested JSON that are read
+STAMP_KEYS = frozenset({"time", "timestamp", "ts", "asctime", "datetime", "date", "@timestamp"})
 # Keys of objects that only hold others: `{"event": "step", "data": {"step": 3, "metrics": {"loss": 2.5}}}`
 WRAPPERS = frozenset(
     {"data", "metric", "metrics", "payload", "values", "scalars", "log", "logs", "record", "fields"}
@@ -95,6 +96,8 @@ def json_record(text: str, start: int) -> Draft | None:
                 draft.words.append(inside)
             elif _NUMBER.fullmatch(mark[1:-1]) and "\0" not in keys:
                 items.append(("/".join([*filter(None, keys), key]), inside, mark[1:-1]))
+            elif fold(key) in STAMP_KEYS and (stamp := STAMP.match(mark, 1)):
+                draft.put((token.start() + 1, token.start() + stamp.end()), Role.STAMP)
             else:
                 draft.texts.append(inside)
         elif "\0" not in keys and _NUMBER.fullmatch(mark):

@@ -21,7 +21,8 @@ _RANK = re.compile(  # torchrun, SLURM's srun -l, Open MPI's --tag-output
 _WORKER = re.compile(r"^\((?:\w+ )?pid=\d+(?:, ip=[\d.]+)?\)\s?")  # Ray
 _ABSEIL = re.compile(r"^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{1,9}\s+\d+ [\w./-]+:\d+\]\s?")
 _STAMP = re.compile(
-    r"^\W{0,2}(?:\w+\W{1,3})?((?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d/\d{4})[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)\S*"
+    r"^\W{0,2}(?:[\w.:/-]{1,60}\W{1,3})?((?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d/\d{4})[T ]"
+    r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)\S*"
 )
 _LOGGER = re.compile(
     r"^[\s\]|:-]*(?:(?:\[(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL)\b[^\]]{0,60}\]"
@@ -29,6 +30,7 @@ _LOGGER = re.compile(
     r"(?:\[?[\w.]+\.py:\d+(?::\w+)?\]?[\s:|>-]*(?:\d{4}-\d\d-\d\d [\d:,]+ >>\s*)?)?",
     re.I,
 )
+_BRACE = re.compile(r"\{\s*\"")
 _RANK_INSIDE = re.compile(r"[\s:]*\[?rank[ _]?(\d+)\]?\s*[:|]\s*", re.I)
 BAR = re.compile(  # tqdm, whatever it counts: `12/100 [00:01<00:09, 8.1batch/s`
     r"(?<!\d)(\d{1,12})/(\d{1,12})\s+\[(?:[^\]]{0,80}(?:it/s|s/it|\?it)|\d+:\d\d[^\]]{0,60}(?:[A-Za-z?]/s|s/[A-Za-z]))"
@@ -90,8 +92,8 @@ def _records(text: str, start: int, heads: tuple[tuple[str, ...], ...]) -> list[
     if ":::MLL" in text:
         point = text_dicts.mlperf(text)
         return [point] if point else []
-    if (brace := text.find('{"')) >= 0 and text.rstrip().endswith("}"):
-        record = text_dicts.json_record(text, brace)
+    if text.rstrip().endswith("}") and (brace := _BRACE.search(text)):
+        record = text_dicts.json_record(text, brace.start())
         return [record] if record else []
     if (found_cell := text_tables.cell(text, start)) is not None:
         return [found_cell]

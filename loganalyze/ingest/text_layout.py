@@ -133,7 +133,10 @@ def _has_place(records: Records, bars: Bars) -> NDArray[np.bool_]:
         found |= ~np.isnan(records.place[role])
     if found.any():  # an evaluation belongs to the training before it
         evaluations = [k for k, n in enumerate(records.names) if canonical(n).startswith("eval/")]
-        found[found.argmax() :] |= records.having(evaluations)[found.argmax() :]
+        start = int(found.argmax())
+        found[start:] |= records.having(evaluations)[start:]
+        again = np.unique(records.code[found[records.owner] & np.isin(records.code, evaluations)])
+        found[:start] |= records.having(again.tolist())[:start]  # before the first step
     return found | _continued(records, found)
 
 

@@ -21,7 +21,7 @@ from loganalyze.names import fold
 
 _SPLIT = r"train|training|val|valid|validation|eval|evaluation|test|dev"
 _QUALIFIER = (
-    rf"(?:{_SPLIT}|avg|average|mean|best|lowest|highest|minimum|learning|grad|"
+    rf"(?:{_SPLIT}|avg|average|mean|best|lowest|highest|minimum|max|min|learning|grad|"
     r"gradient|global|lm|total|iteration|batch|data|iter)"
 )
 _PAIR = re.compile(
@@ -44,12 +44,12 @@ _EVAL = re.compile(
     re.I,
 )
 _STARRED = re.compile(
-    r"\s*\*\s+\w{3,10}@\d"
+    r"(?<!\S)\*\s+\w{3,10}@\d"
 )  # ` * Acc@1 71.3`: so ImageNet loops end an evaluation
 _EVAL_LOOKED_AT = 60  # characters before the first metric of a line, in which its split is named
 _IS_SPLIT = re.compile(rf"^(?:{_SPLIT})$", re.I)
 _SPLIT_WORD = re.compile(rf"\b(?:{_SPLIT})\b[ _/]?|[ _/](?:{_SPLIT})$", re.I)
-_BEST = ("best", "lowest", "highest", "minimum")  # says what was, not what is
+_BEST = ("best", "lowest", "highest", "max", "min")  # says what was, not what is
 _COUNTED = re.compile(rf"\s?/\s?\d+\s*\(({NUMBER})%?\)")  # Accuracy: 9830/10000 (98%)
 _SPLIT_RESULTS = re.compile(r"\[(train|valid|val|dev|test)\]\s", re.I)
 
@@ -120,7 +120,7 @@ def _with_split(line: _Line, found: re.Match[str], key: str, results: list[tuple
         return f"{aside}_{key}"
     if line.is_eval is None:
         before = line.text[max(line.start, place - _EVAL_LOOKED_AT) : place]
-        line.is_eval = bool(_EVAL.search(before) or _STARRED.match(line.text, line.start))
+        line.is_eval = bool(_EVAL.search(before) or _STARRED.search(line.text, line.start))
     return f"eval_{key}" if line.is_eval and not names_a_split(fold(key)) else key
 
 

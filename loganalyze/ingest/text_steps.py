@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
+LOSS = "train/loss"
 WRAPPED = 0.8  # share of an epoch after which a step that falls back starts the next epoch
 MOVING = 0.5  # share of records at a new place of the bar, below which the bar stands still
 RULED = 3  # lines from the last row of a table to the first of the next: both are ruled off
@@ -74,7 +75,7 @@ def place(records: Records, bars: Bars, every: int, first_epoch: float) -> Place
     """
     import numpy as np
 
-    losses = records.having([k for k, name in enumerate(records.names) if name == "loss"])
+    losses = records.having([k for k, n in enumerate(records.names) if canonical(n) == LOSS])
     named = records.having([k for k, n in enumerate(records.names) if _is_training_loss(n)])
     if not named.any():  # accuracies only
         named = np.ones(len(records), dtype=bool)
@@ -227,7 +228,7 @@ def _layout(
         steps[indexed] = index[indexed]
     left = np.isnan(steps)
     if indexed.any() and not _stands_still(steps, left & dicts & losses):
-        left[1:] = False  # those take the step before them
+        left[:] = False  # those take the step before them
     by_epoch = left & timed & ~dicts
     steps[by_epoch] = whole[by_epoch]
     counted = left & ~by_epoch
@@ -254,11 +255,13 @@ def _passed(index: FloatArray, timed: Mask, length: int) -> FloatArray:
 
 
 def _filled(steps: FloatArray) -> FloatArray:
-    """Let every unknown step be the one before it."""
+    """Let every unknown step be the one before it; at the beginning, the first that is known."""
     import numpy as np
 
-    known = np.where(np.isnan(steps), 0, np.arange(len(steps)))
-    return steps[np.maximum.accumulate(known)] if len(steps) else steps
+    if not len(steps):
+        return steps
+    known = np.where(np.isnan(steps), int((~np.isnan(steps)).argmax()), np.arange(len(steps)))
+    return steps[np.maximum.accumulate(known)]
 
 
 def _segments(records: Records, steps: IntArray) -> IntArray:

@@ -194,6 +194,29 @@ LOGS: dict[str, tuple[str, Curves]] = {
         "2021-01-02 03:05:05,123 EPOCH 2 done: loss 2.4 - lr 0.1\n2021-01-02 03:05:06,123 DEV : loss 1.4 - f1-score (micro avg)  0.7612\n",
         {LOSS: [(1, 2.5), (2, 2.4)], EVAL: [(1, 1.5), (2, 1.4)], "eval/f1_score": [(1, 0.7512), (2, 0.7612)]},
     ),
+    "dictionaries over several lines": (
+        "".join(f"{{'epoch': {i / 10},\n 'learning_rate': 1e-05,\n 'loss': {3 - i / 10:.1f},\n 'step': {i}}}\n" for i in (1, 2)),
+        {LOSS: [(1, 2.9), (2, 2.8)], RATE: [(1, 1e-5), (2, 1e-5)]},
+    ),
+    "JSON over several lines": (
+        "".join(f'{{\n  "step": {i},\n  "loss": {3 - i / 10:.1f}\n}}\n' for i in (1, 2)), {LOSS: [(1, 2.9), (2, 2.8)]},
+    ),
+    "Swin": (
+        "[2023-01-02 03:04:05 swin_tiny] (main.py 226): INFO Train: [0/300][10/50]\tlr 0.000001\tloss 3.0000 (6.9123)\n"
+        "[2023-01-02 03:04:05 swin_tiny] (main.py 226): INFO Train: [1/300][10/50]\tlr 0.000001\tloss 2.0000 (6.9123)\n"
+        "[2023-01-02 03:05:05 swin_tiny] (main.py 287): INFO  * Acc@1 21.1 Acc@5 40.2\n"
+        "[2023-01-02 03:05:05 swin_tiny] (main.py 162): INFO Max accuracy: 99.9%\n",
+        {LOSS: [(10, 3), (60, 2)], ACCURACY: [(60, 21.1)], "train/accuracy": []},
+    ),
+    "an evaluation before the first step": (
+        "val loss 11.0\nstep    1/19560 | loss 10.9 (+nanz)| norm 15.3 (+nanz)\nstep    2/19560 | loss 10.8 (+nanz)| norm 15.3 (+nanz)\n"
+        "val loss 10.5\n",
+        {LOSS: [(1, 10.9), (2, 10.8)], EVAL: [(1, 11.0), (2, 10.5)]},
+    ),
+    "averages of the training": (
+        "Epoch 1: Average training loss: 2.9, average validation loss: 3.0\nEpoch 2: Average training loss: 2.8, average validation loss: 2.9\n",
+        {LOSS: [(1, 2.9), (2, 2.8)], EVAL: [(1, 3.0), (2, 2.9)]},
+    ),
     "Kaldi's nnet3": (
         "".join(
             "LOG (nnet3-train[5.5.0~1-abc]:PrintStatsForThisPhase():nnet-training.cc:280) Average objective function for "
@@ -255,6 +278,23 @@ def test_dictionaries_are_counted_where_the_other_steps_come_too_rarely(tmp_path
     rare = load(tmp_path, engine.format(2000) + dicts)
     assert rare.series("train/loss").step.tolist() == list(range(1, 11))
     assert load(tmp_path, often).series("train/loss").step.tolist() == list(range(5, 55, 5))
+
+
+def test_lines_of_a_dictionary_keep_the_number_of_the_first(tmp_path: Path) -> None:
+    run = load(
+        tmp_path,
+        "one\n{'loss': 2.5,\n 'step': 1}\ntwo\n{'loss': 2.4,\n 'step': 2}\nstep 3 loss 2.3\n",
+    )
+    assert run.series("train/loss").row.tolist() == [2, 5, 7]
+
+
+def test_the_time_that_json_states(tmp_path: Path) -> None:
+    text = "".join(
+        f'{{"ts": "2024-01-31T03:04:0{i}.5Z", "step": {i}, "loss": 2.{i}}}\n' for i in range(1, 6)
+    )
+    assert load(tmp_path, text).series("train/loss").time.tolist() == [
+        1706670241.5 + i for i in range(5)
+    ]
 
 
 def test_month_first_stamps_are_times(tmp_path: Path) -> None:
