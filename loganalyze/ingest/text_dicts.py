@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+from loganalyze.ingest.text_config import is_setting
 from loganalyze.ingest.text_place import outside
 from loganalyze.ingest.text_reading import NUMBER, STAMP, Draft, Kind, Role, Span
 from loganalyze.ingest.text_words import is_metric, put_keyed
-from loganalyze.names import fold
+from loganalyze.names import canonical, fold
 
 SUMMARY_KEY = "train_runtime"  # stands only in the Trainer's summary
+_RATE = "train/learning_rate"
 MAX_DEPTH = 8  # levels of nested JSON that are read
 STAMP_KEYS = frozenset({"time", "timestamp", "ts", "asctime", "datetime", "date", "@timestamp"})
 # Keys of objects that only hold others: `{"event": "step", "data": {"step": 3, "metrics": {"loss": 2.5}}}`
@@ -60,7 +62,12 @@ def _dictionary(found: re.Match[str]) -> Draft | None:
 
 
 def _has_metric(draft: Draft) -> bool:
-    return any(is_metric(fold(name)) for name in draft.names())
+    metrics = {fold(name) for name in draft.names() if is_metric(fold(name))}
+    if all(
+        canonical(name) == _RATE for name in metrics
+    ):  # `{'lr': 0.1, 'batch_size': 32}` are settings
+        return bool(metrics) and not any(is_setting(fold(name)) for name in draft.names())
+    return True
 
 
 def json_record(text: str, start: int) -> Draft | None:

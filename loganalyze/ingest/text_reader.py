@@ -17,6 +17,8 @@ from loganalyze.ingest.text_lines import Lines
 from loganalyze.ingest.text_reading import Kind, Reading, Role
 from loganalyze.ingest.text_records import Heap
 from loganalyze.ingest.text_shape import Shape
+from loganalyze.ingest.text_words import is_metric
+from loganalyze.names import fold
 from loganalyze.run import ConfigValue
 
 if TYPE_CHECKING:
@@ -206,6 +208,8 @@ def _interesting(lines: pa.Array, *, in_table: bool) -> NDArray[np.bool_]:
 def _has_place(reading: Reading | None) -> bool:
     if reading is None or not _HEADINGS.isdisjoint(reading.form.records):
         return False
+    if Kind.CELL in reading.form.records:  # a table may hold settings
+        return any(is_metric(fold(meaning.name)) for meaning in reading.form.fields)
     if any(kind is not Kind.LINE for kind in reading.form.records):
         return True
     return any(meaning.role in _PLACES for meaning in reading.form.fields)

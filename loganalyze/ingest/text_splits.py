@@ -38,12 +38,15 @@ def by_split(records: Records, drawn: Drawn) -> tuple[Records, Drawn]:
 
     totals = _totals(records, drawn)
     under = _under(records)
+    headings = records.is_kind(Kind.TRAINING, Kind.EVALUATION)
+    if np.isnan(totals).all() and (under < 0).all():
+        return records.take(~headings), drawn
     lines = records.is_kind(Kind.LINE)
     found = lines & _below(records, under, np.isnan(totals))
     found |= lines & _smaller_bar(records, totals, under)
     records = _renamed(records, found)
     records, drawn = _without_places(records, drawn, totals)
-    return records.take(~records.is_kind(Kind.TRAINING, Kind.EVALUATION)), drawn
+    return records.take(~headings), drawn
 
 
 def _totals(records: Records, drawn: Drawn) -> FloatArray:
@@ -110,6 +113,8 @@ def _renamed(records: Records, found: Mask) -> Records:
     """Let the numbers of the records in `found` be those of an evaluation."""
     import numpy as np
 
+    if not found.any():
+        return records
     chosen = found[records.owner]
     names = list(records.names)
     code = records.code.copy()

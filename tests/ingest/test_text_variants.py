@@ -334,3 +334,21 @@ def test_metrics_of_the_training_are_known_with_the_prefix_of_an_evaluation(
     name: str, metric: str
 ) -> None:
     assert canonical(name) == metric
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("Learning Rate: 0.001, Momentum: 0.9, Decay: 0.0005\n", {"learning_rate": 0.001}),
+        ("args: {'lr': 0.5, 'batch_size': 32, 'name': 'x'}\n", {"lr": 0.5, "batch_size": 32}),
+        ('config {\n  "vocab_size": 30522,\n  "lr": 0.5\n}\n', {"vocab_size": 30522, "lr": 0.5}),
+        ("| learning rate (LR)  | 6.0e-04  |\n| max_steps           | 100 |\n", {"learning_rate": 6e-4, "max_steps": 100}),
+        ("   load-checkpoint ................................: (1.21, 2.22)\n", {}),
+        ("  loss: 2.5\n", {}),
+    ],
+)  # fmt: skip
+def test_settings_that_a_program_printed(
+    tmp_path: Path, text: str, known: dict[str, float]
+) -> None:
+    run = load(tmp_path, text + "step 1 loss 2.0\nstep 2 loss 1.0\n")
+    assert {key: value.value for key, value in run.config.items()} == known
