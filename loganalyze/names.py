@@ -35,6 +35,18 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "train_lm_loss",
         "train/lm_loss",
         "loss/out",
+        "cross_entropy_loss",
+        "crossentropyloss",
+        "xent",
+        "logloss",
+        "log_loss",
+        "mlogloss",
+        "binary_logloss",
+        "multi_logloss",
+        "loss/train/total",
+        "train_loss/train/total",
+        "step_loss",
+        "loss/total_loss",
         "train_losses",
         "training_losses",
         "ctc_loss",
@@ -58,6 +70,7 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "test/loss",
         "loss_val",
         "evaluation_loss",
+        "eval_lm_loss_value",
         "eval_mean_loss",
         "eval_average_loss",
         "eval_avg_loss",
@@ -117,6 +130,9 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "acc@1",
         "prec@1",
         "acc_1",
+        "acc1",
+        "top1",
+        "top1_acc",
         "train_acc",
         "train/acc",
         "accuracy/train",
@@ -302,7 +318,10 @@ CONFIG_ALIASES: dict[str, tuple[str, ...]] = {
 
 # Prefixes that only say who wrote the name, not what it is.
 _WRITER_PREFIXES = ("metrics/", "scalars/", "scalar/", "monitor/")
-_AVERAGED = re.compile(r"_\((?:avg|average|mean)\)$")  # a remark, no part of the name
+_REMARK = re.compile(r"_\((?:avg|average|mean)\)$")  # no part of the name
+_AVERAGED = re.compile(  # says how a number was formed, not of what
+    r"(?:(?<=[_/])|^)(?:avg|avr|average|mean|running|smoothed)_|_(?:avg|average|mean)$"
+)
 _TRAIN_PREFIX = re.compile(r"^(?:train|training)[/_]")
 _EVAL_PREFIX = re.compile(r"^(eval|val|valid|validation|test|dev)[/_]")
 
@@ -312,7 +331,7 @@ def fold(name: str) -> str:
     folded = re.sub(r"[\s]+", "_", name.strip().lower().replace("-", "_"))
     for prefix in _WRITER_PREFIXES:
         folded = folded.removeprefix(prefix)
-    return _AVERAGED.sub("", folded) if folded.endswith(")") else folded
+    return _REMARK.sub("", folded) if folded.endswith(")") else folded
 
 
 _CANONICAL = {
@@ -327,16 +346,21 @@ def canonical(name: str) -> str:
     """Return the canonical metric name for a logged one.
 
     Unknown names keep their own, except that the evaluation prefixes of the common trainers are
-    made one: ``eval_f1``, ``val/f1`` and ``valid_f1`` are all ``eval/f1``.
+    made one: ``eval_f1``, ``val/f1`` and ``valid_f1`` are all ``eval/f1``. What is a metric of the
+    training without such a prefix is that of the evaluation with it: ``val_acc@1`` is ``eval/accuracy``.
     """
     folded = fold(name)
     if folded in _CANONICAL:
         return _CANONICAL[folded]
+    if (bare := _AVERAGED.sub("", folded)) in _CANONICAL:
+        return _CANONICAL[bare]
     plain = _TRAIN_PREFIX.sub("", folded, count=1)
     if _CANONICAL.get(plain, "").startswith(("train/", "perf/")):
         return _CANONICAL[plain]
     if _EVAL_PREFIX.match(folded):
-        return "eval/" + _EVAL_PREFIX.sub("", folded, count=1)
+        plain = _EVAL_PREFIX.sub("", folded, count=1)
+        known = _CANONICAL.get(plain, "")
+        return f"eval/{known.removeprefix('train/') if known.startswith('train/') else plain}"
     return name.strip()
 
 

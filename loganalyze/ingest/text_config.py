@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from loganalyze.ingest.text_words import is_metric
 from loganalyze.names import CONFIG_ALIASES, fold
 from loganalyze.run import ConfigValue, Scalar
 
@@ -12,12 +13,20 @@ _ASSIGNED = re.compile(
     r"\b([a-z_][\w.]{1,60})=('[^']{0,200}'|\"[^\"]{0,200}\"|[^,()\[\]{}\s]{1,100})"
 )
 _LINE = re.compile(
-    r"^\s{0,8}(?:--)?['\"]?([A-Za-z][\w. -]{1,50}?)['\"]?\s*(?:=|:|\.{3,})"
+    r"^\s{0,8}(?:--)?['\"]?([A-Za-z][\w. -]{1,50}?)['\"]?\s*(?:=|:|\.{3,}(?![.:]))"
     r"\s*['\"]?(?!.*: )([^'\"{}\[\]]{1,100}?)['\"]?,?\s*$"
 )
+_PARTS = re.compile(r",\s+(?=[A-Za-z][\w. -]{1,50}[:=])")
 _WORDS = frozenset(
     fold(alias) for key, aliases in CONFIG_ALIASES.items() for alias in (key, *aliases)
 ) | {"seed", "optimizer", "optim", "model", "model_name_or_path", "adam_epsilon", "adam_beta2"}
+_NAMED = frozenset({"loss", "optimizer", "scheduler"})  # set by name; a number is a metric
+_ITEM = re.compile(  # of a dictionary: `'lr': 0.1`, `"batch_size": 32`
+    r"['\"]([A-Za-z][\w.-]{1,60})['\"]:\s*('[^']{0,200}'|\"[^\"]{0,200}\"|[^,(){}\[\]'\"]{1,100})"
+)
+_ROW = re.compile(
+    r"^\s*\|?\s*([A-Za-z][\w ./-]{1,50}?)\s*(?:\([^)|]{1,20}\)\s*)?\|\s*([^|]{1,100}?)\s*\|\s*$"
+)
 _BANNER = {
     "total_optimization_steps": "max_steps",
     "num_epochs": "num_train_epochs",
@@ -31,8 +40,14 @@ _BANNER = {
 INTEREST = (
     r"Namespace\(|Arguments\(|Config\(|(?i:"
     + "|".join(sorted(word.replace("_", "[-_ ]") for word in _WORDS))
-    + r"|num epochs|instantaneous batch|total optimization|total train batch)\s*['\"]?\s*(?:[:=]|\.\.\.)"
+    + r"|num epochs|instantaneous batch|total optimization|total train batch)"
+    r"\s*(?:\([^)|]{1,20}\)\s*)?['\"]?\s*(?:[:=|]|\.\.\.)"
 )
+
+
+def is_setting(folded: str) -> bool:
+    """Tell whether a folded name is that of a setting, and of no metric."""
+    return folded in _WORDS and not is_metric(folded)
 
 
 def is_dump(text: str) -> bool:
@@ -47,14 +62,21 @@ def settings(text: str, where: str) -> dict[str, ConfigValue]:
         return {
             key: ConfigValue(scalar(value), where) for key, value in _ASSIGNED.findall(block[1])
         }
-    found = _LINE.match(text)
+    if "{" in text:
+        items = ((fold(key), value) for key, value in _ITEM.findall(text))
+        return {key: ConfigValue(scalar(value), where) for key, value in items if key in _WORDS}
+    parts = _PARTS.split(text.strip())
+    if len(parts) > 1 and all(map(_LINE.match, parts)):  # `Learning Rate: 0.001, Momentum: 0.9`
+        return {key: value for part in parts for key, value in settings(part, where).items()}
+    found = _ROW.match(text) or _LINE.match(text)
     if not found:
         return {}
     key = fold(found[1])
     key = _BANNER.get(key, key)
-    if key not in _WORDS:
+    value = scalar(found[2].strip())
+    if key not in _WORDS or (key in _NAMED and not isinstance(value, str)):
         return {}
-    return {key: ConfigValue(scalar(found[2].strip()), where)}
+    return {key: ConfigValue(value, where)}
 
 
 def scalar(text: str) -> Scalar:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.ingest.text_reading import NUMBER, Draft, Kind, Role, Span
+from loganalyze.ingest.text_config import is_setting
+from loganalyze.ingest.text_place import outside
+from loganalyze.ingest.text_reading import NUMBER, STAMP, Draft, Kind, Role, Span
 from loganalyze.ingest.text_words import is_metric, put_keyed
-from loganalyze.names import fold
+from loganalyze.names import canonical, fold
 
 SUMMARY_KEY = "train_runtime"  # stands only in the Trainer's summary
+_RATE = "train/learning_rate"
 MAX_DEPTH = 8  # levels of nested JSON that are read
-_FLAT_DICT = re.compile(r"\{'[^{}]{1,20000}\}")
+STAMP_KEYS = frozenset({"time", "timestamp", "ts", "asctime", "datetime", "date", "@timestamp"})
+# Keys of objects that only hold others: `{"event": "step", "data": {"step": 3, "metrics": {"loss": 2.5}}}`
+WRAPPERS = frozenset(
+    {"data", "metric", "metrics", "payload", "values", "scalars", "log", "logs", "record", "fields"}
+)
+_DICT = re.compile(r"\{'(?:[^{}]|\{[^{}]*\}){1,20000}\}")  # one dictionary may stand in another
 _DICT_ITEM = re.compile(
     rf"'([^']{{1,100}})':\s*(?:'({NUMBER})'|(?:[\w.]{{1,20}}\()?({NUMBER})\b|(True|False|None))",
     re.I,
@@ -22,10 +30,19 @@ _NUMBER = re.compile(NUMBER, re.I)
 _MLPERF = re.compile(r":::MLL(?:OG)?\s+(?:(\d+\.\d+)\s+([\w/]{1,60}):\s*)?(?=\{)")
 
 
-def dictionaries(text: str) -> list[Draft]:
-    """Return the dictionaries of a line that Python printed: ``{'loss': 0.5, 'epoch': 0.1}``."""
-    drafts = (_dictionary(found) for found in _FLAT_DICT.finditer(text))
-    return [draft for draft in drafts if draft is not None]
+def dictionaries(text: str, start: int) -> list[Draft]:
+    """Return the dictionaries of a line that Python printed: ``{'loss': 0.5, 'epoch': 0.1}``.
+
+    One that names no place takes that before it: ``epoch 3: {'accuracy': 0.9}``.
+    """
+    drafts = []
+    for found in _DICT.finditer(text):
+        draft = _dictionary(found)
+        if draft is not None:
+            if not draft.has(Role.STEP, Role.EPOCH) and outside(draft, text, start, found.start()):
+                draft.kind = Kind.LINE
+            drafts.append(draft)
+    return drafts
 
 
 def _dictionary(found: re.Match[str]) -> Draft | None:
@@ -45,7 +62,12 @@ def _dictionary(found: re.Match[str]) -> Draft | None:
 
 
 def _has_metric(draft: Draft) -> bool:
-    return any(is_metric(fold(name)) for name in draft.names())
+    metrics = {fold(name) for name in draft.names() if is_metric(fold(name))}
+    if all(
+        canonical(name) == _RATE for name in metrics
+    ):  # `{'lr': 0.1, 'batch_size': 32}` are settings
+        return bool(metrics) and not any(is_setting(fold(name)) for name in draft.names())
+    return True
 
 
 def json_record(text: str, start: int) -> Draft | None:
@@ -59,7 +81,7 @@ def json_record(text: str, start: int) -> Draft | None:
         if mark in "{[":
             if len(keys) >= MAX_DEPTH:
                 return None
-            keys.append(key if mark == "{" else "\0")
+            keys.append(("" if fold(key) in WRAPPERS else key) if mark == "{" else "\0")
             key, is_key = "", mark == "{"
         elif mark in "}]":
             if not keys:
@@ -81,6 +103,8 @@ def json_record(text: str, start: int) -> Draft | None:
                 draft.words.append(inside)
             elif _NUMBER.fullmatch(mark[1:-1]) and "\0" not in keys:
                 items.append(("/".join([*filter(None, keys), key]), inside, mark[1:-1]))
+            elif fold(key) in STAMP_KEYS and (stamp := STAMP.match(mark, 1)):
+                draft.put((token.start() + 1, token.start() + stamp.end()), Role.STAMP)
             else:
                 draft.texts.append(inside)
         elif "\0" not in keys and _NUMBER.fullmatch(mark):

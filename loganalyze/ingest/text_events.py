@@ -51,7 +51,10 @@ _BODY = re.compile(
 )  # what may follow the head of a traceback
 _FRAME = re.compile(r'File "([^"]{1,500})", line (\d+)(?:, in (\S+))?')
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?::\s?(.*))?$")
-_RANK = re.compile(r"^\[?(?:default|rank|gpu)[ _]?\d+\]?:\s?", re.IGNORECASE)
+_RANK = re.compile(
+    r"^(?:\[?(?:default|rank|gpu)[ _]?\d+\]?:\s?|\[\d+,\d+\]<std(?:out|err)>:\s?"
+    r"|\((?:\w+ )?pid=\d+(?:, ip=[\d.]+)?\)\s)", re.IGNORECASE
+)  # fmt: skip
 _CHAIN = ("During handling of the above exception", "The above exception was the direct cause")
 _LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|<frozen|<string>")
 
@@ -82,8 +85,8 @@ SINGLE = (
     (EventKind.LOSS_SCALE, re.compile(
         r"(?:Attempted loss scale|(?:reducing|setting) (?:loss scale )?to|loss scale overflow"
         r"|Gradient overflow)", re.I)),
-    (EventKind.SKIPPED_STEP, re.compile(
-        r"skipp(?:ed|ing) (?:optimizer )?(?:step|update|iteration)(?!s: +0\b)", re.I)),
+    (EventKind.SKIPPED_STEP, re.compile(  # but no count of them
+        r"(?<!number of )skipp(?:ed|ing) (?:optimizer )?(?:step|update|iteration)(?!s: +0\b)", re.I)),
     (EventKind.CHECKPOINT, re.compile(
         r"Saving (?:model )?checkpoint to|saving checkpoint|Model weights saved in|checkpoint saved", re.I)),
     (EventKind.RESUME, re.compile(
@@ -99,7 +102,8 @@ SINGLE = (
         rf"|{STOPPED}", re.I)),
     (EventKind.TRAIN_END, re.compile(
         r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)"
-        r"|finished training)\b[.! ]*$", re.I)),
+        r"|finished training)\b[.! ]*$|^[\s|]*done training in [\d.]+ s|after training is done\]"
+        r"|`?Trainer\.fit`? stopped: `?max_|^\s*\d+ epochs completed in [\d.]+ hours", re.I)),
 )  # fmt: skip
 _HINTS_OF_TEXT = re.compile(
     r"memory|Memory|Killed|MEMORY|OOM|oom|EXHAUSTED|Exhausted|bad_alloc|ALLOC"
@@ -107,6 +111,7 @@ _HINTS_OF_TEXT = re.compile(
     r"|exitcode|core dumped|Floating point|cale|overflow|OVERFLOW|skip|Skip"
     r"|heckpoint|saved|esum|Continuing|Loading states"
     r"|No space|quota|ECC|Xid|fallen off|achine [Cc]heck|PCIe Bus|out of bounds"
+    r"|Trainer\.fit|epochs completed"
     r"|labels|nitialized|RuntimeWarning|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
     r"|sequence length|AER: |GPU is lost|ardware Error|DEVICE_LOST|signal|aging file|FATAL: "
     r"|KL divergence|class-dependent|(?i:loss is (?:nan|inf)|invalid loss|finite loss|loss = nan)"

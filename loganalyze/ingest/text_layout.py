@@ -10,6 +10,7 @@ from loganalyze.ingest.ingester import Facts
 from loganalyze.ingest.text_reader import Reader
 from loganalyze.ingest.text_reading import Kind, Role
 from loganalyze.ingest.text_records import MAX_EPOCH, Records
+from loganalyze.ingest.text_splits import by_split
 from loganalyze.ingest.text_steps import Bars, Placed, around, place, share_places, training_bar
 from loganalyze.names import canonical
 from loganalyze.run import Event, EventKind, Problem, Status, Where, labelled, metrics_frame
@@ -52,7 +53,8 @@ def lay_out(reader: Reader) -> Layout:
     first_epoch = records.place[Role.EPOCH].min(
         initial=MAX_EPOCH, where=records.place[Role.EPOCH] >= 0
     )
-    records = _under_headers(records.take(~records.is_kind(Kind.SUMMARY)))
+    records, drawn = by_split(records.take(~records.is_kind(Kind.SUMMARY)), drawn)
+    records = _under_headers(records)
     records = share_places(records)
     records = _one_rank(records, problems)
     bars = around(records, drawn)
@@ -135,7 +137,10 @@ def _has_place(records: Records, bars: Bars) -> NDArray[np.bool_]:
     if not found.any():  # a table of an evaluation stands for itself
         return records.is_kind(Kind.CELL) & records.having(evaluations)
     if found.any():  # an evaluation belongs to the training before it
-        found[found.argmax() :] |= records.having(evaluations)[found.argmax() :]
+        start = int(found.argmax())
+        found[start:] |= records.having(evaluations)[start:]
+        again = np.unique(records.code[found[records.owner] & np.isin(records.code, evaluations)])
+        found[:start] |= records.having(again.tolist())[:start]  # before the first step
     return found | _continued(records, found)
 
 

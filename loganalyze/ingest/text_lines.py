@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, BinaryIO
 from loganalyze.run import Problem
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from loganalyze.run import IntArray
 
@@ -25,6 +27,11 @@ MAX_LINE = 1_000_000  # bytes; longer lines are data that somebody printed, not 
 _ANSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[@-_]")
 BOLD = re.compile(rb"\*\*(?=[\d.])|(?<=[\d%])\*\*")  # numbers set in bold by Markdown
 _CURLY_DICT = b"{\xe2\x80\x98"
+_OPEN = (b"{\n", b",\n")  # how a line ends inside of a dictionary printed over several
+_SPREAD = re.compile(
+    rb"\{(?:['\"][^{}\n]*,)?\n"
+    rb"(?:[ \t]+['\"][^{}\n]{0,500},?\n){0,200}(?:[ \t]+['\"][^{}\n]{0,500})?\}"
+)
 _ENDS = (10, 13)  # a carriage return ends an update of a progress bar
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -159,4 +166,21 @@ def _split(block: bytes, row: int, first: int) -> Lines:
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), ends.astype(np.int64)])
     is_end = data[offsets[1:] - 1] == _ENDS[0]
     rows = row + np.cumsum(is_end) - is_end
+    if any(mark in block for mark in _OPEN):
+        block, keep = _joined(block, offsets)
+        offsets, rows = np.append(offsets[:-1][keep], offsets[-1]), rows[keep]
     return Lines(block, offsets, rows.astype(np.int64), first)
+
+
+def _joined(block: bytes, offsets: IntArray) -> tuple[bytes, NDArray[np.bool_]]:
+    """Make one line of each dictionary printed over several; tell which lines begin one or are whole."""
+    import numpy as np
+
+    data = bytearray(block)
+    keep = np.ones(len(offsets) - 1, dtype=bool)
+    for found in _SPREAD.finditer(block):
+        start, stop = found.span()
+        data[start:stop] = data[start:stop].replace(b"\r", b" ").replace(b"\n", b" ")
+        inside = np.searchsorted(offsets[:-1], [start, stop], side="right")
+        keep[inside[0] : inside[1]] = False
+    return bytes(data), keep

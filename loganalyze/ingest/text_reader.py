@@ -10,13 +10,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loganalyze.ingest import text_config, text_events, text_shape, text_tables
+from loganalyze.ingest import text_config, text_events, text_place, text_shape, text_tables
 from loganalyze.ingest.text_events import Collector
 from loganalyze.ingest.text_grammar import prefix, read_line
 from loganalyze.ingest.text_lines import Lines
 from loganalyze.ingest.text_reading import Kind, Reading, Role
 from loganalyze.ingest.text_records import Heap
 from loganalyze.ingest.text_shape import Shape
+from loganalyze.ingest.text_words import is_metric
+from loganalyze.names import fold
 from loganalyze.run import ConfigValue
 
 if TYPE_CHECKING:
@@ -30,17 +32,18 @@ MOST_SHAPES = 256  # learned shapes; each costs a pass over the lines that no ot
 MOST_PATTERNS = 20_000  # lines that were read one by one and remembered, to see one come twice
 FIRST_CHUNK, LAST_CHUNK = 512, 32_768  # lines handled at once; few at first, to learn early
 LOOKED_BACK = 50  # lines before an event in which its time is looked for
+_HEADINGS = frozenset({Kind.HEADER, Kind.TRAINING, Kind.EVALUATION})
 _PLACES = frozenset({Role.STEP, Role.EPOCH, Role.INNER, Role.BAR})
 
 # A line without any of these words holds no metric and no place. In the syntax of RE2.
 _WORDS = (
     r"(?i:loss|acc|ppl|perpl|norm|\blr\b|\blr[_:=]|learn|mfu|err|bpb|bits|f1|auc|bleu|wer|cer|iou|map|mse|mae"
     r"|prec|recall|entropy|reward|rew_?mean|tok|epoch|step|iter|top|kl\b|r2\b|like/frame|likelihood|scale"
-    r"|score|timesteps|fps|it/s\b|s/it\b|total_|\ball\s|time_|data_|mem|sec|elapsed|grad|samples|examples"
+    r"|score|timesteps|fps|it/s\b|s/it\b|objective|total_|\ball\s|time_|data_|mem|sec|elapsed|grad|samples|examples"
     r"|img|\bdt\b|tel:|rpn_|rcnn_|roi_|^\s*\d+/\d+\s+[\d.]+G\s)"
 )
 _CELL = r"\|\s*[-+\dnN][-+.\dA-Za-z/]*\s*\|?\s*$"  # a number in the last column of a table
-INTEREST = (_WORDS, _CELL, text_events.INTEREST, text_config.INTEREST)
+INTEREST = (_WORDS, _CELL, text_place.HEADING, text_events.INTEREST, text_config.INTEREST)
 
 
 @dataclass
@@ -109,7 +112,9 @@ class Reader:
     def _read_rest(self, lines: Lines, array: pa.Array, rest: IntArray) -> int:
         """Read lines one by one, and learn the shapes that come twice; return where to go on."""
         done = 0
-        rest = rest[_interesting(array.take(rest))] if len(rest) else rest
+        rest = (
+            rest[_interesting(array.take(rest), in_table=bool(self._heads))] if len(rest) else rest
+        )
         while len(rest):
             index, rest = int(rest[0]), rest[1:]
             if index < done:
@@ -189,20 +194,22 @@ class Reader:
         return None
 
 
-def _interesting(lines: pa.Array) -> NDArray[np.bool_]:
-    """Tell which lines are worth reading."""
+def _interesting(lines: pa.Array, *, in_table: bool) -> NDArray[np.bool_]:
+    """Tell which lines are worth reading; rows of numbers only below the head of a table."""
     import numpy as np
     import pyarrow.compute as pc
 
     found = np.zeros(len(lines), dtype=bool)
-    for pattern in INTEREST:
+    for pattern in (*INTEREST, text_tables.ROW) if in_table else INTEREST:
         found |= pc.match_substring_regex(lines, pattern).to_numpy(zero_copy_only=False)
     return found
 
 
 def _has_place(reading: Reading | None) -> bool:
-    if reading is None or Kind.HEADER in reading.form.records:
+    if reading is None or not _HEADINGS.isdisjoint(reading.form.records):
         return False
+    if Kind.CELL in reading.form.records:  # a table may hold settings
+        return any(is_metric(fold(meaning.name)) for meaning in reading.form.fields)
     if any(kind is not Kind.LINE for kind in reading.form.records):
         return True
     return any(meaning.role in _PLACES for meaning in reading.form.fields)

@@ -6,6 +6,7 @@ one shape have one form: `text_shape` learns the shape from the places, and read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,6 +18,7 @@ NUMBER = (
     r"[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
     r"|(?:nan|inf(?:inity)?)\b(?:\(ind\))?|1\.#(?:QNAN|INF|IND))"
 )
+STAMP = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?")
 
 
 class Role(Enum):
@@ -45,6 +47,8 @@ class Kind(Enum):
     SUMMARY = "summary"  # the Trainer's last one: averages over the run
     CELL = "cell"  # one row of a printed table: it shares its place with its neighbours
     HEADER = "header"  # a place without any metric; it counts for the lines below
+    TRAINING = "training"  # a heading without a number: what is below it is of the training
+    EVALUATION = "evaluation"  # the same, of an evaluation
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class Heap:
             parts = list(self.chunks.get(form, ()))
             if alone := self.singles.get(form):
                 numbers = np.array([item[2] for item in alone], dtype=np.float64)
-                columns = tuple(numbers.reshape(len(alone), -1).T)
+                columns = tuple(numbers.reshape(len(alone), len(form.fields)).T)
                 line, row = (np.array([item[k] for item in alone], np.int64) for k in (0, 1))
                 parts.append((line, row, columns))
             line = np.concatenate([part[0] for part in parts])

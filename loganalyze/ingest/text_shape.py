@@ -25,7 +25,8 @@ MOST_FIELDS = 200  # numbers in one line
 
 _PLAIN = r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))"
 _GROUPED = r"[-+]?\d[\d,]*(?:\.\d+)?"  # 1,093,515
-_STAMP = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+_STAMP = r"(?:\d{4}[-/]\d\d[-/]\d\d|\d\d/\d\d/\d{4})[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+_MONTH_FIRST = r"^(\d\d)-(\d\d)-(\d{4})"  # 01/31/2024, as the examples of Hugging Face print it
 _IS_PLAIN = re.compile(_PLAIN)
 _IS_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 
@@ -192,6 +193,7 @@ def _seconds(texts: pa.Array) -> FloatArray:
     import pyarrow.compute as pc
 
     texts = pc.replace_substring(pc.replace_substring(texts, ",", "."), "/", "-")
+    texts = pc.replace_substring_regex(texts, _MONTH_FIRST, r"\3-\1-\2")
     try:
         moments = pc.cast(texts, pa.timestamp("ns"))
     except pa.ArrowInvalid:
@@ -204,7 +206,8 @@ def seconds(text: str) -> float:
     """Return UNIX seconds of one date and time, taken as UTC; NaN for one that no calendar has."""
     from datetime import UTC, datetime
 
-    whole, _, fraction = text.replace(",", ".").replace("/", "-").replace("T", " ").partition(".")
+    text = re.sub(_MONTH_FIRST, r"\3-\1-\2", text.replace("/", "-"))
+    whole, _, fraction = text.replace(",", ".").replace("T", " ").partition(".")
     try:
         moment = datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
     except ValueError:

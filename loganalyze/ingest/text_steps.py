@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from loganalyze.ingest.text_reading import Kind, Role
 from loganalyze.ingest.text_records import MAX_STEP, Records
+from loganalyze.names import canonical
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
+LOSS = "train/loss"
 WRAPPED = 0.8  # share of an epoch after which a step that falls back starts the next epoch
 MOVING = 0.5  # share of records at a new place of the bar, below which the bar stands still
 RULED = 3  # lines from the last row of a table to the first of the next: both are ruled off
@@ -73,8 +75,8 @@ def place(records: Records, bars: Bars, every: int, first_epoch: float) -> Place
     """
     import numpy as np
 
-    losses = records.having([k for k, name in enumerate(records.names) if name == "loss"])
-    named = records.having([k for k, n in enumerate(records.names) if "loss" in n.lower()])
+    losses = records.having([k for k, n in enumerate(records.names) if canonical(n) == LOSS])
+    named = records.having([k for k, n in enumerate(records.names) if _is_training_loss(n)])
     if not named.any():  # accuracies only
         named = np.ones(len(records), dtype=bool)
     index, total = _index(records, bars, losses)
@@ -82,6 +84,10 @@ def place(records: Records, bars: Bars, every: int, first_epoch: float) -> Place
     steps, counted = _layout(records, index, losses, max(every, 1), length, first_epoch)
     whole: IntArray = np.clip(steps, 0, MAX_STEP).astype(np.int64)
     return Placed(whole, _segments(records, whole), counted, length)
+
+
+def _is_training_loss(name: str) -> bool:
+    return "loss" in name.lower() and not canonical(name).startswith("eval/")
 
 
 def training_bar(bars: Bars, losses: Mask) -> int | None:
@@ -195,8 +201,9 @@ def _epoch_length(
     nested |= bool((~np.isnan(records.place[Role.INNER]) & ~np.isnan(epoch)).any())
     if not nested or not len(known):
         return 0
-    longest = int(step.max()) + (step.min() == 0)
-    return max(int(of.max()), int(longest), 1)
+    if of.max() >= step.max():  # a bar is drawn at 0 and at its total: the same place
+        return max(int(of.max()), 1)
+    return int(step.max()) + int(step.min() == 0)
 
 
 def _layout(
@@ -220,8 +227,8 @@ def _layout(
     else:
         steps[indexed] = index[indexed]
     left = np.isnan(steps)
-    if indexed.any():
-        left[1:] = False  # those take the step before them
+    if indexed.any() and not _stands_still(steps, left & dicts & losses):
+        left[:] = False  # those take the step before them
     by_epoch = left & timed & ~dicts
     steps[by_epoch] = whole[by_epoch]
     counted = left & ~by_epoch
@@ -230,6 +237,15 @@ def _layout(
     count = np.where(dicts, np.maximum(np.cumsum(logged), 1), np.cumsum(counted)) * every
     steps[counted] = count[counted]
     return _filled(steps), int(counted.sum())
+
+
+def _stands_still(steps: FloatArray, chosen: Mask) -> bool:
+    """Tell whether the steps before some records are those of other lines, printed too rarely."""
+    import numpy as np
+
+    count = np.count_nonzero(chosen)
+    places = len(np.unique(_filled(steps)[chosen]))
+    return bool(count > 1 and places < MOVING * count)
 
 
 def _passed(index: FloatArray, timed: Mask, length: int) -> FloatArray:
@@ -241,11 +257,13 @@ def _passed(index: FloatArray, timed: Mask, length: int) -> FloatArray:
 
 
 def _filled(steps: FloatArray) -> FloatArray:
-    """Let every unknown step be the one before it."""
+    """Let every unknown step be the one before it; at the beginning, the first that is known."""
     import numpy as np
 
-    known = np.where(np.isnan(steps), 0, np.arange(len(steps)))
-    return steps[np.maximum.accumulate(known)] if len(steps) else steps
+    if not len(steps):
+        return steps
+    known = np.where(np.isnan(steps), int((~np.isnan(steps)).argmax()), np.arange(len(steps)))
+    return steps[np.maximum.accumulate(known)]
 
 
 def _segments(records: Records, steps: IntArray) -> IntArray:

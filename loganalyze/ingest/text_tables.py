@@ -16,11 +16,12 @@ _BULLET = re.compile(rf"(?:^|\s)\|\s*>\s*([A-Za-z][\w/.@-]{{0,60}}):\s*({NUMBER}
 _STABLE_BASELINES = {
     **dict.fromkeys(("ep_len_mean", "ep_rew_mean", "success_rate"), "rollout/"),
     **dict.fromkeys(("fps", "time_elapsed", "iterations", "total_timesteps"), "time/"),
+    **dict.fromkeys(("mean_ep_length", "mean_reward"), "eval/"),
 }
 _TABLE_STEP = "total_timesteps"
 
 _AXES = frozenset({"epoch", "step", "iter", "iteration", "class"})
-_WORD = re.compile(r"[A-Za-z][\w@()./-]*(?: [A-Za-z(][\w@()./-]*)*")
+_WORD = re.compile(r"[A-Za-z][\w@()./:-]*(?: [A-Za-z(][\w@()./:-]*)*")
 _ENTRY = re.compile(
     rf"(?P<of>(\d+)/(\d+))(?=\s)|(?P<number>{NUMBER})(?P<unit>[GM]i?B?)?(?=[\s:]|$)|\S+", re.I
 )
@@ -40,7 +41,14 @@ _YOLO_ROW = re.compile(
 )
 _TERMS = ("train/box_loss", "train/obj_loss", "train/cls_loss", "loss")
 # The head of a table that has an axis, in the syntax of RE2.
-HEAD = r"^\s*(?i:epoch|step|iter|iteration|class)(?:\s+[A-Za-z][\w@()./-]*){2,40}\s*$"
+HEAD = (
+    r"^[\s|\x{2502}\x{2503}]*(?i:epoch|step|iter|iteration|class)"
+    r"(?:[\s|\x{2502}\x{2503}]+[A-Za-z][\w@():./-]*){2,40}[\s|\x{2502}\x{2503}]*(?:\d{1,3}%\|.*)?$"
+)
+# A row of numbers, in the syntax of RE2.
+ROW = r"^[\s|\x{2502}\x{2503}]*\d[\d.,:eE+/%nainf\s|\x{2502}\x{2503}-]*$"
+_BARS = str.maketrans({"\u2502": "|", "\u2503": "|"})  # those of a box
+_PROGRESS = re.compile(r":\s+\d{1,3}%\|.*$")  # a bar that is drawn behind the head of a table
 _BOX = re.compile(r"Box\((P)$")  # ultralytics: `Box(P  R  mAP50  mAP50-95)`
 
 
@@ -77,8 +85,10 @@ def columns(text: str) -> tuple[str, ...] | None:
 
     The names are parted by bars, tabs or blanks; between bars no axis is needed.
     """
+    text = _PROGRESS.sub("", text.translate(_BARS))
     cells = _parted(text)
-    if not 3 <= len(cells) <= MOST_COLUMNS or not all(map(_WORD.fullmatch, cells)):
+    fewest = 2 if "\t" in text else 3  # two words in a line are prose
+    if not fewest <= len(cells) <= MOST_COLUMNS or not all(map(_WORD.fullmatch, cells)):
         return None
     if fold(cells[0]) not in _AXES and "|" not in text:
         return None
@@ -97,7 +107,7 @@ def _parted(text: str) -> list[str]:
 
 def row(text: str, start: int, names: tuple[str, ...]) -> Draft | None:
     """Return a row of numbers below the head `names`; None where they do not fit."""
-    entries = [entry for entry in _ENTRY.finditer(text, start) if entry[0] != "|"]
+    entries = [entry for entry in _ENTRY.finditer(text, start) if entry[0] not in "|\u2502\u2503"]
     if fold(names[0]) == "class":
         return _class_row(entries, names, barred="|" in text)
     if len(entries) < len(names) or not (entries[0]["of"] or entries[0]["number"]):

@@ -22,14 +22,14 @@ METRIC_WORDS = re.compile(
     r"loss|acc(?:uracy)?$|acc[_@\d]|perplexity|grad_?norm|gnorm|^lr$|^lr_\d$|learning_rate|mfu|"
     r"(?:^|_)(?:error|error_rate|ppl|bpb|bits|f1|auc|bleu|wer|cer|kl|r2|tps|iou|m?iou|scale|prec|"
     r"precision|recall|entropy|rewards?(?:_\w+)?|f1[-_]score|rew_?mean|fps|likelihood)$|"
-    r"map(?:_?\d+(?:[-_]\d+)?)?$|mse$|mae$|top_?[15]$|tok(?:ens)?[/_]s|like/frame$"
+    r"map(?:[_@]?\.?\d+(?:[-_:]\.?\d+)?)?$|mse$|mae$|top_?[15]$|tok(?:ens)?[/_]s|like/frame$"
     r"|^(?:rpn|rcnn|roi)_(?:cls|box|reg|loc|mask|bbox)$"
 )
 _NO_METRIC = re.compile(r"\.(?:py|cc|cpp|cu|h|c)$|^hydra_|^(?:https?|file|eta)$")
 _KNOWN = frozenset(
     fold(alias) for name, aliases in METRIC_ALIASES.items() for alias in (name, *aliases)
 )
-_UNITS = {"ms": 1e-3, "msec": 1e-3, "us": 1e-6}  # to seconds
+_UNITS = {"ms": 1e-3, "msec": 1e-3, "us": 1e-6, "k": 1e3, "m": 1e6}  # to seconds; `12.3K tok/s`
 _SPLITS = ("train", "val", "eval", "test", "dev", "best")
 
 
@@ -49,7 +49,7 @@ def names_a_split(folded: str) -> bool:
 
 
 def scale(folded: str, unit: str | None) -> float:
-    """Return what turns a time printed in `unit` into seconds; 1 for every other number."""
+    """Return what turns a time or a rate printed in `unit` into seconds or units; else 1."""
     known = _UNITS.get((unit or "").strip().lower())
     return known if known is not None and canonical(folded).startswith("perf/") else 1.0
 
