@@ -51,7 +51,7 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(text, MODERATE))
     if case.found("slow-convergence"):
         text = "The training has learned little itself: there is not much to fail in evaluation."
-        clues.append(Clue(text, -MODERATE))
+        clues.append(Clue(text, -STRONG))
     if case.found("epoch-sawtooth"):
         clues.append(
             Clue("The train loss steps down with every pass: it is learned by heart.", -STRONG)

@@ -92,7 +92,10 @@ def _factor(case: Case, ratio: float) -> list[Clue]:
     if accumulation and accumulation % max(round(ratio), 1):
         text = f"The factor {ratio:.1f} does not divide the {accumulation:.0f} accumulation steps."
         return [Clue(text, -MODERATE)]
-    return _integer(ratio)
+    clues = _integer(ratio)
+    if accumulation is None and batch and case.run.number("learning_rate"):
+        clues.append(Clue("The settings name no accumulation steps.", -MODERATE))
+    return clues
 
 
 def _matches(ratio: float, count: float) -> bool:
@@ -113,7 +116,7 @@ def _norm(case: Case) -> list[Clue]:
     if norm is None or norm <= LARGE_NORM:
         return []
     text = f"The gradient norm is large as well (median {norm:.3g}), as a k-fold loss makes it."
-    return [Clue(text, WEAK)]
+    return [Clue(text, MODERATE)]
 
 
 def _evaluation(case: Case) -> list[Clue]:

@@ -11,7 +11,8 @@ is near 0.
 
 What speaks against it
 ----------------------
-The turn comes inside the first epoch: then the evaluation data are another distribution.
+The train loss does not fall, so that there is no gap. The turn comes inside the first epoch: then the
+evaluation data are another distribution.
 
 How to confirm
 --------------
@@ -32,6 +33,8 @@ from __future__ import annotations
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 
+NARROW = 0.1  # (eval - train) / train; less is no gap
+STILL = 0.9  # share of the train loss at the best evaluation: more has not fallen
 WIDE = 1.0  # (eval - train) / train; dropout and averaging explain less
 
 
@@ -43,6 +46,10 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"The evaluation loss rose by {rise:.0%} from its best.", MODERATE))
     if gap is not None and gap > WIDE:
         clues.append(Clue(f"At the end it is {gap + 1:,.1f} x the train loss.", MODERATE))
+    before, end = (case.number("overfit-gap", name) for name in ("train_at_best", "train_at_end"))
+    if gap is not None and gap < NARROW and before and end and end > STILL * before:
+        text = f"The train loss went from {before:.3g} to {end:.3g}: little was learned by heart."
+        clues.append(Clue(text, -STRONG))
     series = case.run.series("eval/loss").finite()
     best = case.number("overfit-gap", "best_step")
     if len(series) and best is not None:
