@@ -22,6 +22,7 @@ SLOW = ("loss-at-chance", "slow-convergence", "loss-plateau")
 ORDINARY = 0.5  # of the highest rate in common use: a rate at which runs learn
 LITTLE = 0.15  # share of the evaluation loss: more than that is learning
 MOVED = 1e-5  # share of the evaluation loss: less is not moving at all
+FIRST = 3  # losses whose median is the level at the start
 POINTS = 20  # log points; fewer show no course
 EIGHTH = 8  # parts of the run: the first one is its start
 SAME = 1.5  # times: a gradient norm that changes by less is that of a model that has not changed
@@ -35,8 +36,10 @@ FELL = 0.01  # share of the first loss: the frequencies of tokens give at least 
 
 @dataclass(frozen=True, slots=True)
 class Norms:
-    """The gradient norm at its start (largest and median of the first eighth) and later (median)."""
+    """The gradient norm at its start (largest and median of the first eighth), later (median), and its "
+    "largest."""
 
+    largest: float
     early: float
     usual: float
     late: float
@@ -49,7 +52,7 @@ class Norms:
     @property
     def stayed(self) -> bool:
         """Whether the gradient is the same all along, as that of a model that has not changed."""
-        return 1 / SAME < self.usual / self.late < SAME
+        return 1 / SAME < self.usual / self.late < SAME and self.largest < DIED * self.late
 
 
 def norms(case: Case) -> Norms | None:
@@ -58,7 +61,11 @@ def norms(case: Case) -> Norms | None:
     if len(value) < POINTS:
         return None
     start, late = value[: len(value) // EIGHTH], float(np.median(value[len(value) // 2 :]))
-    return Norms(float(start.max()), float(np.median(start)), late) if late > 0 else None
+    return (
+        Norms(float(value.max()), float(start.max()), float(np.median(start)), late)
+        if late > 0
+        else None
+    )
 
 
 def short_steps(case: Case) -> Movement | None:
@@ -74,7 +81,9 @@ def short_steps(case: Case) -> Movement | None:
     if peak < ORDINARY * common_rates(case.run)[0] or not MOVED < course.span < LITTLE:
         return None
     norm = norms(case)
-    if norm is not None and not norm.stayed:
+    loss = case.run.series("train/loss").finite().value
+    first = float(np.median(loss[:FIRST])) if len(loss) else course.first
+    if (norm is not None and not norm.stayed) or first - course.last > LITTLE * abs(first):
         return None
     return (
         course if course.is_straight and course.last < course.first and not _at_once(case) else None

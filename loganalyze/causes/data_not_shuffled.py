@@ -29,7 +29,7 @@ Bottou, "Stochastic Gradient Descent Tricks" (2012), on shuffling; MONAI#122.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.batch_order import accuracy_spread, same_order
 
@@ -55,6 +55,9 @@ def weigh(case: Case) -> list[Clue]:
     elif swing and swing.evidence.get("periodic") == "no":
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
     clues += [*_batches(case), *_order(case)]
+    known = accuracy_spread(case.run) is not None or same_order(case.run) is not None
+    if not clues and not known:
+        return [Clue("The log has too little of each epoch to show an order.", -WEAK)]
     if not clues and not case.found("loss-oscillation", "epoch-sawtooth"):
         clues.append(
             Clue("Neither the loss nor the accuracy swings, as sorted data make them.", -STRONG)

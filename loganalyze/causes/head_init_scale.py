@@ -67,7 +67,9 @@ def _norm(case: Case) -> list[Clue]:
         text = f"The first gradient norm is {norm:.3g}: errors come back through large weights."
         # A sum has a large norm as well; an evaluation that is high too rules it out.
         sure = norm > 2 * LARGE_NORM and is_training_alone(case) is False
-        return [Clue(text, STRONG if sure else MODERATE)]
+        return [
+            Clue(text, STRONG if sure else MODERATE if is_training_alone(case) is False else WEAK)
+        ]
     if norm is not None and norm < ORDINARY_NORM:
         return [Clue(f"The first gradient norm is {norm:.2g}, ordinary.", -MODERATE)]
     return []

@@ -12,13 +12,16 @@ import numpy as np
 
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case
 from loganalyze.finding import Clue
+from loganalyze.signals.robust import FloatArray
 
-NEAREST = 3  # train losses up to the evaluation whose median is compared; one may be an outlier
+NEAREST = 3  # train losses about the evaluation whose median is compared; one may be an outlier
+MOST = 50  # evaluations; more add nothing
 SEVERAL = 4  # evaluations; by then a training may have memorised its data
 STARTED = 20  # steps before which a gradient norm is that of the untouched model
 ORDINARY_NORM = 3.0  # first gradient norm of a model that guesses evenly; measured 0.4 to 3
 LARGE_NORM = 10.0  # first gradient norm; ordinary ones lie between 0.1 and 10
 AGREE = 1.5  # times: train and evaluation loss differ by less for dropout, noise and averaging
+FELL = 0.5  # of the first train loss: below it something was learned
 CARRIED = 0.5  # share of the initial factor that must still stand between train and evaluation
 MATCH = 0.12  # relative distance to a number of micro-batches or samples; noise of first losses
 
@@ -43,16 +46,24 @@ def first_evaluation(case: Case) -> Evaluation | None:
 
 
 def evaluations(case: Case) -> list[Evaluation]:
-    """Return the first positive evaluation losses, each with the train loss of its step."""
+    """Return the positive evaluation losses, each with the train loss about its step."""
     evaluation = case.run.series("eval/loss").finite()
     train = case.run.series("train/loss").finite()
     found = []
-    for step, loss in zip(evaluation.step[:SEVERAL], evaluation.value[:SEVERAL], strict=True):
-        before = train.value[train.step <= step][-NEAREST:]
-        beside = before if len(before) else train.value[:NEAREST]
+    for step, loss in zip(evaluation.step[:MOST], evaluation.value[:MOST], strict=True):
+        # Those on both sides: before it alone a loss that falls fast is still high.
+        beside = train.value[np.argsort(np.abs(train.step - step), kind="stable")[:NEAREST]]
         if loss > 0 and len(beside):
             found.append(Evaluation(int(step), float(loss), float(np.median(beside))))
     return found
+
+
+def followed(evals: FloatArray, loss: FloatArray) -> bool:
+    """Tell whether the evaluation loss fell to the level of the train loss."""
+    if len(evals) < 2 or len(loss) < 2 * NEAREST:
+        return False
+    first, end = float(np.median(loss[:NEAREST])), float(np.median(loss[-NEAREST:]))
+    return bool(0 < evals[-1] < min(FELL * first, 2 * AGREE * end))
 
 
 def first_norm(case: Case) -> float | None:
@@ -71,7 +82,7 @@ def is_training_alone(case: Case) -> bool | None:
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     if ratio is None:
         return None
-    for beside in evaluations(case):
+    for beside in evaluations(case)[:SEVERAL]:
         if beside.factor > max(AGREE, CARRIED * ratio):
             return True
         if beside.factor < AGREE:

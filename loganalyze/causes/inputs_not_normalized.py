@@ -40,7 +40,8 @@ from loganalyze.signals.robust import FloatArray
 HUGE = 1e3  # a first loss beyond it is no loss of standardised targets
 TOWERING = 50.0  # times log(C): ten times what a head with tenfold weights makes
 WILD = 1.0  # of the log of the evaluation loss: a factor e from one to the next
-LOST = 10.0  # times its later level that the gradient norm had at first
+WIDELY = 10.0  # times its level that the gradient norm reaches, while the loss starts at a guess
+LOST = 5.0  # times its later level that the gradient norm had at first
 FEW = 4  # evaluations whose scatter says something
 NEAR = 1.3  # times log(C) up to which a first loss is that of a guess
 
@@ -85,6 +86,15 @@ def _near_a_guess(case: Case, text: str) -> Clue:
             "loss stayed that of a guess: large inputs saturate units so."
         )
         return Clue(text, WEAK)
+    if (
+        course is not None
+        and course.largest > WIDELY * course.late
+        and not case.found("grad-explosion")
+    ):
+        return Clue(
+            f"{text} Yet the gradient norm reaches {course.largest:.3g}, from {course.late:.3g}.",
+            -WEAK,
+        )
     return Clue(text, -DECISIVE)
 
 

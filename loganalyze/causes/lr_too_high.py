@@ -43,7 +43,7 @@ from loganalyze.causes.course import (
     short_steps,
 )
 from loganalyze.causes.onset import Onset, onset
-from loganalyze.causes.rates import common_rates
+from loganalyze.causes.rates import common_rates, is_unbounded
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import warmup
@@ -107,7 +107,7 @@ def _rise(case: Case, first: Onset | None) -> list[Clue]:
             "The loss became infinite before it was NaN: an error of regression does so by growing."
         )
         return [Clue(text, STRONG)]
-    if not first.is_close:
+    if not first.is_close or is_unbounded(case.run):
         return []  # a rise inside the interval was not logged
     return [Clue(f"The loss did not rise before the NaN of step {first.step:,}.", -STRONG)]
 

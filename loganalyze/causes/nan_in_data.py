@@ -32,6 +32,7 @@ from __future__ import annotations
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
 from loganalyze.causes.onset import Onset, onset
+from loganalyze.causes.rates import is_unbounded
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 
@@ -53,7 +54,11 @@ def weigh(case: Case) -> list[Clue]:
     if case.run.number("vocab_size") and loss_kind(case.run) is LossKind.CROSS_ENTROPY:
         text = "Inputs and targets are numbers of tokens, and an integer is never NaN."
         clues.append(Clue(text, -MODERATE))
-    return [*clues, *_terms(case), *_shape(first)]
+    return [
+        *clues,
+        *_terms(case),
+        *_shape(first, is_close=first.is_close and not is_unbounded(case.run)),
+    ]
 
 
 def _terms(case: Case) -> list[Clue]:
@@ -71,14 +76,14 @@ def _terms(case: Case) -> list[Clue]:
     return []
 
 
-def _shape(first: Onset) -> list[Clue]:
+def _shape(first: Onset, *, is_close: bool) -> list[Clue]:
     hidden = " (printed as 0.0)" if first.is_hidden else ""
     clues = []
     if first.rose:
         clues.append(Clue(f"The loss rose {first.rise:.1f} x before it turned NaN.", -STRONG))
     elif first.was_sudden:
         text = f"The loss turned NaN{hidden} at step {first.step:,} in one row, without a rise."
-        clues.append(Clue(text, MODERATE if first.is_close else WEAK))
+        clues.append(Clue(text, MODERATE if is_close else WEAK))
     if first.is_first:
         clues.append(Clue(f"The very first loss is not finite{hidden}.", MODERATE))
     if first.rate is not None and first.rate_share is not None and first.rate_share < TINY:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.rates import is_unbounded
 from loganalyze.causes.trouble import first_trouble
 from loganalyze.finding import Clue
 
@@ -51,6 +52,9 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The Trainer clips at 1.0 unless told otherwise.", -STRONG))
     elif case.run.setting("optimizer") is not None:
         clues.append(Clue("The settings name an optimizer and no limit of the gradient.", WEAK))
+    if is_unbounded(case.run):
+        text = "A regression by SGD without a limit: a large error makes a step that makes a larger one."
+        clues.append(Clue(text, MODERATE))
     ratio = case.number("grad-explosion", "ratio_to_past")
     if ratio is None and not limit:
         clues += _before(case)

@@ -32,9 +32,11 @@ from __future__ import annotations
 
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.loss_kind import chance
 
 NARROW = 0.1  # (eval - train) / train; less is no gap
 STILL = 0.9  # share of the train loss at the best evaluation: more has not fallen
+BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 WIDE = 1.0  # (eval - train) / train; dropout and averaging explain less
 
 
@@ -61,6 +63,10 @@ def weigh(case: Case) -> list[Clue]:
                 clues.append(
                     Clue(f"The turn came inside the first epoch ({at[0]:.2f}).", -MODERATE)
                 )
+    guess = chance(case.run)
+    if guess is not None and len(series) and float(series.value.min()) > BETTER * guess.log_c:
+        text = "The evaluation never got better than a guess: what is learned does not reach it."
+        clues.append(Clue(text, -STRONG))
     if case.found("eval-at-chance"):
         clues.append(
             Clue("The evaluation is at chance: overfitting does not go that far.", -STRONG)

@@ -1,8 +1,8 @@
 """From findings to ranked causes.
 
 For every finding the hypotheses that can explain it compete, together with "something else" at
-odds 1. With the odds of a hypothesis ``o_i = exp(prior_i + sum of its clues' weights)`` its
-probability as the explanation of finding f is ``o_i / (1 + sum over all j that explain f of
+odds 0.5. With the odds of a hypothesis ``o_i = exp(prior_i + sum of its clues' weights)`` its
+probability as the explanation of finding f is ``o_i / (0.5 + sum over all j that explain f of
 o_j)``. The probability of a cause is the highest it reaches over the findings it explains.
 
 Causes of the most severe finding come first, those of what is learned before those of speed and memory,
@@ -23,7 +23,8 @@ from loganalyze.finding import Cause, Clue, Finding, Severity
 from loganalyze.run import Run
 
 LEAST = 0.03  # causes below this probability are not worth a reader's time
-SOMETHING_ELSE = 1.0  # odds of a cause that is in no list
+# Odds of a cause that is in no list, beside a listed one without any evidence for or against it (1).
+SOMETHING_ELSE = 0.5
 SYSTEM = frozenset({"throughput-drop", "stall", "memory-leak"})  # they slow a run down, at first
 MAX_LOG_ODDS = 12.0  # beyond it the arithmetic says nothing more
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loganalyze.run import Run
+from loganalyze.signals.loss_kind import LossKind, loss_kind
 
 HIGH_FOR_ADAM = 1e-3  # full trainings with Adam use 1e-5 to 1e-3
 HIGH_FOR_SGD = 1.0  # SGD without momentum
@@ -23,6 +24,15 @@ def optimizer(run: Run) -> str:
 def is_adam(run: Run) -> bool:
     """Tell whether the optimizer divides each gradient by its own size."""
     return "adam" in optimizer(run)
+
+
+def is_unbounded(run: Run) -> bool:
+    """Tell whether nothing bounds a step: the error of a regression is its own gradient, and SGD follows it.
+
+    A cross-entropy has a bounded gradient, Adam a bounded step, clipping both.
+    """
+    regression = loss_kind(run) is LossKind.REGRESSION
+    return regression and "sgd" in optimizer(run) and not run.number("max_grad_norm")
 
 
 def common_rates(run: Run) -> tuple[float, str]:

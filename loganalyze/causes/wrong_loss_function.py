@@ -36,12 +36,14 @@ import math
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.initial import followed
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import beats_guess, guessed_accuracy, share
 from loganalyze.signals.loss_kind import Chance, chance
 from loganalyze.signals.robust import FloatArray
 
 NEAR = 0.08  # share of the way from the floor to log(C) within which a loss stands at the floor
+ALIKE = 0.015  # spread of the first losses, as a share; squares of class numbers scatter by 5 % and more
 FIRST = 3  # points whose median is the level at the start
 SQUARES = 0.15  # relative distance to the mean square of class numbers
 FEW_CLASSES = 6  # with so few the squares are below 12, where a guess over a vocabulary is as well
@@ -131,6 +133,9 @@ def _together(case: Case, split: str) -> tuple[FloatArray, FloatArray]:
 
 
 def _class_numbers(loss: FloatArray, guess: Chance) -> list[Clue]:
+    first = loss[:FIRST]
+    if len(first) == FIRST and np.ptp(first) < ALIKE * float(np.median(first)):
+        return []  # squares scatter from batch to batch, an even guess does not
     squares = (guess.classes - 1) * (2 * guess.classes - 1) / 6
     if guess.classes <= 2 or abs(float(np.median(loss[:FIRST])) / squares - 1) >= SQUARES:
         return []
@@ -145,6 +150,13 @@ def _accuracy(case: Case, loss: FloatArray, guess: Chance | None) -> list[Clue]:
     """A loss of the right kind does not fall without the accuracy rising."""
     if not len(loss):
         return []
+    evals = case.run.series("eval/loss").finite().value
+    if case.found("eval-at-chance") and followed(evals, loss):
+        text = (
+            f"The evaluation loss fell with that of the training, to {evals[-1]:.3g}, but its accuracy "
+            "stayed that of a guess: what is minimised is not what is asked for."
+        )
+        return [Clue(text, DECISIVE)]
     end = float(np.median(loss[-LAST:]))
     guessed = guessed_accuracy(case.run)
     if guessed is not None and guess is not None and end < LEARNED * guess.log_c:

@@ -22,8 +22,8 @@ MEDIAN_OF_CHI2 = (
     0.455  # of a squared normal deviate: the median of a variance is that part of its mean
 )
 SLOTS = (6, 12)  # parts of an epoch, fewest and most; each must have a log point
-EPOCHS = 5  # epochs that are compared, at least
-CLEAR = 4.0  # standard errors of the mean correlation of epochs that have nothing in common
+EPOCHS = 3  # epochs that are compared, at least
+CLEAR = 3.5  # standard errors of the mean correlation of epochs that have nothing in common
 
 
 def accuracy_spread(run: Run) -> float | None:

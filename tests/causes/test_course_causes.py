@@ -358,3 +358,94 @@ def test_hard_clipping_alone_is_no_sign_of_a_low_rate() -> None:
     )
     flat = make_run(loss=FLAT, lr=COSINE / 1000, config=ADAM)
     assert weight("lr-too-low", steep, clipped) > 0 > weight("lr-too-low", flat, clipped)
+
+
+# What the evaluation tells of the loss and of itself
+
+
+def test_a_train_loss_that_stays_a_multiple_of_the_evaluation_is_a_sum() -> None:
+    below = finding("eval-below-train")
+    falls = 3 * np.exp(-STEPS / 300)
+    summed = evaluated(falls[49::50], loss=6 * falls)
+    leaks = evaluated(np.linspace(1.0, 0.02, 12), loss=1 + falls)
+    assert weight("loss-not-normalized", summed, below) > 2
+    assert weight("loss-not-normalized", leaks, below) < 0
+    assert next(iter(probabilities(summed, below))) == "loss-not-normalized"
+
+
+def test_the_evaluation_is_compared_with_the_train_loss_about_its_step() -> None:
+    at = [1, 26, 51, 76, 101]
+    loss = [9.2, 6.0, 2.2, 1.0, 0.5]
+    steps = {"loss": at, "eval_loss": [50, 100]}
+    run = make_run(loss=loss, eval_loss=[2.1, 0.6], steps=steps, config=ADAM)
+    assert weight("loss-not-normalized", run, HIGH) < 0
+
+
+TURNED = {"rise": 3.0, "gap_ratio": 50.0, "train_at_best": 1.39, "train_at_end": 0.05}
+
+
+def test_an_evaluation_that_never_beats_a_guess_does_not_belong_to_the_training() -> None:
+    learned = np.geomspace(2.3, 0.05, 600)
+    never = evaluated(np.linspace(2.3, 5, 12), loss=learned, config=ADAM)
+    first = evaluated(np.r_[1.4, 1.1, np.linspace(1.2, 5, 10)], loss=learned, config=ADAM)
+    from_the_start = finding("overfit-gap", best_step=50, **TURNED)
+    later = finding("overfit-gap", best_step=100, **TURNED)
+    assert weight("eval-mismatch", never, from_the_start) > 0
+    assert weight("eval-mismatch", first, later) < -2
+    assert weight("overfit-small-data", never, from_the_start) < weight(
+        "overfit-small-data", first, later
+    )
+
+
+def test_an_accuracy_that_does_not_move_tells_without_the_classes() -> None:
+    evals, learned = np.linspace(1.9, 5, 12), np.geomspace(2.3, 0.05, 600)
+    turn = finding("overfit-gap", best_step=50, **TURNED)
+    at = np.linspace(50, 600, 12).astype(int)
+    steps = {"loss": STEPS, "eval_loss": at, "eval_accuracy": at}
+    still, moves = (
+        make_run(loss=learned, eval_loss=evals, eval_accuracy=accuracy, steps=steps)
+        for accuracy in (np.full(12, 0.25), np.linspace(0.3, 0.6, 12))
+    )
+    assert weight("eval-mismatch", still, turn) > 0 > weight("eval-mismatch", moves, turn)
+
+
+def test_an_evaluation_loss_that_follows_while_its_accuracy_does_not_is_the_wrong_loss() -> None:
+    chance = finding("eval-at-chance")
+    learned = np.geomspace(9, 0.02, 600)
+    follows = evaluated(learned[49::50], loss=learned, config=ADAM)
+    apart = evaluated(np.full(12, 9.0), loss=learned, config=ADAM)
+    assert (
+        weight("wrong-loss-function", follows, chance)
+        > 2
+        > weight("wrong-loss-function", apart, chance)
+    )
+    assert weight("eval-mismatch", follows, chance) < 0 < weight("eval-mismatch", apart, chance)
+
+
+def test_nothing_bounds_the_step_of_a_regression_by_plain_sgd() -> None:
+    steady = np.full(300, 1.5) * RNG.lognormal(0, 0.02, 300)
+    plain = {"loss": "mse", "optimizer": "sgd"}
+    free, limited = (broken(steady, config=plain | more) for more in ({}, {"max_grad_norm": 1.0}))
+    assert weight("nan-in-data", free, NAN) < weight("nan-in-data", limited, NAN)
+    assert weight("no-grad-clipping", free, NAN) > 0 > weight("no-grad-clipping", limited, NAN)
+    assert weight("lr-too-high", free, NAN) > weight("lr-too-high", limited, NAN)
+
+
+def test_saturated_units_have_wild_gradients() -> None:
+    wild = RNG.lognormal(0, 1.5, 600)
+    run, calm = (make_run(loss=FLAT, grad_norm=n, config=ADAM) for n in (wild, NORM))
+    assert weight("inputs-not-normalized", run, SLOW) > weight("inputs-not-normalized", calm, SLOW)
+
+
+def test_a_log_without_epochs_cannot_deny_an_order() -> None:
+    assert weight("data-not-shuffled", make_run(loss=FLAT[:20]), SLOW) > -1
+
+
+def test_squares_scatter_and_an_even_guess_does_not() -> None:
+    high = finding("initial-loss-high", ratio_to_log_c=12.4)
+    even, squares = (
+        make_run(loss=loss, config=ADAM) for loss in ([28.5, 28.52, 28.49], [27, 31, 28])
+    )
+    assert (
+        weight("wrong-loss-function", squares, high) > 0 > weight("wrong-loss-function", even, high)
+    )
