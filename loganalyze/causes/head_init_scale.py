@@ -63,13 +63,10 @@ def _norm(case: Case) -> list[Clue]:
     if norm is not None and norm > HUGE_NORM:
         text = f"The first gradient norm is {norm:.3g}: more than the weights of a head make."
         return [Clue(text, -MODERATE)]
-    if norm is not None and norm > LARGE_NORM:
+    # A sum has a large norm as well; an evaluation that is high too rules it out.
+    if norm is not None and norm > LARGE_NORM and is_training_alone(case) is False:
         text = f"The first gradient norm is {norm:.3g}: errors come back through large weights."
-        # A sum has a large norm as well; an evaluation that is high too rules it out.
-        sure = norm > 2 * LARGE_NORM and is_training_alone(case) is False
-        return [
-            Clue(text, STRONG if sure else MODERATE if is_training_alone(case) is False else WEAK)
-        ]
+        return [Clue(text, STRONG if norm > 2 * LARGE_NORM else MODERATE)]
     if norm is not None and norm < ORDINARY_NORM:
         return [Clue(f"The first gradient norm is {norm:.2g}, ordinary.", -MODERATE)]
     return []

@@ -132,7 +132,7 @@ def _norm(case: Case) -> list[Clue]:
     if norm is None or norm <= LARGE_NORM:
         return []
     text = f"The gradient norm is large as well (median {norm:.3g}), as a k-fold loss makes it."
-    return [Clue(text, MODERATE)]
+    return [Clue(text, WEAK)]
 
 
 def _evaluation(case: Case) -> list[Clue]:
