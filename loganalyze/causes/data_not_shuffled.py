@@ -6,8 +6,9 @@ The model learns what the last hundred batches had in common, and forgets it in 
 
 What speaks for it
 ------------------
-The loss swings with the period of an epoch; accuracy is high inside a stretch and low at its border; the
-evaluation stays at chance while the train loss is low. The settings turn shuffling off.
+The loss goes through the same ups and downs in every epoch: the order does not change. Batches are answered
+nearly all right or nearly all wrong, which shuffled ones never are. The loss swings with the period of an
+epoch; the evaluation stays at chance while the train loss is low. The settings turn shuffling off.
 
 What speaks against it
 ----------------------
@@ -28,14 +29,12 @@ Bottou, "Stochastic Gradient Descent Tricks" (2012), on shuffling; MONAI#122.
 
 from __future__ import annotations
 
-import numpy as np
-
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.batch_order import accuracy_spread, same_order
 
-POINTS = 20  # logged accuracies
-SMALLEST_BATCH = 8  # samples; smaller ones are all right or all wrong by chance
-OFTEN = 0.03  # of the batches, for both extremes
+UNLIKE = 4.0  # times the variance of shuffled batches; a model that learns fast stays below
+ALIKE = 0.5  # correlation of the loss over one epoch with that over the next
 SETTINGS = ("shuffle", "dataloader_shuffle", "shuffle_train", "train_shuffle")
 
 
@@ -55,7 +54,10 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The loss swings with a period, as sorted data make it.", STRONG))
     elif swing and swing.evidence.get("periodic") == "no":
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
-    clues += _batches(case)
+    clues += [*_batches(case), *_order(case)]
+    known = accuracy_spread(case.run) is not None or same_order(case.run) is not None
+    if not clues and not known:
+        return [Clue("The log has too little of each epoch to show an order.", -WEAK)]
     if not clues and not case.found("loss-oscillation", "epoch-sawtooth"):
         clues.append(
             Clue("Neither the loss nor the accuracy swings, as sorted data make them.", -STRONG)
@@ -64,18 +66,28 @@ def weigh(case: Case) -> list[Clue]:
 
 
 def _batches(case: Case) -> list[Clue]:
-    """Batches of one class each are answered all right or all wrong."""
-    value = case.run.series("train/accuracy").finite().value
-    batch = case.run.number("train_batch_size") or 0
-    if len(value) < POINTS or batch < SMALLEST_BATCH:
-        return []
-    value = value / 100 if value.max() > 1 else value
-    none, all_right = float(np.mean(value == 0)), float(np.mean(value == 1))
-    if none < OFTEN or all_right < OFTEN:
+    """Batches of one class each are answered nearly all right or nearly all wrong."""
+    spread = accuracy_spread(case.run)
+    if spread is None or spread < UNLIKE:
         return []
     text = (
-        f"Of the logged batches {none:.0%} are answered all wrong and {all_right:.0%} all right: each "
-        "holds one class."
+        f"The train accuracy varies {spread:.0f} x as much from batch to batch as with shuffled samples: "
+        "those of a batch are of one kind."
+    )
+    return [Clue(text, DECISIVE)]
+
+
+def _order(case: Case) -> list[Clue]:
+    """What comes in the same order each epoch has the same losses in the same places."""
+    alike = same_order(case.run)
+    if alike is None:
+        return []
+    if case.found("loss-repeats"):
+        return [Clue("The losses repeat digit for digit: no order alone does that.", -DECISIVE)]
+    if alike < ALIKE:
+        return [Clue("The course of the loss differs from epoch to epoch.", -MODERATE)]
+    text = (
+        f"The loss takes the same course in every epoch (correlation {alike:.2f}): the order stays."
     )
     return [Clue(text, DECISIVE)]
 

@@ -8,7 +8,7 @@ evaluated in training mode or with statistics that were never updated.
 What speaks for it
 ------------------
 The training learns while the evaluation stays exactly at chance: overfitting never goes to chance. Or the
-evaluation is far off in level from the first time on.
+evaluation is far off in level from the first time on, and only gets worse.
 
 What speaks against it
 ----------------------
@@ -29,16 +29,25 @@ pytorch/examples#377, #550; timm#1081: 94 % in training, 0.1 % in evaluation.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
-from loganalyze.finding import Clue
-from loganalyze.signals.accuracy import guessed_accuracy
+import numpy as np
 
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.initial import followed
+from loganalyze.finding import Clue
+from loganalyze.signals.accuracy import guessed_accuracy, share
+from loganalyze.signals.loss_kind import chance
+
+FEWEST = 4  # evaluations
+BETTER = 0.97  # times log(C): an evaluation below it beats a guess
+FLAT = 0.08  # range of the evaluation's accuracy; 400 samples scatter by 2 to 3 % about theirs
 LEARNED = 0.5  # of the first train loss: below it something was learned
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh training against evaluation."""
     clues = []
+    if not case.found("eval-at-chance", "eval-below-train"):
+        return [_never_learned(case)]
     if case.found("eval-at-chance"):
         clues.append(Clue("The evaluation stays at chance while the training learns.", STRONG))
     guessed = guessed_accuracy(case.run)
@@ -49,14 +58,43 @@ def weigh(case: Case) -> list[Clue]:
     if len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
         text = f"The train loss fell from {loss.value[0]:.3g} to {loss.value[-1]:.3g}."
         clues.append(Clue(text, MODERATE))
+    evals = case.run.series("eval/loss").finite().value
+    if case.found("eval-at-chance") and followed(evals, loss.value):
+        text = "The evaluation loss falls with that of the training: it is evaluated alike."
+        clues.append(Clue(text, -DECISIVE))
     if case.found("slow-convergence"):
         text = "The training has learned little itself: there is not much to fail in evaluation."
-        clues.append(Clue(text, -MODERATE))
+        clues.append(Clue(text, -STRONG))
     if case.found("epoch-sawtooth"):
         clues.append(
             Clue("The train loss steps down with every pass: it is learned by heart.", -STRONG)
         )
     return clues
+
+
+def _never_learned(case: Case) -> Clue:
+    """Overfitting follows the training for a while; what does not belong to it is worse from the start."""
+    best = case.number("overfit-gap", "best_step")
+    evals = case.run.series("eval/loss").finite()
+    accuracy = share(case.run.series("eval/accuracy").finite().value)
+    if best is None or not len(evals) or int(evals.step[0]) < best:
+        return Clue("The evaluation followed the training for a while.", -DECISIVE)
+    guess = chance(case.run)
+    if guess is not None and float(evals.value.min()) > BETTER * guess.log_c:
+        text = (
+            f"The evaluation loss never got below {evals.value.min():.4g}, where a guess costs "
+            f"{guess.log_c:.4g}."
+        )
+        return Clue(text, MODERATE)
+    if len(accuracy) >= FEWEST and float(np.ptp(accuracy)) >= FLAT:
+        return Clue("The evaluation's accuracy changed with what was learned.", -DECISIVE)
+    if len(accuracy) >= FEWEST:
+        text = (
+            f"The evaluation loss only rises, and its accuracy stays within {np.ptp(accuracy):.0%}: the "
+            "evaluation never took part in what is learned."
+        )
+        return Clue(text, MODERATE)
+    return Clue("The evaluation loss rises from the first time on: it never followed.", -MODERATE)
 
 
 def fix(case: Case) -> list[str]:
@@ -70,7 +108,7 @@ HYPOTHESIS = Hypothesis(
     id="eval-mismatch",
     title="Evaluation and training do not match",
     prior=0.2,
-    explains=("eval-at-chance", "eval-below-train"),
+    explains=("eval-at-chance", "eval-below-train", "overfit-gap"),
     weigh=weigh,
     fix=fix,
     probe="data",

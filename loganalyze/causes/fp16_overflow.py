@@ -7,8 +7,8 @@ healthy rows before.
 
 What speaks for it
 ------------------
-fp16 is on. The loss turns NaN in one row without a rise. The loss scale falls again and again.
-Only long inputs fail.
+fp16 is on. The loss turns NaN in one row without a rise, or creeps up while the gradient norm stays. The
+loss scale falls again and again. Only long inputs fail.
 
 What speaks against it
 ----------------------
@@ -80,6 +80,12 @@ def weigh(case: Case) -> list[Clue]:
     if first.was_sudden:
         text = f"The loss turned NaN at step {first.step:,} in one row, without a rise before."
         clues.append(Clue(text, MODERATE if first.is_close else WEAK))
+    elif first.rose_alone and half == "fp16":
+        text = (
+            f"The loss rose {first.rise:.1f} x before it turned NaN while the gradient norm stayed: values "
+            "near the end of the range lose their digits."
+        )
+        clues.append(Clue(text, MODERATE))
     elif first.rose:
         text = f"The loss rose {first.rise:.1f} x before it turned NaN."
         clues.append(Clue(text, -MODERATE))

@@ -33,6 +33,7 @@ import re
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import frequencies_only, norms, short_steps
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
@@ -45,6 +46,8 @@ SHARE = 0.01  # of all parameters
 SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
 LEARNED = 0.02  # share of the evaluation loss: more than the frequencies of labels give
 STILL = 0.005  # share of the loss: a change below it is none
+MOVES = 5e-4  # share of the evaluation loss: less is the rounding of the sums
+FEW = 0.05  # gradient norm; half the least that is usual (0.1 to 10) when all weights are trained
 ERROR = re.compile(
     r"does not require grad and does not have a grad_fn|optimizer got an empty parameter list"
     r"|No (?:inf checks|trainable parameters)|None of the inputs have requires_grad=True"
@@ -61,18 +64,34 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The rewards have no spread: there is nothing to follow.", -DECISIVE))
     if case.found("loss-nonfinite"):
         clues.append(Clue("Weights that stand still do not turn a loss into NaN.", -STRONG))
-    clues += [*_trainable(case), *_level(case), *_course(case), *_preference(case)]
+    few = _trainable(case)
+    clues += few
+    if any(clue.weight > 0 for clue in few):
+        return clues  # what little is trained moves the loss a little
+    clues += [*_level(case), *_course(case), *_preference(case)]
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
     elif len(norm):
         middle = float(norm.value.mean())
         counts = counts_only(case.run)
-        if counts is not None and counts.is_bias_alone:
+        if counts is not None and counts.is_bias_alone and not _died(case):
             text = f"The gradient norm, {middle:.2g}, is what the bias of the head alone would get."
+            return [*clues, Clue(text, STRONG)]
+        if middle < FEW and short_steps(case) is not None:
+            text = (
+                f"The gradient norm is {middle:.2g} and the evaluation creeps, though Adam moves every "
+                "weight that has a gradient by the full rate: few of them have one."
+            )
             return [*clues, Clue(text, STRONG)]
         clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -WEAK))
     return clues
+
+
+def _died(case: Case) -> bool:
+    """Tell whether the gradient was larger at first: what is frozen never had one."""
+    course = norms(case)
+    return course is not None and course.died
 
 
 def _trainable(case: Case) -> list[Clue]:
@@ -85,6 +104,9 @@ def _trainable(case: Case) -> list[Clue]:
         return [Clue(text, DECISIVE)]
     if count == 0:
         return [Clue("No parameter is trainable.", DECISIVE)]
+    if total and count < SHARE * total:
+        text = f"Only {count / total:.2%} of the parameters are trainable, as in an adapter or a head alone."
+        return [Clue(text, WEAK)]
     if count == total:
         return [Clue(f"All {count:,.0f} parameters are said to be trainable.", -MODERATE)]
     return []
@@ -111,7 +133,7 @@ def _course(case: Case) -> list[Clue]:
         return []
     if course.span < SAME:
         return [Clue(f"The evaluation loss stays at {course.last:.5g} throughout.", STRONG)]
-    if course.wanders:
+    if course.wanders and course.span > MOVES:
         text = "The evaluation loss goes to and fro: the weights change, to no avail."
         return [Clue(text, -MODERATE)]
     if course.span > LEARNED and course.last < course.first:
@@ -126,6 +148,12 @@ def _level(case: Case) -> list[Clue]:
         return [Clue("The losses repeat because the softmax is saturated.", -STRONG)]
     if case.found("loss-repeats"):
         return [Clue("The losses repeat digit for digit: no weight changes.", DECISIVE)]
+    if not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):
+        return []
+    at_once = frequencies_only(case)
+    if at_once is not None:
+        text = f"The loss fell by {at_once:.1%} in the first steps: something is trained."
+        return [Clue(text, -STRONG)]
     if not case.found("loss-at-chance", "loss-plateau"):
         return []
     loss = case.run.series("train/loss").finite().value
@@ -135,6 +163,8 @@ def _level(case: Case) -> list[Clue]:
     fall = float(np.median(start) - np.median(end))
     if abs(fall) < 2 * error and abs(fall) < STILL * float(np.median(end)):
         return [Clue(f"The loss is {np.median(end):.4g} at the end as at the start.", MODERATE)]
+    if fall < STILL * float(np.median(end)):
+        return []  # that little, a single bias does
     return [Clue(f"The loss fell by {fall:.3g} at first: something is trained.", -MODERATE)]
 
 

@@ -8,12 +8,12 @@ log(C) needs s of 11.
 
 What speaks for it
 ------------------
-Train and evaluation loss are high together. The factor is no integer. The loss falls quickly once
-the rate is up.
+Train and evaluation loss are high together. The factor is no integer. The first gradient norm is in the tens:
+errors travel back through the same large weights. The loss falls quickly once the rate is up.
 
 What speaks against it
 ----------------------
-A normal evaluation loss. A factor equal to the accumulation steps.
+A normal evaluation loss. A factor equal to the accumulation steps. An ordinary first gradient norm.
 
 How to confirm
 --------------
@@ -31,9 +31,17 @@ Karpathy, A Recipe for Training Neural Networks (2019).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, WEAK, Case, Hypothesis
-from loganalyze.causes.initial import model_clues
+from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.initial import (
+    LARGE_NORM,
+    ORDINARY_NORM,
+    first_norm,
+    is_training_alone,
+    model_clues,
+)
 from loganalyze.finding import Clue
+
+HUGE_NORM = 1e3  # first gradient norm; heads of forty times the usual weights measured 4 to 230
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -47,7 +55,21 @@ def weigh(case: Case) -> list[Clue]:
         f"Logits with a standard deviation of about {spread:.0f} give a loss of "
         f"{ratio:.1f} x log(C) = {ratio * log_c:.3g}."
     )
-    return [Clue(text, WEAK), *model_clues(case)]
+    return [Clue(text, WEAK), *_norm(case), *model_clues(case)]
+
+
+def _norm(case: Case) -> list[Clue]:
+    norm = first_norm(case)
+    if norm is not None and norm > HUGE_NORM:
+        text = f"The first gradient norm is {norm:.3g}: more than the weights of a head make."
+        return [Clue(text, -MODERATE)]
+    # A sum has a large norm as well; an evaluation that is high too rules it out.
+    if norm is not None and norm > LARGE_NORM and is_training_alone(case) is False:
+        text = f"The first gradient norm is {norm:.3g}: errors come back through large weights."
+        return [Clue(text, STRONG if norm > 2 * LARGE_NORM else MODERATE)]
+    if norm is not None and norm < ORDINARY_NORM:
+        return [Clue(f"The first gradient norm is {norm:.2g}, ordinary.", -MODERATE)]
+    return []
 
 
 def fix(case: Case) -> list[str]:

@@ -12,9 +12,16 @@ import numpy as np
 
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case
 from loganalyze.finding import Clue
+from loganalyze.signals.robust import FloatArray
 
-NEAREST = 3  # train losses up to the evaluation whose median is compared; one may be an outlier
+NEAREST = 3  # train losses about the evaluation whose median is compared; one may be an outlier
+MOST = 50  # evaluations; more add nothing
+SEVERAL = 4  # evaluations; by then a training may have memorised its data
+STARTED = 20  # steps before which a gradient norm is that of the untouched model
+ORDINARY_NORM = 3.0  # first gradient norm of a model that guesses evenly; measured 0.4 to 3
+LARGE_NORM = 10.0  # first gradient norm; ordinary ones lie between 0.1 and 10
 AGREE = 1.5  # times: train and evaluation loss differ by less for dropout, noise and averaging
+FELL = 0.5  # of the first train loss: below it something was learned
 CARRIED = 0.5  # share of the initial factor that must still stand between train and evaluation
 MATCH = 0.12  # relative distance to a number of micro-batches or samples; noise of first losses
 
@@ -35,25 +42,52 @@ class Evaluation:
 
 def first_evaluation(case: Case) -> Evaluation | None:
     """Return the first positive evaluation loss with the train loss of that step, if any."""
+    return next(iter(evaluations(case)), None)
+
+
+def evaluations(case: Case) -> list[Evaluation]:
+    """Return the positive evaluation losses, each with the train loss about its step."""
     evaluation = case.run.series("eval/loss").finite()
     train = case.run.series("train/loss").finite()
-    if not len(evaluation) or not len(train) or evaluation.value[0] <= 0:
+    found = []
+    for step, loss in zip(evaluation.step[:MOST], evaluation.value[:MOST], strict=True):
+        # Those on both sides: before it alone a loss that falls fast is still high.
+        beside = train.value[np.argsort(np.abs(train.step - step), kind="stable")[:NEAREST]]
+        if loss > 0 and len(beside):
+            found.append(Evaluation(int(step), float(loss), float(np.median(beside))))
+    return found
+
+
+def followed(evals: FloatArray, loss: FloatArray) -> bool:
+    """Tell whether the evaluation loss fell to the level of the train loss."""
+    if len(evals) < 2 or len(loss) < 2 * NEAREST:
+        return False
+    first, end = float(np.median(loss[:NEAREST])), float(np.median(loss[-NEAREST:]))
+    return bool(0 < evals[-1] < min(FELL * first, 2 * AGREE * end))
+
+
+def first_norm(case: Case) -> float | None:
+    """Return the gradient norm of the first steps, or None where the log begins later."""
+    norm = case.run.series("train/grad_norm").finite()
+    if not len(norm) or int(norm.step[0]) > STARTED:
         return None
-    step = int(evaluation.step[0])
-    before = train.value[train.step <= step][-NEAREST:]
-    beside = before if len(before) else train.value[:NEAREST]
-    return Evaluation(step, float(evaluation.value[0]), float(np.median(beside)))
+    return float(np.median(norm.value[:NEAREST]))
 
 
 def is_training_alone(case: Case) -> bool | None:
-    """Tell whether only the training loss is too large; None where the log cannot say."""
+    """Tell whether only the training loss is too large; None where the log cannot say.
+
+    The first evaluation that tells decides: later ones also show how far the training has memorised.
+    """
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
-    beside = first_evaluation(case)
-    if ratio is None or beside is None:
+    if ratio is None:
         return None
-    if beside.factor > max(AGREE, CARRIED * ratio):
-        return True
-    return False if 1 / AGREE < beside.factor < AGREE else None
+    for beside in evaluations(case)[:SEVERAL]:
+        if beside.factor > max(AGREE, CARRIED * ratio):
+            return True
+        if beside.factor < AGREE:
+            return False
+    return None
 
 
 def model_clues(case: Case) -> list[Clue]:
@@ -74,8 +108,8 @@ def _evaluation_clues(case: Case) -> list[Clue]:
         return [Clue(text, -STRONG)]
     high = beside.loss > AGREE * log_c
     text = (
-        f"At step {beside.step:,} the evaluation loss ({beside.loss:.3g}) agrees with the train "
-        f"loss ({beside.train:.3g}): it is not only training that counts otherwise."
+        f"At step {beside.step:,} the evaluation loss is {beside.loss:.3g} and the train loss "
+        f"{beside.train:.3g}: it is not only training that counts otherwise."
     )
     return [Clue(text, MODERATE if high else WEAK)]
 

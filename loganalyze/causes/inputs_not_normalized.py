@@ -12,7 +12,7 @@ moderate learning rate. It is a regression.
 
 What speaks against it
 ----------------------
-A cross-entropy that starts at log(C).
+A cross-entropy that starts at log(C), unless its gradient was large at first and then lost: saturated units.
 
 How to confirm
 --------------
@@ -32,12 +32,16 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import norms
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
+from loganalyze.signals.robust import FloatArray
 
 HUGE = 1e3  # a first loss beyond it is no loss of standardised targets
 TOWERING = 50.0  # times log(C): ten times what a head with tenfold weights makes
-WILD = 1.0  # standard deviation of the log of the evaluation loss: a factor e from one to the next
+WILD = 1.0  # of the log of the evaluation loss: a factor e from one to the next
+WIDELY = 10.0  # times its level that the gradient norm reaches, while the loss starts at a guess
+LOST = 5.0  # times its later level that the gradient norm had at first
 FEW = 4  # evaluations whose scatter says something
 NEAR = 1.3  # times log(C) up to which a first loss is that of a guess
 
@@ -53,7 +57,7 @@ def weigh(case: Case) -> list[Clue]:
             Clue(f"The first loss is {first:.3g}: inputs or targets are large numbers.", STRONG)
         )
     elif first is not None and guess is not None and first < NEAR * guess.log_c:
-        clues.append(Clue(f"The loss starts at {first:.3g}, near {guess.label}.", -DECISIVE))
+        clues.append(_near_a_guess(case, f"The loss starts at {first:.3g}, near {guess.label}."))
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     if ratio is not None and ratio > TOWERING:
         text = (
@@ -61,11 +65,9 @@ def weigh(case: Case) -> list[Clue]:
         )
         clues.append(Clue(text, MODERATE))
     evals = case.run.series("eval/loss").finite().value
-    if len(evals) >= FEW and (evals > 0).all() and float(np.std(np.diff(np.log(evals)))) > WILD:
+    if len(evals) >= FEW and (evals > 0).all() and _jumps(np.diff(np.log(evals))):
         low, high = evals.min(), evals.max()
-        text = (
-            f"The evaluation loss jumps between {low:.3g} and {high:.3g} from one time to the next."
-        )
+        text = f"The evaluation loss jumps to and fro between {low:.3g} and {high:.3g}."
         clues.append(Clue(text, STRONG))
     if loss_kind(case.run) is LossKind.REGRESSION:
         clues.append(Clue("The loss is that of a regression.", WEAK))
@@ -73,6 +75,32 @@ def weigh(case: Case) -> list[Clue]:
     if len(norm) and norm.value[0] > HUGE:
         clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", STRONG))
     return clues or [Clue("Nothing shows that inputs or targets are large numbers.", -STRONG)]
+
+
+def _near_a_guess(case: Case, text: str) -> Clue:
+    """Units that large inputs saturate give a guess as well, after a large first gradient."""
+    course = norms(case)
+    if case.found("loss-at-chance") and course is not None and course.early > LOST * course.late:
+        text = (
+            f"The gradient norm was {course.early:.3g} at first and is {course.late:.3g} later, while the "
+            "loss stayed that of a guess: large inputs saturate units so."
+        )
+        return Clue(text, WEAK)
+    if (
+        course is not None
+        and course.largest > WIDELY * course.late
+        and not case.found("grad-explosion")
+    ):
+        return Clue(
+            f"{text} Yet the gradient norm reaches {course.largest:.3g}, from {course.late:.3g}.",
+            -WEAK,
+        )
+    return Clue(text, -DECISIVE)
+
+
+def _jumps(steps: FloatArray) -> bool:
+    """Tell whether the log of a loss goes up as well as down by a factor e, more than once in all."""
+    return bool((steps > WILD).any() and (steps < -WILD).any() and (abs(steps) > WILD).sum() > 2)
 
 
 def fix(case: Case) -> list[str]:
@@ -85,7 +113,7 @@ HYPOTHESIS = Hypothesis(
     title="Inputs or targets are not normalised",
     prior=-1.2,
     explains=("loss-nonfinite", "loss-divergence", "loss-oscillation", "grad-explosion", "loss-spike",
-              "initial-loss-high", "slow-convergence", "clip-saturated"),
+              "initial-loss-high", "slow-convergence", "clip-saturated", "loss-at-chance"),
     weigh=weigh,
     fix=fix,
     probe="data",

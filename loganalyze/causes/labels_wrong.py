@@ -31,7 +31,10 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import frequencies_only, short_steps
+from loganalyze.causes.rates import is_adam
 from loganalyze.finding import Clue
+from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import chance
 from loganalyze.signals.movement import movement
@@ -41,6 +44,11 @@ LEVELS = ("loss-at-chance", "loss-plateau", "slow-convergence", "eval-at-chance"
 FREQUENCIES = 0.85  # times log(C): uneven labels alone lead down to it
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 STILL = 0.005  # share of the loss: a change below it is none
+ONE_KIND = 4.0  # times the variance of the accuracy of shuffled batches
+HOLDS = 0.005  # share of the evaluation loss: less is the frequencies being learned more exactly
+BALANCED = (
+    0.01  # relative distance to log(C) at which labels that are as frequent as each other leave it
+)
 NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
 FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 
@@ -59,11 +67,23 @@ def weigh(case: Case) -> list[Clue]:
     norm = case.run.series("train/grad_norm").finite()
     if counts_only(case.run) is not None:
         text = "The gradient follows the class counts alone: the model does not look at its inputs."
-        clues.append(Clue(text, -MODERATE))
+        # Where Adam moved all weights and they still found nothing, there was nothing to find.
+        clues.append(Clue(text, -WEAK if is_adam(case.run) else -MODERATE))
     elif len(norm) and float(norm.value.mean()) > FLOWING:
         clues.append(Clue("Gradients flow all the time, and lead nowhere.", WEAK))
     elif len(norm):
         clues.append(Clue("The gradient norm is about 0.", -MODERATE))
+    at_once = frequencies_only(case)
+    if at_once is not None:
+        text = (
+            f"The loss fell by {at_once:.1%} in the first steps, as far as knowing how frequent each label "
+            "is, and no farther."
+        )
+        clues.append(Clue(text, MODERATE))
+    spread = accuracy_spread(case.run)
+    if spread is not None and spread > ONE_KIND:
+        text = "Whole batches are answered right or wrong: labels that mean nothing are not."
+        clues.append(Clue(text, -STRONG))
     return [*clues, *_learned_by_heart(case), *_unmoved(case), *_course(case)]
 
 
@@ -92,8 +112,8 @@ def _course(case: Case) -> list[Clue]:
         return []
     if course.wanders:
         text = "The evaluation loss goes to and fro: the weights change, to no avail."
-        return [Clue(text, WEAK)]
-    if course.is_straight and course.last < course.first:
+        return [Clue(text, MODERATE if is_adam(case.run) else WEAK)]
+    if (course.is_straight and course.last < course.first * (1 - HOLDS)) or short_steps(case):
         text = "The evaluation loss falls steadily, if slowly: what is learned holds there."
         return [Clue(text, -MODERATE)]
     return []
@@ -125,7 +145,9 @@ def _unmoved(case: Case) -> list[Clue]:
         text = (
             "The loss did not move at all; with wrong labels it still learns how frequent each is."
         )
-        return [Clue(text, -MODERATE)]
+        ratio = case.number("loss-at-chance", "ratio_to_log_c")
+        balanced = ratio is not None and abs(ratio - 1) < BALANCED
+        return [Clue(text, -WEAK if balanced else -MODERATE)]
     return []
 
 

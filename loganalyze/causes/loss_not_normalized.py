@@ -35,8 +35,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.initial import MATCH, first_evaluation, is_training_alone
+from loganalyze.causes.initial import MATCH, evaluations, first_evaluation, is_training_alone
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.saturation import saturation
@@ -44,6 +46,8 @@ from loganalyze.signals.saturation import saturation
 INTEGER = 0.05  # relative distance to an integer that counts as one; noise of first losses
 LARGEST_LOG_C = math.log(262_144)  # vocabulary of the largest tokenizers in use
 PERHAPS_CROSS_ENTROPY = (LossKind.CROSS_ENTROPY, LossKind.UNKNOWN)
+FEWEST = 3  # evaluations
+STEADY = 0.4  # spread of the factor between train and evaluation loss, as a share of it
 LARGE_NORM = 10.0  # gradient norm; ordinary ones lie between 0.1 and 10
 
 
@@ -51,7 +55,7 @@ def weigh(case: Case) -> list[Clue]:
     """Compare the factor with counts, with integers and with the evaluation."""
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     if ratio is None:
-        return [_without_classes(case)]
+        return [_without_classes(case), *_steady(case)]
     return [_level(case, ratio), *_factor(case, ratio), *_norm(case), *_evaluation(case)]
 
 
@@ -67,6 +71,18 @@ def _without_classes(case: Case) -> Clue:
         )
         return Clue(text, STRONG)
     return Clue("Nothing shows that the loss started above log(C).", -MODERATE)
+
+
+def _steady(case: Case) -> list[Clue]:
+    """A sum is larger by the same factor at every evaluation; what is learned changes a gap."""
+    factors = np.array([one.factor for one in evaluations(case)])
+    if not case.found("eval-below-train"):
+        return []
+    middle = float(np.median(factors)) if len(factors) else 0.0
+    if len(factors) < FEWEST or middle < 2 * (1 - INTEGER) or np.ptp(factors) > STEADY * middle:
+        return [Clue("The train loss is no steady multiple of the evaluation loss.", -MODERATE)]
+    text = f"The train loss stays {middle:.1f} x the evaluation loss from the first evaluation on."
+    return [Clue(text, DECISIVE)]
 
 
 def _level(case: Case, ratio: float) -> Clue:
@@ -96,7 +112,10 @@ def _factor(case: Case, ratio: float) -> list[Clue]:
     if accumulation and accumulation % max(round(ratio), 1):
         text = f"The factor {ratio:.1f} does not divide the {accumulation:.0f} accumulation steps."
         return [Clue(text, -MODERATE)]
-    return _integer(ratio)
+    clues = _integer(ratio)
+    if accumulation is None and batch and case.run.number("learning_rate"):
+        clues.append(Clue("The settings name no accumulation steps.", -MODERATE))
+    return clues
 
 
 def _matches(ratio: float, count: float) -> bool:
@@ -148,7 +167,7 @@ HYPOTHESIS = Hypothesis(
     id="loss-not-normalized",
     title="The loss is summed where it should be averaged",
     prior=0.0,
-    explains=("initial-loss-high", "clip-saturated"),
+    explains=("initial-loss-high", "clip-saturated", "eval-below-train"),
     weigh=weigh,
     fix=fix,
     probe="init",

@@ -12,8 +12,8 @@ or just after it. The rate is high for the optimizer. The gradient norm grows wi
 
 What speaks against it
 ----------------------
-A NaN in one row without a rise. A fault while the rate is still a small share of its target. A
-loss that was wrong before the first update.
+A NaN in one row without a rise, or at a rate that was higher before. A rise that the gradient does not share.
+A fault while the rate is still a small share of its target. A loss that was wrong before the first update.
 
 How to confirm
 --------------
@@ -34,14 +34,21 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
+from loganalyze.causes.course import (
+    SLOW,
+    frequencies_only,
+    is_silent,
+    norms,
+    share_above_guess,
+    short_steps,
+)
 from loganalyze.causes.onset import Onset, onset
-from loganalyze.causes.rates import common_rates
+from loganalyze.causes.rates import common_rates, is_unbounded
 from loganalyze.finding import Clue
-from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
+from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import warmup
 from loganalyze.signals.saturation import saturation
 
-ABOVE = 1.02  # times log(C); label frequencies and smoothing stay within it
 MOSTLY = 0.25  # of the run
 POINTS = 20  # blocks of the run
 DECAYED = 0.3  # share of the peak rate
@@ -84,6 +91,12 @@ def weigh(case: Case) -> list[Clue]:
 def _rise(case: Case, first: Onset | None) -> list[Clue]:
     if first is None or first.rise is None:
         return []
+    if first.rose_alone:
+        text = (
+            f"The loss rose {first.rise:.1f} x before the NaN of step {first.step:,}, but the gradient norm "
+            "did not: steps that overshoot raise both."
+        )
+        return [Clue(text, -MODERATE)]
     if first.rose:
         text = f"The loss rose {first.rise:.1f} x over the points before the NaN of step {first.step:,}."
         return [Clue(text, STRONG)]
@@ -94,7 +107,7 @@ def _rise(case: Case, first: Onset | None) -> list[Clue]:
             "The loss became infinite before it was NaN: an error of regression does so by growing."
         )
         return [Clue(text, STRONG)]
-    if not first.is_close:
+    if not first.is_close or is_unbounded(case.run):
         return []  # a rise inside the interval was not logged
     return [Clue(f"The loss did not rise before the NaN of step {first.step:,}.", -STRONG)]
 
@@ -123,14 +136,14 @@ def _course(case: Case) -> list[Clue]:
     if case.found("clip-saturated") and not case.found(*OVERSHOOT):
         text = "The gradient is clipped hard, though no loss or gradient jumped, rose or broke."
         clues.append(Clue(text, -STRONG))
-    above = _share_above_guess(case)
+    above = share_above_guess(case)
     if above is not None and above > MOSTLY:
         text = (
             f"For {above:.0%} of the run the loss stands above a guess: steps that overshoot do that, wrong "
             "labels or missing updates do not."
         )
         clues.append(Clue(text, STRONG))
-    clues += _falls_with_the_rate(case)
+    clues += [*_falls_with_the_rate(case), *_died(case)]
     if case.found("loss-divergence"):
         ratio = case.number("loss-divergence", "ratio") or 0.0
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
@@ -143,6 +156,27 @@ def _course(case: Case) -> list[Clue]:
     elif spike and not broken and case.number("loss-spike", "steps_to_recover") is not None:
         clues.append(Clue("The loss recovered while the rate stayed as it was.", -MODERATE))
     return clues
+
+
+def _died(case: Case) -> list[Clue]:
+    """Long steps switch units off for good; short ones never do."""
+    if short_steps(case) is not None:
+        text = "The evaluation creeps straight downhill: nothing overshoots."
+        return [Clue(text, -STRONG)]
+    norm = norms(case)
+    if (
+        norm is None
+        or not norm.died
+        or is_silent(case)
+        or frequencies_only(case)
+        or not case.found(*SLOW)
+    ):
+        return []
+    text = (
+        f"The gradient norm was {norm.early:.3g} at first and is {norm.late:.3g} later, though nothing was "
+        "learned: long steps switch units off."
+    )
+    return [Clue(text, MODERATE)]
 
 
 def _falls_with_the_rate(case: Case) -> list[Clue]:
@@ -162,25 +196,15 @@ def _falls_with_the_rate(case: Case) -> list[Clue]:
     end = float(np.median(loss.value[low[-len(low) // 2 :]]))
     if late - end < FALL * late or early - late > STOOD * (late - end):
         return []
+    evals = case.run.series("eval/loss").finite()
+    before = evals.value[evals.step <= loss.step[full[-1]]]
+    if len(before) and evals.value[-1] > (1 - FALL / 2) * before[-1]:
+        return []  # what fell is remembered, not learned
     text = (
         f"At the full rate the loss went from {early:.4g} to {late:.4g}; only as the rate decayed did it "
         f"fall, to {end:.4g}."
     )
     return [Clue(text, STRONG)]
-
-
-def _share_above_guess(case: Case) -> float | None:
-    """Return the share of the run that is worse than a guess though it began at one."""
-    guess = chance(case.run)
-    loss = case.run.series("train/loss").finite().value
-    learned_nothing = case.found("loss-at-chance", "slow-convergence", "loss-plateau")
-    if guess is None or len(loss) < POINTS or not learned_nothing:
-        return None
-    part = max(len(loss) // 20, 1)
-    if float(np.median(loss[:part])) > ABOVE * guess.log_c and loss[0] > ABOVE * guess.log_c:
-        return None  # it began there
-    smooth = np.array([np.median(block) for block in np.array_split(loss, POINTS)])
-    return float(np.mean(smooth > ABOVE * guess.log_c))
 
 
 def _height(case: Case, first: Onset | None) -> list[Clue]:
@@ -256,6 +280,11 @@ def _at_onset(case: Case, first: Onset, high: float) -> list[Clue]:
                 f"The NaN came as the warmup ended, at the full rate of {first.rate:.2g}.", MODERATE
             )
         ]
+    rate = case.run.series("train/learning_rate").finite()
+    peak = int(rate.step[np.argmax(rate.value)])
+    if first.rate_share < TOP and peak < first.step:
+        text = f"The NaN came at {first.rate_share:.0%} of the peak rate, which the run had borne before."
+        return [Clue(text, -STRONG if first.rate_share < TINY and first.rate < high else -MODERATE)]
     if first.rate_share >= TINY or first.rate >= high:
         return []
     text = f"The first NaN came at a rate of {first.rate:.2g}, {first.rate_share:.1%} of its peak."

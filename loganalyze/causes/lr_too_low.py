@@ -51,8 +51,15 @@ def weigh(case: Case) -> list[Clue]:
     if len(margin) and not margin.any():
         text = "The margins of the rewards are exactly 0: the lowest rate would move them."
         return [Clue(text, -DECISIVE)]
+    if case.found("initial-loss-high"):
+        text = "The loss was far too high before any update: no learning rate does that."
+        return [Clue(text, -DECISIVE)]
     usual, name = common_rates(case.run)
     course = movement(case.run)
+    if not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):
+        # A loss that stays high keeps the gradient large; there must be a course that says so.
+        learns = course is not None and peak < MODEST * usual and _learns(course, peak, usual)
+        return learns or [Clue("Nothing shows that the loss falls too slowly.", -DECISIVE)]
     standing = course is not None and course.span < SAME
     if standing:
         return [Clue("The evaluation loss does not move at all: no rate is so low.", -MODERATE)]
@@ -62,11 +69,7 @@ def weigh(case: Case) -> list[Clue]:
             clues.append(Clue("The loss falls, only slowly.", WEAK))
         return clues
     clues = [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -WEAK)]
-    if (
-        case.found("slow-convergence", "loss-plateau")
-        and course is not None
-        and peak < MODEST * usual
-    ):
+    if course is not None and peak < MODEST * usual:
         clues += _learns(course, peak, usual)
     return clues
 
@@ -95,7 +98,7 @@ HYPOTHESIS = Hypothesis(
     id="lr-too-low",
     title="The learning rate is too low",
     prior=-0.8,
-    explains=("loss-at-chance", "loss-plateau", "slow-convergence"),
+    explains=("loss-at-chance", "loss-plateau", "slow-convergence", "clip-saturated"),
     weigh=weigh,
     fix=fix,
     probe="lr",

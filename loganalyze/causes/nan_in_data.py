@@ -35,6 +35,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypo
 from loganalyze.causes.components import components
 from loganalyze.causes.error_text import quote
 from loganalyze.causes.onset import Onset, onset
+from loganalyze.causes.rates import is_unbounded
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 
@@ -67,7 +68,11 @@ def weigh(case: Case) -> list[Clue]:
     if _reads_tokens(case):
         text = "Inputs and targets are numbers of tokens, and an integer is never NaN."
         clues.append(Clue(text, -STRONG))
-    return [*clues, *_terms(case), *_shape(first)]
+    return [
+        *clues,
+        *_terms(case),
+        *_shape(first, is_close=first.is_close and not is_unbounded(case.run)),
+    ]
 
 
 def _reads_tokens(case: Case) -> bool:
@@ -102,14 +107,14 @@ def _terms(case: Case) -> list[Clue]:
     return []
 
 
-def _shape(first: Onset) -> list[Clue]:
+def _shape(first: Onset, *, is_close: bool) -> list[Clue]:
     hidden = " (printed as 0.0)" if first.is_hidden else ""
     clues = []
     if first.rose:
         clues.append(Clue(f"The loss rose {first.rise:.1f} x before it turned NaN.", -STRONG))
     elif first.was_sudden:
         text = f"The loss turned NaN{hidden} at step {first.step:,} in one row, without a rise."
-        clues.append(Clue(text, MODERATE if first.is_close else WEAK))
+        clues.append(Clue(text, MODERATE if is_close else WEAK))
     if first.is_first:
         clues.append(Clue(f"The very first loss is not finite{hidden}.", MODERATE))
     if first.rate is not None and first.rate_share is not None and first.rate_share < TINY:

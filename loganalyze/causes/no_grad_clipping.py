@@ -7,7 +7,7 @@ far.
 
 What speaks for it
 ------------------
-max_grad_norm is 0 or absent. The gradient norm jumps by a factor of 10 and more in one step.
+max_grad_norm is 0 or absent. The gradient norm jumps by a factor of 10 and more, at the fault or before it.
 
 What speaks against it
 ----------------------
@@ -28,8 +28,15 @@ Pascanu et al. (2013); bittensor#229.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+import numpy as np
+
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.rates import is_unbounded
+from loganalyze.causes.trouble import first_trouble
 from loganalyze.finding import Clue
+
+FEW = 3  # norms
+WIDELY = 10.0  # times their median: a limit at ten times the usual norm is a loose one
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -43,10 +50,28 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"The gradient norm is clipped at {limit:g}.", -DECISIVE))
     elif case.run.framework == "hf-trainer":
         clues.append(Clue("The Trainer clips at 1.0 unless told otherwise.", -STRONG))
+    elif case.run.setting("optimizer") is not None:
+        clues.append(Clue("The settings name an optimizer and no limit of the gradient.", WEAK))
+    if is_unbounded(case.run):
+        text = "A regression by SGD without a limit: a large error makes a step that makes a larger one."
+        clues.append(Clue(text, MODERATE))
     ratio = case.number("grad-explosion", "ratio_to_past")
+    if ratio is None and not limit:
+        clues += _before(case)
     if ratio is not None:
         clues.append(Clue(f"The gradient norm jumped to {ratio:,.0f} x its level.", MODERATE))
     return clues
+
+
+def _before(case: Case) -> list[Clue]:
+    """Gradients that jump about before the run breaks would have been cut by a limit."""
+    trouble = first_trouble(case)
+    norm = case.run.series("train/grad_norm").finite()
+    before = norm.value if trouble is None else norm.value[norm.step < trouble]
+    if len(before) < FEW or before.max() < WIDELY * np.median(before):
+        return []
+    text = f"The gradient norm jumped to {before.max():.3g} before, from {np.median(before):.3g}."
+    return [Clue(text, MODERATE)]
 
 
 def fix(case: Case) -> list[str]:

@@ -9,7 +9,7 @@ right answers into wrong ones.
 What speaks for it
 ------------------
 The number of classes stands in the settings with other values elsewhere. The loss starts above
-log(C).
+log(C) with an ordinary gradient norm and hardly any scatter, as an even guess over more outputs does.
 
 What speaks against it
 ----------------------
@@ -31,10 +31,17 @@ Hugging Face documentation, sequence classification: num_labels.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.initial import model_clues
-from loganalyze.finding import Clue
+import math
 
+from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.initial import LARGE_NORM, ORDINARY_NORM, first_norm, model_clues
+from loganalyze.finding import Clue
+from loganalyze.signals.accuracy import share
+
+SOMEWHAT = 1.2  # times the ordinary norm
+MOST_OUTPUTS = 100_000  # of a head; a loss that would take more is not that of an even guess
+FIRST = 3  # accuracies
+SELDOM = 0.5  # times 1 / C: a guess over many more outputs is hardly ever right
 MUCH = 5.0  # times log(C): more than a uniform guess over unused outputs ever costs
 
 
@@ -59,7 +66,31 @@ def weigh(case: Case) -> list[Clue]:
     if ratio is not None and ratio > MUCH:
         text = f"Unused outputs alone cost little; {ratio:.1f} x log(C) needs wrong labels as well."
         clues.append(Clue(text, -WEAK))
-    return clues + model_clues(case)
+    return [*clues, *_even_guess(case), *model_clues(case)]
+
+
+def _even_guess(case: Case) -> list[Clue]:
+    """A guess over K outputs costs log(K), the same for every sample, and sends back a small gradient."""
+    first, norm = case.number("initial-loss-high", "initial_loss"), first_norm(case)
+    if first is None or norm is None or case.run.setting("num_classes") is None:
+        return []
+    if norm > LARGE_NORM and first < MUCH * math.log(case.run.number("num_classes") or 1):
+        text = f"The first gradient norm is {norm:.3g}: the outputs are sure of wrong answers, not even."
+        return [Clue(text, -WEAK)]
+    if norm > ORDINARY_NORM * SOMEWHAT or first > math.log(MOST_OUTPUTS):
+        return []
+    right = share(case.run.series("train/accuracy").finite().value)[:FIRST]
+    guessed = 1 / (case.run.number("num_classes") or 1)
+    if len(right) and right.mean() > SELDOM * guessed:
+        text = (
+            f"At first {right.mean():.0%} of the answers are right, as in a guess over the classes."
+        )
+        return [Clue(text, -MODERATE)]
+    text = (
+        f"The loss starts at {first:.3g} with a gradient norm of only {norm:.2g}: as an even guess over "
+        f"{math.exp(first):,.0f} outputs."
+    )
+    return [Clue(text, STRONG if len(right) else MODERATE)]
 
 
 def fix(case: Case) -> list[str]:

@@ -13,11 +13,16 @@ import numpy as np
 from loganalyze.causes.cause import Case
 from loganalyze.finding import Finding
 from loganalyze.run import Series
+from loganalyze.signals.robust import mad_sigma
 
 RISE = 1.5  # times the level before: a rise of the loss ahead of a NaN
+BEYOND = 3.0  # standard deviations of the log loss before: less is the noise of this run
+LEVEL = 20  # log points whose median is the level before
+STEADY = 1.5  # times its level: a gradient norm below it did not grow with the loss
 CLOSE = 10  # steps in which a loss that blows up can be seen to rise
 STARTED = 100  # steps before which a log begins with the training, whatever its interval
 BEFORE = 5  # log points in which a blow-up shows
+LEAST_SCATTER = 0.02  # of the log loss; few points may agree by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,11 @@ class Onset:
     ----------
     is_first
         Whether no finite loss was logged before it.
-    rise
-        Times that the loss rose over the points before; None where they are too few.
+    rise, scatter
+        Times that the loss rose over the points before, and the factor by which it scattered before
+        that anyway; None where they are too few.
+    norm_rise
+        Times that the gradient norm rose over these points, or None.
     rate, rate_share
         Learning rate there, and its share of the highest one logged.
     interval
@@ -40,6 +48,8 @@ class Onset:
     is_first: bool
     is_hidden: bool
     rise: float | None
+    scatter: float | None
+    norm_rise: float | None
     rate: float | None
     rate_share: float | None
     interval: int
@@ -51,13 +61,18 @@ class Onset:
 
     @property
     def rose(self) -> bool:
-        """Whether the loss clearly rose before."""
-        return self.rise is not None and self.rise >= RISE
+        """Whether the loss clearly rose before, by more than it scattered anyway."""
+        return self.rise is not None and self.rise >= max(RISE, self.scatter or 0.0)
 
     @property
     def was_sudden(self) -> bool:
         """Whether the loss is known not to have risen before."""
-        return self.rise is not None and self.rise < RISE
+        return self.rise is not None and not self.rose
+
+    @property
+    def rose_alone(self) -> bool:
+        """Whether the gradient did not grow with the loss: the weights do not run away."""
+        return self.rose and self.norm_rise is not None and self.norm_rise < STEADY
 
 
 def onset(case: Case) -> Onset | None:
@@ -83,7 +98,9 @@ def _shown(case: Case, finding: Finding) -> Onset:
         step=read.step,
         is_first=read.is_first if index is None else index == 0 and read.is_first,
         is_hidden=False,
-        rise=read.rise if rise is None else rise,
+        rise=rise if read.rise is None else read.rise,
+        scatter=read.scatter,
+        norm_rise=read.norm_rise,
         rate=read.rate if rate is None else rate,
         rate_share=read.rate_share if share is None else share,
         interval=read.interval,
@@ -101,6 +118,8 @@ def _read(case: Case, finding: Finding, *, is_hidden: bool) -> Onset:
         is_first=not len(before) and _begins_at_the_start(case),
         is_hidden=is_hidden,
         rise=_rise(before),
+        scatter=_scatter(before),
+        norm_rise=_norm_rise(case, step),
         rate=at,
         rate_share=at / float(rate.value.max())
         if at is not None and rate.value.max() > 0
@@ -125,6 +144,20 @@ def _begins_at_the_start(case: Case) -> bool:
 
 def _rise(before: np.ndarray) -> float | None:
     if len(before) > BEFORE:
-        level = float(np.median(before[:-BEFORE][-4 * BEFORE :]))
+        level = float(np.median(before[:-BEFORE][-LEVEL:]))
         return float(before[-BEFORE:].max()) / level
     return float(before[-1] / before.min()) if len(before) >= 2 else None
+
+
+def _scatter(before: np.ndarray) -> float | None:
+    """Return the factor within which a loss stays by its noise: near zero that is a large one."""
+    if len(before) < 2 * BEFORE:
+        return None
+    sigma = mad_sigma(np.log(before[:-BEFORE][-LEVEL:]))
+    return float(np.exp(BEYOND * max(sigma, LEAST_SCATTER)))
+
+
+def _norm_rise(case: Case, step: int) -> float | None:
+    norm = case.run.series("train/grad_norm").finite()
+    before = norm.value[(norm.step < step) & (norm.value > 0)]
+    return _rise(before) if len(before) > BEFORE else None

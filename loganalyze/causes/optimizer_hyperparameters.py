@@ -7,7 +7,9 @@ that fp16 rounds to zero divides by zero.
 
 What speaks for it
 ------------------
-The settings say so.
+The settings say so. Or the course does: with Adam at an ordinary rate the evaluation creeps along a
+straight line, as at a rate a hundred times lower (an epsilon that swallows the gradient); or a gradient
+that was there at first is lost, and the loss returns to that of a guess, exactly (weights pulled to zero).
 
 What speaks against it
 ----------------------
@@ -28,7 +30,8 @@ keras#11860 (epsilon in fp16); Chowdhery et al., "PaLM" (2022), on beta2 and lat
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, Case, Hypothesis
+from loganalyze.causes.course import is_silent, norms, share_above_guess, short_steps
 from loganalyze.causes.fp16_overflow import precision
 from loganalyze.finding import Clue
 
@@ -40,6 +43,8 @@ ABOVE = {
     "beta2": (("adam_beta2", "beta2"), 0.9995, "reacts too late to a growing gradient"),
     "epsilon": (("adam_epsilon", "eps", "adam_eps", "epsilon"), 1e-3, "swallows small gradients"),
 }
+ABSURD = 10.0  # times the most that is usual: no training uses that
+NEAR = 0.02  # relative distance to log(C) of a model of which only a bias is left
 LOW_BETA2 = 0.9  # below it the second moment is noise
 ZERO_IN_FP16 = 6e-8  # smallest positive number of fp16
 USUAL = 2.0  # log-odds against it where nothing is known to be odd
@@ -51,13 +56,46 @@ def weigh(case: Case) -> list[Clue]:
     for name, (keys, most, effect) in ABOVE.items():
         value = _number(case, keys)
         if value is not None and value > most:
-            clues.append(Clue(f"{name} is {value:g}: it {effect}.", DECISIVE))
+            weight = STATED if value > ABSURD * most else DECISIVE
+            clues.append(Clue(f"{name} is {value:g}: it {effect}.", weight))
     beta2, epsilon = (_number(case, ABOVE[name][0]) for name in ("beta2", "epsilon"))
     if beta2 is not None and beta2 < LOW_BETA2:
         clues.append(Clue(f"beta2 is {beta2:g}: the step size is noise.", DECISIVE))
     if epsilon is not None and 0 <= epsilon < ZERO_IN_FP16 and precision(case)[0] == "fp16":
         clues.append(Clue(f"epsilon is {epsilon:g}, which pure fp16 rounds to 0.", MODERATE))
-    return clues or [Clue("No setting of the optimizer is known to be unusual.", -USUAL)]
+    return (
+        clues
+        or _course(case)
+        or [Clue("No setting of the optimizer is known to be unusual.", -USUAL)]
+    )
+
+
+def _course(case: Case) -> list[Clue]:
+    """Read from the course what the settings leave out."""
+    course, norm = short_steps(case), norms(case)
+    if course is not None:
+        text = (
+            f"The evaluation loss creeps straight from {course.first:.5g} to {course.last:.5g} at an "
+            "ordinary rate of Adam: its steps are much shorter than the rate says, as a large epsilon "
+            "makes them."
+        )
+        return [Clue(text, STRONG)]
+    ratio = case.number("loss-at-chance", "ratio_to_log_c")
+    if (
+        norm is None
+        or not norm.died
+        or ratio is None
+        or abs(ratio - 1) > NEAR
+        or not is_silent(case)
+    ):
+        return []
+    if (share_above_guess(case) or 0.0) > 0:
+        return []  # it was worse than a guess on its way: long steps, not a pull to zero
+    text = (
+        f"The gradient norm fell from {norm.early:.3g} to {norm.late:.3g}, and every batch has the loss of "
+        "a guess: so it is when the weights are pulled to zero."
+    )
+    return [Clue(text, DECISIVE)]
 
 
 def _number(case: Case, keys: tuple[str, ...]) -> float | None:
@@ -87,7 +125,8 @@ HYPOTHESIS = Hypothesis(
     title="A setting of the optimizer is off",
     prior=-0.5,
     explains=("loss-divergence", "loss-spike", "loss-plateau", "loss-at-chance", "loss-nonfinite",
-              "loss-oscillation", "slow-convergence", "grad-explosion", "grad-vanishing"),
+              "loss-oscillation", "slow-convergence", "grad-explosion", "grad-vanishing", "clip-saturated",
+              "grad-nonfinite"),
     weigh=weigh,
     fix=fix,
     probe="lr",

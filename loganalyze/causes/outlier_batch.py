@@ -11,7 +11,7 @@ A single spike that recovers within a few steps, at an unchanged learning rate.
 
 What speaks against it
 ----------------------
-Spikes that come back, or a loss that does not recover.
+Spikes that come back, or a loss that does not recover. An evaluation that jumps at other times too.
 
 How to confirm
 --------------
@@ -32,6 +32,8 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypo
 from loganalyze.causes.memory_request import large_request
 from loganalyze.finding import Clue
 
+JUMP = 2.0  # times the evaluation before
+AGAIN = 2  # jumps of the evaluation; one may be the batch's own echo
 MANY = 3  # spikes: more than odd batches
 
 
@@ -56,9 +58,18 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"There are {count:.0f} such spikes.", -MODERATE))
     elif count == 1:
         clues.append(Clue("It is the only spike of the run.", MODERATE))
+    jumps = _evaluations_that_jump(case)
+    if spike and jumps >= AGAIN:
+        text = f"The evaluation loss jumps up {jumps} times as well: it is not one batch."
+        clues.append(Clue(text, -STRONG))
     if case.found("loss-divergence", "loss-nonfinite"):
         clues.append(Clue("The run did not survive: the loss diverged or turned NaN.", -MODERATE))
     return clues
+
+
+def _evaluations_that_jump(case: Case) -> int:
+    value = case.run.series("eval/loss").finite().value
+    return int((value[1:] > JUMP * value[:-1]).sum()) if len(value) and value.min() > 0 else 0
 
 
 def fix(case: Case) -> list[str]:

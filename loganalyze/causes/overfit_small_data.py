@@ -11,7 +11,8 @@ is near 0.
 
 What speaks against it
 ----------------------
-The turn comes inside the first epoch: then the evaluation data are another distribution.
+The train loss does not fall, so that there is no gap. The turn comes inside the first epoch: then the
+evaluation data are another distribution.
 
 How to confirm
 --------------
@@ -31,7 +32,11 @@ from __future__ import annotations
 
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.loss_kind import chance
 
+NARROW = 0.1  # (eval - train) / train; less is no gap
+STILL = 0.9  # share of the train loss at the best evaluation: more has not fallen
+BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 WIDE = 1.0  # (eval - train) / train; dropout and averaging explain less
 
 
@@ -43,6 +48,10 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"The evaluation got {rise:.0%} worse than at its best.", MODERATE))
     if gap is not None and gap > WIDE:
         clues.append(Clue(f"At the end it is {gap + 1:,.1f} x the train loss.", MODERATE))
+    before, end = (case.number("overfit-gap", name) for name in ("train_at_best", "train_at_end"))
+    if gap is not None and gap < NARROW and before and end and end > STILL * before:
+        text = f"The train loss went from {before:.3g} to {end:.3g}: little was learned by heart."
+        clues.append(Clue(text, -STRONG))
     series = case.run.series("eval/loss").finite()
     best = case.number("overfit-gap", "best_step")
     if len(series) and best is not None:
@@ -54,6 +63,10 @@ def weigh(case: Case) -> list[Clue]:
                 clues.append(
                     Clue(f"The turn came inside the first epoch ({at[0]:.2f}).", -MODERATE)
                 )
+    guess = chance(case.run)
+    if guess is not None and len(series) and float(series.value.min()) > BETTER * guess.log_c:
+        text = "The evaluation never got better than a guess: what is learned does not reach it."
+        clues.append(Clue(text, -STRONG))
     if case.found("eval-at-chance"):
         clues.append(
             Clue("The evaluation is at chance: overfitting does not go that far.", -STRONG)

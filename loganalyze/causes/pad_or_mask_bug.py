@@ -31,11 +31,14 @@ trl#976: pad = eos; Hugging Face documentation, decoder models for sequence clas
 
 from __future__ import annotations
 
+import re
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.initial import model_clues
 from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
+from loganalyze.signals.loss_kind import is_language_model
 
 # Settings of models that read sequences.
 SEQUENCES = (
@@ -46,6 +49,12 @@ SEQUENCES = (
     "seq_length",
 )
 
+NAMES = ("model", "model_type", "model_name", "_name_or_path", "architectures", "arch")
+ATTENDS = re.compile(
+    r"attention|transformer|former|bert|gpt|llama|mistral|qwen|gemma|(?:^|[-_/])(?:vit|deit|t5|opt)",
+    re.I,
+)
+
 
 def weigh(case: Case) -> list[Clue]:
     """Look for a missing or doubled pad token; a large excess needs wrong inputs, not only a wrong scale."""
@@ -54,7 +63,9 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     pad, end = case.run.setting("pad_token_id"), case.run.setting("eos_token_id")
     if pad is not None and pad.value is None:
-        clues.append(Clue("pad_token_id is not set in the model's configuration.", STRONG))
+        # A decoder that writes text has none by default; one that pools its last token needs it.
+        weight = WEAK if is_language_model(case.run) else STRONG
+        clues.append(Clue("pad_token_id is not set in the model's configuration.", weight))
     elif pad is not None and end is not None and pad.value == end.value:
         clues.append(Clue(f"The pad token is the end-of-text token ({pad.value}).", MODERATE))
     if any("pad" in event.text.lower() for event in case.run.events_of(EventKind.HINT)):
@@ -73,6 +84,8 @@ def _not_a_number(case: Case) -> list[Clue]:
     clues = []
     if any(case.run.setting(key) is not None for key in SEQUENCES):
         clues.append(Clue("The model reads sequences: a row may hold padding alone.", WEAK))
+    elif any(ATTENDS.search(str(item.value)) for key in NAMES if (item := case.run.setting(key))):
+        clues.append(Clue("The model attends, by its name: a row may attend to nothing.", WEAK))
     else:
         clues.append(Clue("Nothing says that the model reads padded sequences.", -STRONG))
     if first.rose:

@@ -1,12 +1,13 @@
 """From findings to ranked causes.
 
 For every finding the hypotheses that can explain it compete, together with "something else" at
-odds 1. With the odds of a hypothesis ``o_i = exp(prior_i + sum of its clues' weights)`` its
-probability as the explanation of finding f is ``o_i / (1 + sum over all j that explain f of
+odds 0.5. With the odds of a hypothesis ``o_i = exp(prior_i + sum of its clues' weights)`` its
+probability as the explanation of finding f is ``o_i / (0.5 + sum over all j that explain f of
 o_j)``. The probability of a cause is the highest it reaches over the findings it explains.
 
-Causes of the most severe finding come first, then by probability: what broke the run comes before
-what slowed it down. Findings of severity info count as evidence, though they summon no cause.
+Causes of the most severe finding come first, those of what is learned before those of speed and memory,
+then by probability: what broke the run comes before what slowed it down. Findings of severity info count as
+evidence, though they summon no cause.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from loganalyze.finding import Cause, Clue, Finding, Severity
 from loganalyze.run import Run
 
 LEAST = 0.03  # causes below this probability are not worth a reader's time
-SOMETHING_ELSE = 1.0  # odds of a cause that is in no list
+# Odds of a cause that is in no list, beside a listed one without any evidence for or against it (1).
+SOMETHING_ELSE = 0.5
+SYSTEM = frozenset({"throughput-drop", "stall", "memory-leak"})  # they slow a run down, at first
 MAX_LOG_ODDS = 12.0  # beyond it the arithmetic says nothing more
 
 
@@ -65,7 +68,11 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     weighed = [w for w in weighed if set(found) & set(w.hypothesis.explains)]
     causes = [_cause(w, weighed, run, found) for w in weighed]
     kept = [cause for cause in causes if cause.probability >= LEAST]
-    kept.sort(key=lambda c: (-max(severity[i] for i in c.explains), -c.probability))
+    kept.sort(
+        key=lambda c: (
+            -max(severity[i] for i in c.explains), SYSTEM.issuperset(c.explains), -c.probability
+        )
+    )  # fmt: skip
     return with_rivals(tuple(kept))
 
 

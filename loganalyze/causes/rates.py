@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 from loganalyze.run import Run
+from loganalyze.signals.loss_kind import LossKind, loss_kind
 
 HIGH_FOR_ADAM = 1e-3  # full trainings with Adam use 1e-5 to 1e-3
-HIGH_FOR_SGD = 1.0  # SGD with a batch of 256 begins at 0.1
+HIGH_FOR_SGD = 1.0  # SGD without momentum
+# With momentum m a gradient is followed for 1 / (1 - m) steps, so that the steps add up to
+# rate / (1 - m). Image classifiers use 0.1 with momentum 0.9, which is 1.
+HIGH_WITH_MOMENTUM = 2.0  # rate / (1 - m), twice that
 HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
+
+
+def optimizer(run: Run) -> str:
+    """Return the optimizer's name in lower case, as far as it is known; empty where it is not."""
+    found = run.setting("optim") or run.setting("optimizer")
+    if found is None:
+        return "adamw" if run.framework == "hf-trainer" else ""
+    return str(found.value).lower()
+
+
+def is_adam(run: Run) -> bool:
+    """Tell whether the optimizer divides each gradient by its own size."""
+    return "adam" in optimizer(run)
+
+
+def is_unbounded(run: Run) -> bool:
+    """Tell whether nothing bounds a step: the error of a regression is its own gradient, and SGD follows it.
+
+    A cross-entropy has a bounded gradient, Adam a bounded step, clipping both.
+    """
+    regression = loss_kind(run) is LossKind.REGRESSION
+    return regression and "sgd" in optimizer(run) and not run.number("max_grad_norm")
 
 
 def common_rates(run: Run) -> tuple[float, str]:
     """Return the highest rate in common use, and for which optimizer that is: `` for Adam``."""
-    found = run.setting("optim") or run.setting("optimizer")
-    name = str(found.value).lower() if found is not None else ""
-    if "adam" in name or (not name and run.framework == "hf-trainer"):
+    if is_adam(run):
         return HIGH_FOR_ADAM, " for Adam"
-    if "sgd" in name:
+    if "sgd" not in optimizer(run):
+        return HIGH_UNKNOWN, " for most optimizers"
+    momentum = run.number("momentum") or 0.0
+    if not 0 < momentum < 1:
         return HIGH_FOR_SGD, " for SGD"
-    return HIGH_UNKNOWN, " for most optimizers"
+    most = min(HIGH_FOR_SGD, HIGH_WITH_MOMENTUM * (1 - momentum))
+    return most, f" for SGD with momentum {momentum:g}"

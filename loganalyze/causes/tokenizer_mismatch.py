@@ -34,7 +34,15 @@ import re
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.causes.error_text import LOOKUP, device_assert, quote, stated
+from loganalyze.causes.initial import (
+    LARGE_NORM,
+    ORDINARY_NORM,
+    first_norm,
+    is_training_alone,
+    model_clues,
+)
 from loganalyze.finding import Clue
+from loganalyze.signals.loss_kind import is_language_model
 
 ERROR = re.compile(r"srcIndex < srcSelectDimSize|indexSelect\w*Index.*Assertion")
 TOO_LONG = re.compile(r"sequence length is longer than the specified maximum", re.I)
@@ -42,6 +50,7 @@ LIKELY = re.compile(
     r"index out of range in self|indices.{0,60}is not in \[0, \d+\)"
     r"|size mismatch for \S*(?:embed|wte\b|lm_head|shared\b)"
 )
+FAR = 2.5  # times log(V); logits of pretrained models have a standard deviation of 2 to 4
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -59,15 +68,26 @@ def weigh(case: Case) -> list[Clue]:
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     if ratio is None:
         return clues
-    evals = case.run.series("eval/loss").finite()
-    log_c = case.number("initial-loss-high", "log_c")
     if case.run.setting("vocab_size") is None:
         clues.append(Clue("No vocabulary is known: it is no language model, it seems.", -STRONG))
-    elif len(evals) and log_c:
-        high = float(evals.value[0]) > log_c
-        text = f"The first evaluation loss is {evals.value[0]:.3g}, log(V) = {log_c:.3g}."
-        clues.append(Clue(text, MODERATE if high else -STRONG))
-    return clues
+        return clues
+    about_the_model = [] if is_training_alone(case) else _excess(case, ratio)
+    return [*clues, *about_the_model, *model_clues(case)]
+
+
+def _excess(case: Case, ratio: float) -> list[Clue]:
+    """A pretrained model is sure of itself, but not absurdly: on noise it costs a little more than log(V)."""
+    if case.run.number("num_classes") is not None and not is_language_model(case.run):
+        return [Clue("It is a classifier: its head is new, whatever it reads.", -MODERATE)]
+    if ratio > FAR:
+        text = f"{ratio:.1f} x log(V) is more than a pretrained model loses by reading noise."
+        return [Clue(text, -STRONG)]
+    norm = first_norm(case)
+    if norm is not None and norm > LARGE_NORM:
+        text = f"The first gradient norm is {norm:.3g}, that of weights which are far too large."
+        return [Clue(text, -MODERATE)]
+    text = f"The loss starts at {ratio:.2f} x log(V): a pretrained model that reads noise does."
+    return [Clue(text, DECISIVE if norm is not None and norm < ORDINARY_NORM else STRONG)]
 
 
 def fix(case: Case) -> list[str]:

@@ -14,7 +14,8 @@ depend on the input. The softmax is certain of every answer from the start: the 
 
 What speaks against it
 ----------------------
-An ordinary gradient norm. Nothing at all is trainable: then the norm is exactly 0.
+An ordinary gradient norm. Nothing at all is trainable: then the norm is exactly 0. Adam divides each gradient
+by its own size, so that a small one moves its weight as far. A gradient that was ordinary at first.
 
 How to confirm
 --------------
@@ -35,11 +36,14 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import norms
+from loganalyze.causes.rates import is_adam
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.saturation import saturation
 
 TINY = 1e-3  # norms below it hardly move the weights at usual rates
+FEWEST = 20  # norms whose median is the level at the end
 LARGE = 1.0  # norms above it do not come from the last layers alone
 ORDINARY = 0.05  # norms above it are those of a model that learns
 
@@ -53,6 +57,23 @@ def weigh(case: Case) -> list[Clue]:
             "the clipped logarithm passes no gradient."
         )
         return [Clue(text, DECISIVE)]
+    clues = _norm(case)
+    late = case.run.series("train/grad_norm").finite().value[-FEWEST:]
+    # Far below it the gradient of a single weight is lost in Adam's epsilon of 1e-8.
+    if is_adam(case.run) and len(late) and float(np.median(late)) > TINY:
+        text = "Adam scales every gradient to the same size: small ones move their weights as far."
+        clues.append(Clue(text, -STRONG))
+    course = norms(case)
+    if course is not None and course.died and not case.found("grad-vanishing"):
+        text = (
+            f"The gradient norm was {course.early:.3g} at first, against {course.late:.3g} later: it came "
+            "through."
+        )
+        clues.append(Clue(text, -MODERATE))
+    return clues
+
+
+def _norm(case: Case) -> list[Clue]:
     norm = case.run.series("train/grad_norm").finite().value
     if not len(norm):
         return [Clue("No gradient norm was logged.", -MODERATE)]

@@ -92,7 +92,7 @@ def chance(run: Run) -> Chance | None:
             continue
         if key == "vocab_size" and _is_classifier(run):
             continue
-        if key == "num_classes" and found.where != GIVEN and _is_language_model(run):
+        if key == "num_classes" and found.where != GIVEN and is_language_model(run):
             continue  # every Hugging Face configuration carries num_labels = 2
         return Chance(int(count), math.log(count), found.where)
     return None
@@ -107,6 +107,7 @@ def _is_classifier(run: Run) -> bool:
     return "Classification" in _architecture(run)
 
 
-def _is_language_model(run: Run) -> bool:
+def is_language_model(run: Run) -> bool:
+    """Tell whether the model's configuration says that it writes text."""
     text = _architecture(run)
     return any(word in text for word in ("LMHead", "ForCausalLM", "ForMaskedLM", "Generation"))

@@ -1,0 +1,138 @@
+"""How a run that gets nowhere behaved on its way: was it too slow, did it die, was there nothing to learn?
+
+Three courses end at the same level. Steps that are too short move the loss evenly in one direction, as on a
+slope. Weights that die (units that an overshoot switched off, weights that decay pulled to zero) have a
+gradient at first and lose it. A model that is moved by ordinary steps and finds nothing learns in a few
+steps how frequent the labels are, and nothing after that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loganalyze.causes.cause import Case
+from loganalyze.causes.rates import common_rates, is_adam
+from loganalyze.signals.loss_kind import chance
+from loganalyze.signals.movement import Movement, movement
+from loganalyze.signals.robust import noise_sigma
+
+SLOW = ("loss-at-chance", "slow-convergence", "loss-plateau")
+ORDINARY = 0.5  # of the highest rate in common use: a rate at which runs learn
+LITTLE = 0.15  # share of the evaluation loss: more than that is learning
+MOVED = 1e-5  # share of the evaluation loss: less is not moving at all
+FIRST = 3  # losses whose median is the level at the start
+POINTS = 20  # log points; fewer show no course
+EIGHTH = 8  # parts of the run: the first one is its start
+SAME = 1.5  # times: a gradient norm that changes by less is that of a model that has not changed
+ABOVE = 1.02  # times log(C); label frequencies and smoothing stay within it
+SILENT = 1e-3  # share of the loss: batches of any size scatter by more if outputs depend on inputs
+DIED = 3.0  # times its level at the end that the gradient norm had at first
+AT_ONCE = 0.7  # of the whole fall that came in the first eighth
+NOISE = 4.0  # standard deviations of a batch's loss, of which the first loss is one
+FELL = 0.01  # share of the first loss: the frequencies of tokens give at least that
+
+
+@dataclass(frozen=True, slots=True)
+class Norms:
+    """The gradient norm at its start (largest and median of the first eighth), later (median), and its "
+    "largest."""
+
+    largest: float
+    early: float
+    usual: float
+    late: float
+
+    @property
+    def died(self) -> bool:
+        """Whether there was a gradient that was lost."""
+        return self.early > DIED * self.late
+
+    @property
+    def stayed(self) -> bool:
+        """Whether the gradient is the same all along, as that of a model that has not changed."""
+        return 1 / SAME < self.usual / self.late < SAME and self.largest < DIED * self.late
+
+
+def norms(case: Case) -> Norms | None:
+    """Return the gradient norm early and late, or None where it was not logged often enough."""
+    value = case.run.series("train/grad_norm").finite().value
+    if len(value) < POINTS:
+        return None
+    start, late = value[: len(value) // EIGHTH], float(np.median(value[len(value) // 2 :]))
+    return (
+        Norms(float(value.max()), float(start.max()), float(np.median(start)), late)
+        if late > 0
+        else None
+    )
+
+
+def short_steps(case: Case) -> Movement | None:
+    """Return the course of the evaluation if it creeps one way although Adam has an ordinary rate.
+
+    Adam moves each weight by about the rate in every step, however small its gradient. A model whose weights
+    all move so either learns or wanders; one that creeps along a straight line is moved by less.
+    """
+    course = movement(case.run)
+    peak = peak_rate(case)
+    if course is None or peak is None or not is_adam(case.run) or not case.found(*SLOW):
+        return None
+    if peak < ORDINARY * common_rates(case.run)[0] or not MOVED < course.span < LITTLE:
+        return None
+    norm = norms(case)
+    loss = case.run.series("train/loss").finite().value
+    first = float(np.median(loss[:FIRST])) if len(loss) else course.first
+    if (norm is not None and not norm.stayed) or first - course.last > LITTLE * abs(first):
+        return None
+    return (
+        course if course.is_straight and course.last < course.first and not _at_once(case) else None
+    )
+
+
+def is_silent(case: Case) -> bool:
+    """Tell whether every batch has the same loss: all outputs are equal, whatever the input."""
+    loss = case.run.series("train/loss").finite().value
+    late = loss[len(loss) // 2 :]
+    return len(late) >= POINTS and noise_sigma(late) < SILENT * abs(float(np.median(late)))
+
+
+def share_above_guess(case: Case) -> float | None:
+    """Return the share of the run that is worse than a guess though it began at one."""
+    guess = chance(case.run)
+    loss = case.run.series("train/loss").finite().value
+    if guess is None or len(loss) < POINTS or not case.found(*SLOW):
+        return None
+    part = max(len(loss) // POINTS, 1)
+    if float(np.median(loss[:part])) > ABOVE * guess.log_c and loss[0] > ABOVE * guess.log_c:
+        return None  # it began there
+    smooth = np.array([np.median(block) for block in np.array_split(loss, POINTS)])
+    return float(np.mean(smooth > ABOVE * guess.log_c))
+
+
+def frequencies_only(case: Case) -> float | None:
+    """Return the share of the first loss that fell at once, where next to nothing fell after that."""
+    fall = _at_once(case)
+    return fall if case.found(*SLOW) else None
+
+
+def _at_once(case: Case) -> float | None:
+    loss = case.run.series("train/loss").finite().value
+    if len(loss) < POINTS or loss[0] <= 0:
+        return None
+    part = len(loss) // EIGHTH
+    first, early, late = (
+        float(loss[0]),
+        float(np.median(loss[part : 2 * part])),
+        float(np.median(loss[-part:])),
+    )
+    fell = (first - early) / first
+    if first - early < NOISE * noise_sigma(loss):
+        return None
+    return fell if fell > FELL and first - early > AT_ONCE * (first - late) else None
+
+
+def peak_rate(case: Case) -> float | None:
+    """Return the highest learning rate logged, or the one that was set."""
+    rate = case.run.series("train/learning_rate").finite()
+    return float(rate.value.max()) if len(rate) else case.run.number("learning_rate")

@@ -1,0 +1,88 @@
+"""Whether batches are alike inside and differ from each other, and whether they come in the same order each
+epoch.
+
+With shuffled data a batch of B samples, of which the share p is answered right, varies by ``p (1 - p) / B``
+and by how fast the model changes. Batches of one class each are answered nearly all right or nearly all
+wrong. And where the order is the same in every epoch, so are the ups and downs of the loss along it.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from loganalyze.run import Run, Series
+from loganalyze.signals.accuracy import share
+from loganalyze.signals.robust import FloatArray
+
+WINDOW = 21  # log points over which the accuracy has a level
+FEWEST = 30  # log points; the spread of fewer is off by a quarter
+MEDIAN_OF_CHI2 = (
+    0.455  # of a squared normal deviate: the median of a variance is that part of its mean
+)
+SLOTS = (6, 12)  # parts of an epoch, fewest and most; each must have a log point
+EPOCHS = 3  # epochs that are compared, at least
+CLEAR = 3.5  # standard errors of the mean correlation of epochs that have nothing in common
+
+
+def accuracy_spread(run: Run) -> float | None:
+    """Return how many times the variance of shuffled batches the train accuracy has, or None if unknown."""
+    value = share(run.series("train/accuracy").finite().value)
+    batch = (run.number("train_batch_size") or 0) * (run.number("gradient_accumulation_steps") or 1)
+    if len(value) < FEWEST or batch < 2:
+        return None
+    half = WINDOW // 2
+    padded = np.pad(value, half, mode="reflect")
+    level = np.convolve(padded, np.ones(WINDOW) / WINDOW, "valid")
+    expected = np.maximum(level * (1 - level), 0.5 / batch) / batch
+    variance = (value - level) ** 2 * WINDOW / (WINDOW - 1)
+    return float(np.median(variance) / np.median(expected) / MEDIAN_OF_CHI2)
+
+
+def same_order(run: Run) -> float | None:
+    """Return how alike the course of the loss is from one epoch to the next (a correlation).
+
+    0 where it may be chance: over n pairs of epochs in s parts, less a line, its standard error is
+    ``1 / sqrt(n (s - 2))``. None where there are too few epochs or points in them.
+    """
+    loss = run.series("train/loss").finite()
+    epochs = _epochs(run, loss)
+    if epochs is None:
+        return None
+    number = np.floor(epochs - 1e-9)
+    names, counts = np.unique(number, return_counts=True)
+    slots = min(int(np.median(counts)) * 3 // 4, SLOTS[1])
+    if slots < SLOTS[0]:
+        return None
+    parts = ((epochs[number == epoch] - epoch, loss.value[number == epoch]) for epoch in names)
+    courses = [course for part in parts if (course := _course(*part, slots)) is not None]
+    courses = courses[len(courses) // 3 :]  # the first ones fall too fast to compare
+    if len(courses) < EPOCHS:
+        return None
+    pairs = [np.corrcoef(one, other)[0, 1] for one, other in itertools.pairwise(courses)]
+    alike = float(np.mean(pairs))
+    return alike if alike * np.sqrt(len(pairs) * (slots - 2)) > CLEAR else 0.0
+
+
+def _epochs(run: Run, loss: Series) -> FloatArray | None:
+    """Return the epoch of each loss: as logged, or from the size of the data."""
+    if len(loss) and np.isfinite(loss.epoch).all() and (loss.epoch != np.floor(loss.epoch)).any():
+        return loss.epoch
+    samples, batch = run.number("train_samples"), run.number("train_batch_size")
+    if not samples or not batch or not len(loss):
+        return None
+    steps = samples // (batch * (run.number("gradient_accumulation_steps") or 1))
+    return loss.step / steps if steps else None
+
+
+def _course(place: FloatArray, value: FloatArray, slots: int) -> FloatArray | None:
+    """Return the mean loss in each part of one epoch, less its trend; None where a part has no point."""
+    slot = np.minimum((place * slots).astype(int), slots - 1)
+    count = np.bincount(slot, minlength=slots)
+    if (count == 0).any():
+        return None
+    mean = np.bincount(slot, value, slots) / count
+    at = np.arange(slots)
+    left = mean - np.polyval(np.polyfit(at, mean, 1), at)
+    return left if np.ptp(left) > 0 else None
