@@ -61,7 +61,6 @@ from loganalyze.signals.robust import (
     trailing_median,
     trailing_sigma,
 )
-from loganalyze.signals.smooth import centered_median
 
 BoolArray = NDArray[np.bool_]
 
@@ -198,14 +197,15 @@ def _outliers(
     sigma = trailing_sigma(curve, window, EARLIEST)
     # A few points know little of the noise: what the whole run has of it is the least.
     sigma[:window] = np.maximum(sigma[:window], noise_sigma(curve))
-    level = trailing_median(value, window, EARLIEST)
+    level = np.exp(middle) - NEAR_ZERO * span if positive else middle
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (curve - middle) / np.maximum(sigma, 1e-12)
         ratio = value / level
     rise = value - level
     move = curve - middle
     # Around the level of its own time: a steady fall leaves the past high above, which is no habit.
-    habit = _habit(np.abs(curve - centered_median(curve, window)), settings)
+    around = np.r_[middle[window // 2 + 1 :], np.full(window // 2 + 1, middle[-1])]
+    habit = _habit(np.abs(curve - around), settings)
     visible = (ratio > settings.ratio) & (rise > settings.floor * span)
     agreed = jumped & visible & (z > settings.z_grad) & (move > HABIT_FACTOR_GRAD * habit)
     agreed &= positive  # near 0 the loss and its gradient swing by factors together
@@ -216,7 +216,8 @@ def _outliers(
     )
     hits &= move > _expected_highest(move, hits)
     # Where little is known of the level, a jump that stays may be the level.
-    soon = trailing_median(value[::-1], AFTERWARDS, JUDGED_AFTER)[::-1]
+    first = value[: window + AFTERWARDS + 1]
+    soon = trailing_median(first[::-1], AFTERWARDS, JUDGED_AFTER)[::-1]
     with np.errstate(invalid="ignore"):
         hits[:window] &= soon[:window] < (level + rise / 2)[:window]
     return hits | agreed, level, z
@@ -228,7 +229,7 @@ def _habit(moves: np.ndarray, settings: SpikeSettings) -> float:
     A burst of spikes fills its own fifth; heavy tails are everywhere.
     """
     parts = np.array_split(moves, FIFTHS)
-    return float(np.sort([np.quantile(part, settings.habit) for part in parts])[-2])
+    return float(np.sort([np.nanquantile(part, settings.habit) for part in parts])[-2])
 
 
 def _before_a_nan(logged: Series, finite: Series) -> BoolArray:

@@ -16,6 +16,7 @@ from loganalyze.signals.robust import FloatArray, noise_sigma
 from loganalyze.signals.smooth import centered_median
 
 SHORTEST = 8  # log points per period; fewer show no course
+MOST = 4_000  # points that are looked at
 PERIODS = 3  # seen at least, where the length is that of an epoch
 MORE_PERIODS = 4  # and where it had to be searched for
 ALIKE = 0.6  # correlation with the period before; noise that lasts over several points reaches 0.4
@@ -58,6 +59,10 @@ def beside_monotone(curve: FloatArray) -> FloatArray:
 
 def cycle(series: Series, curve: FloatArray) -> Cycle | None:
     """Return the course of `curve` (at the points of `series`) that comes back, or None."""
+    each = -(-len(curve) // MOST)  # a long log is averaged first: a course needs no more points
+    if each > 1:
+        series = series.take(slice(each - 1, len(curve) // each * each, each))
+        curve = curve[: len(curve) // each * each].reshape(-1, each).mean(axis=1)
     rest = beside_monotone(curve)
     smooth = np.convolve(rest - rest.mean(), np.ones(SMOOTH) / SMOOTH, "valid")
     length = _epoch_points(series)
@@ -72,7 +77,7 @@ def cycle(series: Series, curve: FloatArray) -> Cycle | None:
     steady = amplitude / max(noise_sigma(course), 1e-12)
     if alike < ALIKE or steady < STEADY or _is_ramp(course):
         return None
-    return Cycle(best, alike, amplitude, length is not None)
+    return Cycle(best * each, alike, amplitude, length is not None)
 
 
 def _epoch_points(series: Series) -> int | None:
