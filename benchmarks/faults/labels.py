@@ -271,7 +271,7 @@ def loss_oscillation(run: Trace, twin: Trace) -> int:
 
 def repeats_by_epoch(run: Trace) -> bool:
     """Three epochs or more whose courses, in twelve parts, less their means, correlate by 0.6 with the next
-    (the median), are no ramps, and move by 3 % of the level and twice as much as neighbours differ."""
+    (the median), are no ramps, and move by 3 % of the level and 1.5 times as much as neighbours differ."""
     length = run.facts["epoch_steps"]
     points = [(p["step"] - 1, v) for p, v in zip(_train(run), run.loss, strict=True)]
     epochs = [
@@ -285,7 +285,7 @@ def repeats_by_epoch(run: Trace) -> bool:
     alike = np.median([np.corrcoef(a, b)[0, 1] for a, b in itertools.pairwise(courses)])
     mean = np.median(courses, axis=0)
     ramp = abs(np.corrcoef(mean, np.arange(12))[0, 1]) > 0.85
-    steady = mean.std() > 2 * robust(np.diff(mean)) / math.sqrt(2)
+    steady = mean.std() > 1.5 * robust(np.diff(mean)) / math.sqrt(2)
     return bool(alike > 0.6 and not ramp and steady and mean.std() > 0.03 * abs(run.end))
 
 
@@ -379,16 +379,17 @@ def eval_nonfinite(run: Trace, twin: Trace) -> int:
 
 def eval_at_chance(run: Trace, twin: Trace) -> int:
     """Train learns (below 0.75 log C); late evaluations' accuracies are 1/C within 3 deviations, or, of a
-    language model, their losses above 0.95 log(C). Faint: train is below 0.95 log C; the losses above 0.9."""
+    language model, all their losses 0.95 to 1.1 log(C) (overfitting alone may lead there, but not begin
+    there). Faint: train is below 0.95 log C; the losses 0.9 to 1.25."""
     chance = run.facts["chance"]
     if not run.cross_entropy or not len(run.finite) or run.end > 0.95 * chance:
         return ABSENT
-    if run.facts["kind"] == "language":
-        late = run.column("loss", "eval")
-        late = late[len(late) // 2 :]
-        if len(late) < 2 or not np.isfinite(late).all() or late.min() < 0.9 * chance:
+    if not np.isfinite(run.column("accuracy", "eval")).any():
+        held = run.column("loss", "eval") / chance
+        if len(held) < 2 or not np.isfinite(held).all() or held.min() < 0.9 or held.max() > 1.25:
             return ABSENT
-        return CLEAR if late.min() > 0.95 * chance and run.end < 0.75 * chance else FAINT
+        near = held.min() > 0.95 and held.max() < 1.1
+        return CLEAR if near and run.end < 0.75 * chance else FAINT
     right = run.column("accuracy", "eval")
     late = right[len(right) // 2 :]
     guess = 1 / run.facts["classes"]

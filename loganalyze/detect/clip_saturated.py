@@ -4,7 +4,7 @@ What it does
 ------------
 With ``max_grad_norm = c`` a gradient of norm g > c is scaled by c / g. Measured are the share of
 logged steps with g > c, and the median share of the gradient that survives, ``min(1, c / g)``. It
-holds when the share exceeds `share` and less than `surviving` survives; when it exceeds `share_critical`,
+holds when the share exceeds `share` and less than `surviving` survives; when it exceeds `share_note`,
 less than `surviving_note` is worth a note.
 
 Why it matters
@@ -21,7 +21,7 @@ A norm that was logged *after* clipping and so stands at the limit.
 
 Settings
 --------
-`share`, `surviving`, `surviving_note`, `share_critical`, `surviving_critical`, `points`.
+`share`, `surviving`, `share_note`, `surviving_note`, `share_critical`, `surviving_critical`, `points`.
 
 Fix
 ---
@@ -55,6 +55,7 @@ class ClipSettings:
     surviving: float = setting(
         0.05, unit="share of the gradient", source="half of what healthy fine-tunings keep"
     )
+    share_note: float = setting(0.9, unit="share of the steps", source="nearly every step")
     surviving_note: float = setting(
         0.1, unit="share of the gradient", source="healthy fine-tunings keep 10 % and more"
     )
@@ -92,12 +93,11 @@ def detect(run: Run, settings: ClipSettings) -> Detected:
     clipped = norm > limit
     share = float(clipped.mean())
     surviving = float(np.median(np.minimum(1.0, limit / np.maximum(norm, 1e-30))))
-    nearly_all = share >= settings.share_critical
     hard = share > settings.share and surviving < settings.surviving
-    if not hard and not (nearly_all and surviving < settings.surviving_note):
+    if not hard and not (share > settings.share_note and surviving < settings.surviving_note):
         return ()
     severity = Severity.WARNING if hard else Severity.INFO
-    if nearly_all and surviving < settings.surviving_critical:
+    if share >= settings.share_critical and surviving < settings.surviving_critical:
         severity = Severity.CRITICAL
     median = float(np.median(norm))
     first = int(np.argmax(clipped))

@@ -57,7 +57,7 @@ class ChanceSettings:
         source="the frequencies of the classes alone move it by up to 5 %",
     )
     change: float = setting(
-        0.03, unit="share of the loss", source="less does not lead away from it"
+        0.05, unit="share of the loss", source="less does not lead away from it"
     )
     steps: int = setting(100, unit="steps", source="every training starts at chance")
     points: int = setting(4, unit="log points", source="fewer show no level")

@@ -6,11 +6,11 @@ Each log loss is compared with the `window` points before it: ``z = (log x - med
 sigma of the point-to-point noise. A spike has z above `z` (`z_high`, if it stands `ratio_high` times above
 the median), stands `ratio` times above the median, rises by more than `floor` of the whole range of the
 loss, and is five times larger than nine tenths of this run's own moves. Where the gradient norm of the same
-step stands `grad_ratio` times above its own level, z above `z_grad` and three times those moves are enough:
-two measures agree. So is a cross-entropy `ratio` times above every loss before it, the first ones too, at z
-above `z`. Neighbouring points are one spike. A log of 6 to 23 points has no such past: there a value must
-stand `ratio_short` times above the median of all points and of those before it, by `z_short` robust sigmas,
-and the finding says how little it rests on.
+step stands `grad_ratio` times above its own level, z above `z_grad` and half as much are enough, clear of
+all others: two measures agree. So is a cross-entropy `ratio` times above every loss before it, the first
+ones too, at z above `z`. Neighbouring points are one spike. A log of 6 to 23 points has no such past: there
+a value must stand `ratio_short` times above the median of all points and of those before it, by `z_short`
+robust sigmas, and the finding says how little it rests on.
 
 Why it matters
 --------------
@@ -109,7 +109,8 @@ FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
 NEAR_ZERO = 0.02  # share of the loss's range, added before the logarithm is taken
 HABIT_FACTOR_HIGH = 3.5  # the same for a jump of `ratio_high`
-HABIT_FACTOR_GRAD = 3.0  # the same where the gradient norm jumps as well
+CLEAR_OF = 1.5  # times the highest move without a jump of the gradient: heavy tails leave no gap
+HABIT_FACTOR_GRAD = 2.5  # the same where the gradient norm jumps as well
 HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
 FIFTHS = 5  # of the run
 RECOVERED = 1.25  # times the level before: below it the spike is over
@@ -208,6 +209,8 @@ def _outliers(
     habit = _habit(np.abs(curve - around), settings)
     visible = (ratio > settings.ratio) & (rise > settings.floor * span)
     agreed = jumped & visible & (z > settings.z_grad) & (move > HABIT_FACTOR_GRAD * habit)
+    others = move[np.isfinite(move) & ~jumped]
+    agreed &= move > CLEAR_OF * (others.max() if len(others) else 0.0)
     agreed &= positive  # near 0 the loss and its gradient swing by factors together
     hits = (
         visible

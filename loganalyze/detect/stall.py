@@ -61,6 +61,7 @@ class StallSettings:
 
 
 FIRST = 0.02  # share of the points that may be slow at the start
+AS_A_RULE = 0.3  # share of the evaluations that are slow; fewer slow ones met something else
 NEAR = 1  # log points around an evaluation or a checkpoint
 SPARSE = 5.0  # log points between evaluations
 REGULAR = 0.1  # relative scatter of intervals that are a plan
@@ -75,7 +76,7 @@ def detect(run: Run, settings: StallSettings) -> Detected:
     slow = (series.value > settings.factor * usual) & (series.value > settings.seconds)
     slow |= (series.value > settings.factor_short * usual) & (series.value > settings.short)
     slow[: max(1, int(FIRST * len(series)))] = False
-    slow &= ~_planned(run, series)
+    slow &= ~_planned(run, series, slow)
     hits = groups(slow)
     if not hits or _is_regular(series, hits):
         return ()
@@ -115,18 +116,19 @@ def detect(run: Run, settings: StallSettings) -> Detected:
     )
 
 
-def _planned(run: Run, series: Series) -> np.ndarray:
-    """Mark the points beside an evaluation, a checkpoint or a restart."""
-    steps = [run.series(name).step for name in ("eval/loss", "eval/accuracy")]
-    saved = [
-        e.step for e in run.events_of(EventKind.CHECKPOINT, EventKind.RESUME) if e.step is not None
-    ]
-    marks = np.unique(np.concatenate([*steps, np.array(saved, dtype=np.int64)]))
+def _planned(run: Run, series: Series, slow: np.ndarray) -> np.ndarray:
+    """Mark the points beside an evaluation, a checkpoint or a restart, if those are slow as a rule."""
+    evaluated = np.union1d(run.series("eval/loss").step, run.series("eval/accuracy").step)
+    saved, resumed = (
+        np.unique([e.step for e in run.events_of(kind) if e.step is not None]).astype(np.int64)
+        for kind in (EventKind.CHECKPOINT, EventKind.RESUME)
+    )
     out = np.zeros(len(series), dtype=bool)
-    if len(marks):
+    for marks in (evaluated, saved, resumed):
         at = np.searchsorted(series.step, marks)
-        for shift in range(-NEAR, NEAR + 1):
-            out[np.clip(at + shift, 0, len(series) - 1)] = True
+        near = np.clip(at[:, None] + np.arange(-NEAR, NEAR + 1), 0, len(series) - 1)
+        if len(marks) and slow[near].any(axis=1).mean() >= AS_A_RULE:
+            out[near] = True
     out[1:] |= np.diff(series.segment) > 0
     return out
 

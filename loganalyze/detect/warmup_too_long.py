@@ -68,6 +68,7 @@ class WarmupSettings:
 
 
 ONE_CYCLE_SHARE = 0.45  # OneCycle rises over 30 % by default; nobody uses it beyond this share
+FEWEST = 4  # log points; fewer hardly tell a warmup from what follows
 POINTS = 400  # of the drawn schedule
 FEW_STEPS = 50  # below this many logged steps the judgement is less sure
 
@@ -78,6 +79,8 @@ def detect(run: Run, settings: WarmupSettings) -> Detected:
     found = warmup(run)
     if found is None:
         return ()
+    if found.source != "config" and len(series) < FEWEST:
+        return NotApplicable(f"{len(series)} learning rates are too few, {FEWEST} needed")
     if not found.done and found.reached is None:
         return NotApplicable(
             "the learning rate rises to the end of the log and its target is not known: "
