@@ -301,10 +301,10 @@ def siamese(recipe: Recipe, log: Log, random: torch.Generator) -> None:
 
 def _task(
     name: str, loop: Callable[[Recipe, Log, torch.Generator], None], lr: float, steps: int, log_every: int,
-    *formats: str, **habits: object,
+    *formats: str, held_out: bool = False, **habits: object,
 ) -> Task:  # fmt: skip
     return Task(
-        name, "other", 1, prices, nn.Module, lr, formats, steps, held_out=True, loop=loop,
+        name, "other", 1, prices, nn.Module, lr, formats, steps, held_out=held_out, loop=loop,
         habits={"log_every": log_every, "eval_every": steps // 9, **habits},
     )  # fmt: skip
 
@@ -315,16 +315,18 @@ _FLAT = Schedule("constant", 0.0)
 EXAM_SPECIAL = {
     task.name: task
     for task in (
-        _task("rloo-pick", leave_one_out, 3e-3, 500, 4, "jsonl", "csv", "dicts", schedule=_FLAT),
-        _task("ppo-cart", proximal, 1e-3, 700, 7, "keyvalue", "tensorboard", clip=0.5),
-        _task("dqn-walk", deep_q, 1e-3, 1500, 15, "tensorboard", "jsonl", clip=10.0, schedule=_FLAT),
-        _task("wgan-moon", wasserstein, 1e-3, 900, 6, "keyvalue", "csv", clip=None, optimizer=_ADAM,
+        _task("rloo-pick", leave_one_out, 3e-3, 500, 4, "jsonl", "csv", "dicts", held_out=True,
               schedule=_FLAT),
+        _task("ppo-cart", proximal, 1e-3, 700, 7, "keyvalue", "tensorboard", clip=0.5),
+        _task("dqn-walk", deep_q, 1e-3, 1500, 15, "tensorboard", "jsonl", held_out=True,
+              clip=10.0, schedule=_FLAT),
+        _task("wgan-moon", wasserstein, 1e-3, 900, 6, "keyvalue", "csv", held_out=True, clip=None,
+              optimizer=_ADAM, schedule=_FLAT),
         _task("vae-annealed", annealed, 3e-3, 800, 8, "jsonl", "tensorboard"),
-        _task("supcon", supervised_contrast, 1e-3, 400, 2, "nanogpt", "keyvalue"),
-        _task("flow-moons", flow, 2e-3, 600, 5, "jsonl", "dicts"),
+        _task("supcon", supervised_contrast, 1e-3, 400, 2, "nanogpt", "keyvalue", held_out=True),
+        _task("flow-moons", flow, 2e-3, 600, 5, "jsonl", "dicts", held_out=True),
         _task("quantile-mlp", quantiles, 2e-3, 2000, 4, "csv", "keyvalue", clip=None),
-        _task("hinted-student", hinted, 2e-3, 450, 9, "keyvalue", "jsonl"),
+        _task("hinted-student", hinted, 2e-3, 450, 9, "keyvalue", "jsonl", held_out=True),
         _task("masked-series", masked_series, 3e-3, 700, 3, "tensorboard", "nanogpt"),
         _task("word-vectors", word_vectors, 3e-2, 3000, 20, "nanogpt", "keyvalue", clip=None,
               schedule=Schedule("linear", 0.0)),

@@ -279,7 +279,7 @@ EXAM_TASKS = {
     task.name: task
     for task in (
         Task("rings-mixer", "classification", 16, rings, lambda: Mixer(16), 3e-3,
-             ("mmengine", "csv", "jsonl"), steps=420, batch=48, held_out=True, habits={
+             ("mmengine", "csv", "jsonl"), steps=420, batch=48, habits={
                  "optimizer": partial(torch.optim.Adam, betas=(0.9, 0.99)), "log_every": 3,
                  "eval_every": 42, "clip": None, "schedule": Schedule("linear", 0.08)}),
         Task("seasons-conv", "classification", 3, seasons, lambda: conv1d(3), 1e-3,
@@ -291,11 +291,11 @@ EXAM_TASKS = {
                  "optimizer": NESTEROV, "log_every": 4, "eval_every": 38, "clip": 5.0,
                  "schedule": Schedule("cosine", 0.1)}),
         Task("adapt-reader", "classification", 4, moods, reader_with_a_new_head, 6e-4,
-             ("dicts", "tensorboard", "csv"), steps=320, batch=16, held_out=True, habits={
+             ("dicts", "tensorboard", "csv"), steps=320, batch=16, habits={
                  "optimizer": partial(torch.optim.AdamW, weight_decay=0.1), "log_every": 4,
                  "eval_every": 40, "schedule": Schedule("linear", 0.06)}),
         Task("tags-bilstm", "classification", 14, phrases, lambda: Tagger(14), 6e-3,
-             ("keyvalue", "dicts", "jsonl"), steps=650, batch=20, held_out=True, habits={
+             ("keyvalue", "dicts", "jsonl"), steps=650, batch=20, habits={
                  "optimizer": torch.optim.NAdam, "log_every": 5, "eval_every": 65, "clip": 0.5,
                  "schedule": Schedule("cosine", 0.02)}),
         Task("bytes-decoder", "language", 130, lambda r: bytes_of(r, 130, 24, 3000),
@@ -305,8 +305,7 @@ EXAM_TASKS = {
                  "log_every": 2, "eval_every": 50, "schedule": Schedule("wsd", 0.06)}),
         Task("prices-huber", "regression", 1, prices, lambda: nn.Sequential(
                  nn.Linear(8, 48), nn.Tanh(), nn.Linear(48, 48), nn.Tanh(), nn.Linear(48, 1)), 4e-3,
-             ("csv", "keyvalue", "tensorboard"), steps=1200, batch=128, held_out=True,
-             error=F.huber_loss, habits={
+             ("csv", "keyvalue", "tensorboard"), steps=1200, batch=128, error=F.huber_loss, habits={
                  "optimizer": partial(torch.optim.RMSprop, alpha=0.95), "log_every": 12,
                  "eval_every": 120, "clip": 2.0}),
         Task("loads-gru", "regression", 1, loads, Forecaster, 5e-3,
@@ -318,7 +317,7 @@ EXAM_TASKS = {
              batch=24, held_out=True, hf=True, habits={
                  "log_every": 7, "eval_every": 28, "schedule": Schedule("linear", 0.1)}),
         Task("hf-llama", "language", 160, lambda r: bytes_of(r, 160, 20, 3000), hf_llama, 3e-3,
-             ("hf",), steps=240, batch=16, held_out=True, hf=True, habits={
+             ("hf",), steps=240, batch=16, hf=True, habits={
                  "optimizer": partial(torch.optim.AdamW, betas=(0.9, 0.95), weight_decay=0.1),
                  "log_every": 3, "eval_every": 40, "schedule": Schedule("cosine", 0.04)}),
     )

@@ -124,8 +124,10 @@ def loss_zero(run: Trace, twin: Trace) -> int:
 
 
 def loss_spike(run: Trace, twin: Trace) -> int:
-    """A point (or up to three) 2.5 times the median of the ten before and 15 deviations above it, gone
-    after ten points at most. Faint: 1.3 times and 6 deviations, or the first tenth of the run."""
+    """A point (or up to three) 2.5 times the median of the ten before, 1.5 times the highest of them, 15
+    deviations above it and six times what four points of five around it deviate, gone after ten points at
+    most. Faint: 1.3 times and 6 deviations, or the first tenth of the run. Ten points alone know too little
+    of heavy tails: what a run does all the time is its noise."""
     loss, verdict = run.loss, ABSENT
     for i in range(5, len(loss) - 4):
         before = loss[max(i - 10, 0) : i]
@@ -138,9 +140,12 @@ def loss_spike(run: Trace, twin: Trace) -> int:
         if not back or level <= 0:
             continue
         if loss[i] > 2.5 * level and loss[i] - level > 15 * scale and i > 0.1 * len(loss):
+            around = loss[max(i - 30, 0) : i + 31]
+            usual = np.nanpercentile(np.abs(around - np.nanmedian(around)), 80)
+            habit = loss[i] < 1.5 * before.max() or loss[i] - level < 6 * usual
             floor = 0.15 * twin.start  # below it a healthy loss has such peaks, too
             resumed = run.facts.get("restarted_at") is not None
-            if loss[i] > floor + 3 * max(twin.end, level) and not resumed:
+            if loss[i] > floor + 3 * max(twin.end, level) and not resumed and not habit:
                 return CLEAR
             verdict = FAINT
         if loss[i] > 1.3 * level and loss[i] - level > 6 * scale:
@@ -150,10 +155,15 @@ def loss_spike(run: Trace, twin: Trace) -> int:
 
 def loss_divergence(run: Trace, twin: Trace) -> int:
     """The end lies above the best level by more than half of what was gained, and by 8 deviations;
-    or above twice the start. Before a NaN: the last finite points do. Faint: a fifth, 4 deviations; or it
+    or above twice the start. Before a NaN: the last finite points do, the very last one if it is four times
+    all before (there is no time for more). Faint: a fifth, 4 deviations; or it
     was above twice the start and came back; or a loss that is no error is ten times the twin's largest; or
-    a cross-entropy fell below 0 without end; or it rose where the run was restarted."""
+    a cross-entropy fell below 0 without end; or it rose where the run was restarted; or fewer than four
+    points."""
     loss = run.finite
+    ends_in_nan = len(loss) < len(run.loss)
+    if len(loss) > 1 and ends_in_nan and loss[-1] > 4 * loss[:-1].max():
+        return CLEAR if len(loss) >= 4 and run.facts["kind"] != "other" else FAINT
     if len(loss) < 4:
         return ABSENT
     tail = max(len(loss) // 10, 2) if len(loss) == len(run.loss) else 2
@@ -237,7 +247,7 @@ def learns_too_little(run: Trace, twin: Trace) -> str:
     Near log(C) it is at chance; elsewhere, unless it fell by half of its own start, it is a plateau if it
     stands still to within 0.5 % of the twin's fall or the noise, and slow if it still falls by more than 4 %.
     What lies between may be called either, and so may a run that never left its start: no progress from the
-    first step on is a plateau and the slowest of convergences.
+    first step on is a plateau and the slowest of convergences. A loss that rises in the end is none of these.
     """
     ended_early = run.through < 0.3 or len(run.finite) < max(8, 0.8 * len(run.loss))
     if run.facts["kind"] == "other" or run.facts.get("restarted_at") is not None:
@@ -250,6 +260,9 @@ def learns_too_little(run: Trace, twin: Trace) -> str:
     if run.cross_entropy and twin.end < 0.75 * run.facts["chance"]:
         late = float(np.median(run.finite[len(run.finite) // 2 :]))
         near_chance = abs(late / run.facts["chance"] - 1) < 0.04 * run.facts.get("times", 1)
+    if quarter(run.finite, 3) > quarter(run.finite, 1) + 3 * run.noise:
+        return ""
+    rises = quarter(run.finite, 3) > quarter(run.finite, 1)
     if not near_chance and run.fall > 0.5 * abs(run.start):
         return ""
     if stands_still(run, twin, 0.005):
@@ -258,6 +271,8 @@ def learns_too_little(run: Trace, twin: Trace) -> str:
         return "loss-at-chance" if near_chance else flat
     if near_chance:
         return "loss-at-chance|slow-convergence"
+    if rises and not stands_still(run, twin):
+        return ""
     return "loss-plateau|slow-convergence" if stands_still(run, twin) else "slow-convergence"
 
 
@@ -271,8 +286,10 @@ def may_be_called_so(run: Trace, twin: Trace) -> list[str]:
 
 
 def loss_oscillation(run: Trace, twin: Trace) -> int:
-    """In the last three fifths the spread (5..95 %) exceeds the median and 8 times the twin's, and is twice
-    the twin's in shares of the level, which does not drift. Faint: 0.6 and 4 times, and it may drift."""
+    """In the last three fifths, and in either half of them (a fall or a step is no swing), the spread
+    (5..95 %) exceeds the median and 8 times the twin's, and is twice
+    the twin's in shares of the level, which does not drift. Faint: 0.6 and 4 times, and it may drift; or the
+    course repeats itself with each epoch."""
     late, other = run.finite[2 * len(run.finite) // 5 :], twin.finite[2 * len(twin.finite) // 5 :]
     if len(late) < 10 or len(run.finite) < 0.8 * len(run.loss):
         return ABSENT
@@ -283,21 +300,51 @@ def loss_oscillation(run: Trace, twin: Trace) -> int:
     drift = abs(float(np.median(halves[0]) - np.median(halves[1])))
     relative = spread * abs(float(np.median(other))) > 2 * usual * level
     steady = drift < 0.4 * spread and level > 0.1 * twin.start
+    swings = (
+        min(float(np.subtract(*np.percentile(half, [95, 5]))) for half in halves) > 0.5 * spread
+    )
     if (
         run.facts["kind"] != "other"
+        and swings
         and spread > level
         and spread > 8 * usual
         and relative
         and steady
     ):
         return CLEAR
+    if repeats_by_epoch(run):
+        return FAINT
     return FAINT if spread > 0.6 * level and spread > 4 * usual and relative else ABSENT
+
+
+def repeats_by_epoch(run: Trace) -> bool:
+    """Three epochs or more whose courses, in twelve parts, less their means, correlate by 0.6 with the next
+    (the median), are no ramps, and move by 3 % of the level and 1.5 times as much as neighbours differ."""
+    length = run.facts["epoch_steps"]
+    points = [(p["step"] - 1, v) for p, v in zip(_train(run), run.loss, strict=True)]
+    epochs = [
+        [v for step, v in points if step // length == e] for e in range(points[-1][0] // length)
+    ]
+    whole = [np.array(part) for part in epochs if len(part) >= 12 and np.isfinite(part).all()]
+    if len(whole) < 3:
+        return False
+    courses = np.array([[q.mean() for q in np.array_split(part, 12)] for part in whole])
+    courses -= courses.mean(axis=1, keepdims=True)
+    alike = np.median([np.corrcoef(a, b)[0, 1] for a, b in itertools.pairwise(courses)])
+    mean = np.median(courses, axis=0)
+    ramp = abs(np.corrcoef(mean, np.arange(12))[0, 1]) > 0.85
+    steady = mean.std() > 1.5 * robust(np.diff(mean)) / math.sqrt(2)
+    return bool(alike > 0.6 and not ramp and steady and mean.std() > 0.03 * abs(run.end))
+
+
+def _train(run: Trace) -> list[dict[str, Any]]:
+    return [p for p in run.points if p["kind"] == "train"]
 
 
 def epoch_sawtooth(run: Trace, twin: Trace) -> int:
     """Two epoch borders at least, whose steps make up 80 % of the fall, the first two clear of the noise and
-    twice as large as the falls inside the epochs on both sides. Without the last a steady fall that ends
-    after a few epochs looks like steps, since the noise of many flat borders adds up."""
+    twice what the loss falls inside the epochs beside them, as are most of the others: in a curve that bends
+    a border is nothing. A course that repeats with each epoch is a swing. Faint: half of the fall."""
     length = run.facts["epoch_steps"]
     epochs = np.array([(p["step"] - 1) // length for p in run.points if p["kind"] == "train"])
     parts = [run.loss[epochs == e] for e in np.unique(epochs)]
@@ -313,10 +360,15 @@ def epoch_sawtooth(run: Trace, twin: Trace) -> int:
     share = (
         sum(drops) / whole
     )  # rises too: over many short epochs the noise of the falls alone adds up
-    inside = [float(np.median(a[0]) - np.median(a[2])) for a in third]
-    sudden = [drops[i] / max(inside[i], inside[i + 1], scale) for i in range(2)]
-    clear = share > 0.8 and drops[1] > 4 * scale and min(sudden) > 2
-    return CLEAR if clear else FAINT if share > 0.5 and min(sudden) > 1 else ABSENT
+    falls = [np.median(part[0]) - np.median(part[2]) for part in third]
+    steep = [
+        drop > 2 * max(a, b, 0)
+        for drop, (a, b) in zip(drops, itertools.pairwise(falls), strict=True)
+    ]
+    clear = share > 0.8 and drops[1] > 4 * scale and all(steep[1:2]) and np.mean(steep) > 0.6
+    if clear and not repeats_by_epoch(run):
+        return CLEAR
+    return FAINT if share > 0.5 else ABSENT
 
 
 def loss_repeats(run: Trace, twin: Trace) -> int:
@@ -375,9 +427,18 @@ def eval_nonfinite(run: Trace, twin: Trace) -> int:
 
 def eval_at_chance(run: Trace, twin: Trace) -> int:
     """Train learns (below 0.75 log C, and is right twice as often as a guess where that is logged); late
-    evaluations' accuracies are 1/C within 3 deviations. Faint: within 6."""
-    if not run.cross_entropy or not len(run.finite) or run.end > 0.75 * run.facts["chance"]:
+    evaluations' accuracies are 1/C within 3 deviations, or, of a language model, all their losses 0.95 to 1.1
+    log(C) (overfitting alone may lead there, but not begin there). Faint: train is below 0.95 log C; within
+    6 deviations; the losses 0.9 to 1.25."""
+    chance = run.facts["chance"]
+    if not run.cross_entropy or not len(run.finite) or run.end > 0.95 * chance:
         return ABSENT
+    if not np.isfinite(run.column("accuracy", "eval")).any():
+        held = run.column("loss", "eval") / chance
+        if len(held) < 2 or not np.isfinite(held).all() or held.min() < 0.9 or held.max() > 1.25:
+            return ABSENT
+        near = held.min() > 0.95 and held.max() < 1.1
+        return CLEAR if near and run.end < 0.75 * chance else FAINT
     right = run.column("accuracy", "eval")
     late = right[len(right) // 2 :]
     guess = 1 / run.facts["classes"]
@@ -387,7 +448,9 @@ def eval_at_chance(run: Trace, twin: Trace) -> int:
     if run.logged("accuracy") and quarter(run.column("accuracy"), 3) < 2 * guess:
         return ABSENT
     off = float(np.abs(late - guess).max())
-    return CLEAR if off < allowed else FAINT if off < 2 * allowed else ABSENT
+    if off < allowed and run.end < 0.75 * chance:
+        return CLEAR
+    return FAINT if off < 2 * allowed else ABSENT
 
 
 def eval_below_train(run: Trace, twin: Trace) -> int:
@@ -482,18 +545,22 @@ def warmup_too_long(run: Trace, twin: Trace) -> int:
 
 
 def warmup_too_short(run: Trace, twin: Trace) -> int:
-    """A warmup under 2 %, and a loss that rises to 1.25 times its start (or to NaN) in the first sixth of the
-    run, where the twin's does not. Faint: the run goes wrong at all."""
+    """A warmup under 2 %, and in the first sixth of the run a loss that is NaN, or twice its start, or 1.25
+    times it over three points (single batches differ by as much), where the twin's is not. Faint: the run
+    goes wrong at all."""
     if run.facts["warmup"] >= 0.02 or run.facts["kind"] == "other":
         return ABSENT
     early = run.loss[1 : max(len(run.loss) // 6, 4)]
     usual = twin.loss[1 : max(len(twin.loss) // 6, 4)]
     if not len(early) or not len(usual):
         return ABSENT
-    up = not np.isfinite(early).all() or early.max() > 1.25 * run.loss[0]
-    if up and usual.max() < 1.25 * twin.loss[0]:
+    broken = not np.isfinite(early).all()
+    start = max(float(run.loss[0]), float(usual.max()))
+    three = [float(np.median(early[i : i + 3])) for i in range(len(early) - 2)]
+    if broken or early.max() > 2 * start or max(three, default=0.0) > 1.25 * start:
         return CLEAR
-    return FAINT if loss_divergence(run, twin) or learns_too_little(run, twin) else ABSENT
+    wrong = loss_divergence(run, twin) or learns_too_little(run, twin)
+    return FAINT if wrong or early.max() > 1.25 * run.loss[0] else ABSENT
 
 
 def lr_zero(run: Trace, twin: Trace) -> int:
@@ -515,10 +582,13 @@ def lr_schedule_anomaly(run: Trace, twin: Trace) -> int:
 
 
 def throughput_drop(run: Trace, twin: Trace) -> int:
-    """The loader slowed down for good, and logged step times show it: 1.5 times as long."""
+    """The loader slowed down for good, and logged step times show it: 1.5 times as long. Faint: they show it
+    of a run that was not slowed down (others used the machine)."""
     at = run.facts.get("slow_from")
     if at is None or not run.logged("step_time"):
-        return FAINT if run.facts.get("stalls_at") else ABSENT
+        took = run.column("step_time") if run.logged("step_time") else np.array([])
+        slower = len(took) > 10 and quarter(took, 3) > 1.5 * quarter(took, 0)
+        return FAINT if run.facts.get("stalls_at") or slower else ABSENT
     steps, took = run.column("step"), run.column("step_time")
     return CLEAR if np.median(took[steps > at]) > 1.5 * np.median(took[steps < at]) else ABSENT
 

@@ -30,6 +30,7 @@ from __future__ import annotations
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.rates import common_rates
 from loganalyze.finding import Clue
+from loganalyze.signals.lr import warmup
 from loganalyze.signals.movement import Movement, movement
 
 FAR_BELOW = 0.02  # share of the highest rate in common use
@@ -54,6 +55,10 @@ def weigh(case: Case) -> list[Clue]:
     if case.found("initial-loss-high"):
         text = "The loss was far too high before any update: no learning rate does that."
         return [Clue(text, -DECISIVE)]
+    rise = warmup(case.run)
+    if rise is not None and not rise.done:
+        text = "The log ends inside the warmup: the rate that was planned never came to act."
+        return [Clue(text, -STRONG)]
     usual, name = common_rates(case.run)
     course = movement(case.run)
     if not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):

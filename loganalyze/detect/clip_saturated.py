@@ -4,7 +4,8 @@ What it does
 ------------
 With ``max_grad_norm = c`` a gradient of norm g > c is scaled by c / g. Measured are the share of
 logged steps with g > c, and the median share of the gradient that survives, ``min(1, c / g)``. It
-holds when the share exceeds `share` and less than `surviving` survives.
+holds when the share exceeds `share` and less than `surviving` survives; when it exceeds `share_note`,
+less than `surviving_note` is worth a note.
 
 Why it matters
 --------------
@@ -20,7 +21,7 @@ A norm that was logged *after* clipping and so stands at the limit.
 
 Settings
 --------
-`share`, `surviving`, `share_critical`, `surviving_critical`, `points`.
+`share`, `surviving`, `share_note`, `surviving_note`, `share_critical`, `surviving_critical`, `points`.
 
 Fix
 ---
@@ -52,7 +53,11 @@ class ClipSettings:
         0.5, unit="share of the steps", source="a clip ratio over 50 % is out of the ordinary"
     )
     surviving: float = setting(
-        0.05, unit="share of the gradient", source="healthy fine-tunings keep 10 % and more"
+        0.05, unit="share of the gradient", source="half of what healthy fine-tunings keep"
+    )
+    share_note: float = setting(0.9, unit="share of the steps", source="nearly every step")
+    surviving_note: float = setting(
+        0.1, unit="share of the gradient", source="healthy fine-tunings keep 10 % and more"
     )
     share_critical: float = setting(
         0.95, unit="share of the steps", source="practically every step"
@@ -88,16 +93,19 @@ def detect(run: Run, settings: ClipSettings) -> Detected:
     clipped = norm > limit
     share = float(clipped.mean())
     surviving = float(np.median(np.minimum(1.0, limit / np.maximum(norm, 1e-30))))
-    if share <= settings.share or surviving >= settings.surviving:
+    hard = share > settings.share and surviving < settings.surviving
+    if not hard and not (share > settings.share_note and surviving < settings.surviving_note):
         return ()
-    critical = share >= settings.share_critical and surviving < settings.surviving_critical
+    severity = Severity.WARNING if hard else Severity.INFO
+    if share >= settings.share_critical and surviving < settings.surviving_critical:
+        severity = Severity.CRITICAL
     median = float(np.median(norm))
     first = int(np.argmax(clipped))
     assumed = "" if known else " (the Trainer's default, assumed)"
     return (
         Finding(
             id="clip-saturated",
-            severity=Severity.CRITICAL if critical else Severity.WARNING,
+            severity=severity,
             confidence=0.95 if known else 0.75,
             title=f"{share:.0%} of the steps are clipped, to {surviving:.2%} of the gradient",
             summary=(

@@ -40,6 +40,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.robust import noise_sigma
 
 
@@ -62,6 +63,9 @@ SMOOTHER = 0.4  # noise at the end of an epoch against its start: below it value
 
 def detect(run: Run, settings: SawtoothSettings) -> Detected:
     """Compare steps at the boundaries of epochs with the course inside."""
+    kind = loss_kind(run)
+    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL):
+        return NotApplicable(f"no sample comes again for {kind.value}")
     series = run.series("train/loss").finite()
     series = series.take(np.isfinite(series.epoch))
     if not len(series):

@@ -2,8 +2,9 @@
 
 What it does
 ------------
-The train loss has fallen by `learned`, yet the evaluation accuracy stays within `near` of 1 / C, or the
-evaluation loss at or above log(C), in each of the last evaluations (`evaluations` at least).
+The train loss is lower than log(C) by `learned` (or the train accuracy far above that of a guess), yet the
+evaluation accuracy stays within `near` of 1 / C, but no more than `beside`, or the evaluation loss at or
+above log(C), in each of the last evaluations (`evaluations` at least).
 
 Why it matters
 --------------
@@ -12,12 +13,13 @@ than the training.
 
 Not to be confused with
 -----------------------
-A metric that does not fit the task. A training that learned nothing either (loss-at-chance). Two classes:
-an accuracy of one half is not far from a poor model, so both loss and accuracy must be at chance.
+A metric that does not fit the task: an accuracy far below a guess over few classes. A training that learned
+nothing either (loss-at-chance). Two classes: an accuracy of one half is not far from a poor model, so both
+loss and accuracy must be at chance.
 
 Settings
 --------
-`learned`, `near`, `evaluations`.
+`learned`, `near`, `beside`, `evaluations`.
 
 Fix
 ---
@@ -47,16 +49,23 @@ from loganalyze.signals.loss_kind import Chance, chance
 class EvalChanceSettings:
     """Thresholds of the check."""
 
-    learned: float = setting(
-        0.3, unit="share of the train loss", source="clearly more than nothing"
-    )
+    learned: float = setting(0.3, unit="share of log(C)", source="clearly more than nothing")
     near: float = setting(0.5, unit="relative distance to 1 / C", source="noise of a small set")
+    beside: float = setting(
+        0.05,
+        unit="accuracy",
+        source="two standard errors of 400 samples; few classes reach it first",
+    )
     evaluations: int = setting(3, unit="evaluations", source="one may be early")
 
 
 UNMOVED = 4  # equal accuracies: with samples of several classes no chance hit
 ROUNDED = 0.02  # relative distance to 1 / C; classes of a set are about as frequent
 FAR = 0.9  # times log(C): an evaluation loss below it is better than a guess
+BETTER = (
+    0.95  # times log(C): a train loss above it is no better than a guess, whatever else is said
+)
+FEW = 50  # classes up to which an evaluation has enough samples of each to get some right by chance
 MANY = 3  # classes from which an accuracy alone tells
 
 
@@ -75,8 +84,8 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
     if not _learned(run, train, guess, settings):
         return ()
     count = settings.evaluations
-    by_accuracy = len(accuracy) >= count and bool(
-        (share(accuracy.value[-count:]) * guess.classes < 1 + settings.near).all()
+    by_accuracy = len(accuracy) >= count and _guesses(
+        share(accuracy.value[-count:]), guess.classes, settings
     )
     by_loss = len(loss) >= count and bool((loss.value[-count:] > FAR * guess.log_c).all())
     if len(accuracy) >= count and (not by_accuracy or (guess.classes < MANY and not by_loss)):
@@ -125,13 +134,21 @@ def _unmoved(run: Run) -> Chance | None:
     return Chance(classes, math.log(classes), "an accuracy that never changes")
 
 
+def _guesses(accuracy: np.ndarray, classes: int, settings: EvalChanceSettings) -> bool:
+    """Tell whether accuracies are those of a guess; few classes are not missed so far by chance."""
+    near = min(settings.near / classes, settings.beside)
+    low = (1 - settings.near) / classes if classes <= FEW else 0.0
+    return bool(((accuracy < 1 / classes + near) & (accuracy > low)).all())
+
+
 def _learned(run: Run, train: np.ndarray, guess: Chance, settings: EvalChanceSettings) -> bool:
-    """Tell whether the training got clearly better than it was, and than a guess."""
-    last = float(np.median(train[-5:]))
-    accuracy = share(run.series("train/accuracy").finite().value)
-    if len(accuracy) and float(np.median(accuracy[-5:])) > 2.0 / guess.classes + 0.1:
+    """Tell whether the training is clearly better than a guess."""
+    last = float(np.median(train[-max(5, len(train) // 10) :]))
+    if last < (1 - settings.learned) * guess.log_c:
         return True
-    return last < (1 - settings.learned) * min(float(np.median(train[:3])), guess.log_c)
+    accuracy = share(run.series("train/accuracy").finite().value)
+    above = len(accuracy) and float(np.median(accuracy[-5:])) > 2.0 / guess.classes + 0.1
+    return bool(above) and last < BETTER * guess.log_c
 
 
 DETECTOR = Detector(

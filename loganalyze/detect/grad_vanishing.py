@@ -52,6 +52,9 @@ class VanishingSettings:
     points: int = setting(10, unit="log points", source="two levels and what is between")
 
 
+FINITE = 0.5  # share of the logged losses; a run of NaN is another matter
+
+
 def detect(run: Run, settings: VanishingSettings) -> Detected:
     """Compare the norm's end with its start and with the loss."""
     series = run.series("train/grad_norm").finite()
@@ -67,7 +70,7 @@ def detect(run: Run, settings: VanishingSettings) -> Detected:
     if is_alive(run, int(series.step[-part])) is False:
         return ()
     loss = run.series("train/loss").finite()
-    if len(loss) < settings.points:
+    if len(loss) < max(settings.points, FINITE * len(run.series("train/loss"))):
         return NotApplicable("too few losses to tell vanishing from converging")
     width = max(3, len(loss) // 10)
     first, last = float(np.median(loss.value[:width])), float(np.median(loss.value[-width:]))

@@ -2,11 +2,11 @@
 
 What it does
 ------------
-A classifier that knows nothing guesses uniformly over its C classes (a language model: over its
-vocabulary) and has a cross-entropy of log(C). With it is compared the median of the
-first logged losses, or the loss of the untouched model at step 0 or 1 if that is less: ``ratio = loss /
-log(C)``. Above `ratio_warning` (`ratio_many` where there are many classes) it is a warning, above
-`ratio_critical` critical.
+A classifier that knows nothing guesses uniformly over its C classes (a language model: over its vocabulary)
+and has a cross-entropy of log(C). With it is compared the median of the first logged losses, or the loss of
+the untouched model at step 0 or 1 if that is less: ``ratio = loss / log(C)``. Above `ratio_many` it is a
+note where there are few classes and a warning where there are many; above `ratio_warning` a warning in any
+case, above `ratio_critical` critical.
 
 Why it matters
 --------------
@@ -60,8 +60,8 @@ class InitialSettings:
     )
     ratio_many: float = setting(
         1.3,
-        unit="times log(C), from log(C) = 3.5",
-        source="initialisations in use stay within 10 % there",
+        unit="times log(C)",
+        source="initialisations in use stay within 10 % from log(C) = 3 on, and mostly below it",
     )
     ratio_critical: float = setting(
         3.0, unit="times log(C)", source="no initialisation in use starts there"
@@ -73,7 +73,7 @@ class InitialSettings:
     early_steps: int = setting(10, unit="steps", source="the usual first logging interval")
 
 
-MANY = 3.5  # log(C) from which the noise of an initialisation is small against it
+MANY = 3.0  # log(C) from which the noise of an initialisation is small against it
 LARGEST_LOG_C = math.log(262_144)  # vocabulary of the largest tokenizers in use
 ABSURD = 1e6  # no loss of standardised inputs and targets starts there, whatever its kind
 EARLY, EARLY_SHARE = (
@@ -114,8 +114,7 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     if int(early.step[0]) <= FIRST:
         initial = min(initial, float(early.value[0]))
     ratio = initial / guess.log_c
-    limit = settings.ratio_many if guess.log_c >= MANY else settings.ratio_warning
-    if ratio < limit:
+    if ratio < settings.ratio_many:
         return ()
     return (_finding(run, early, initial, ratio, guess, settings),)
 
@@ -198,10 +197,12 @@ def _finding(
     }
     if accumulation:
         evidence["gradient_accumulation_steps"] = accumulation
-    critical = ratio >= settings.ratio_critical
+    severity = Severity.CRITICAL if ratio >= settings.ratio_critical else Severity.WARNING
+    if guess.log_c < MANY and ratio < settings.ratio_warning:
+        severity = Severity.INFO
     return Finding(
         id="initial-loss-high",
-        severity=Severity.CRITICAL if critical else Severity.WARNING,
+        severity=severity,
         confidence=0.97 if len(early) > 1 else 0.9,
         title=f"The initial loss is {ratio:.1f} x log(C)",
         summary=(

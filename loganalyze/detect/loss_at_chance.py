@@ -40,7 +40,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
 from loganalyze.settings import setting
-from loganalyze.signals.guess import Guess, guess_level
+from loganalyze.signals.guess import guess_level
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import is_alive
 from loganalyze.signals.trend import change
@@ -52,18 +52,19 @@ class ChanceSettings:
 
     tail: float = setting(0.6, unit="share of the run", source="most of it, without the start")
     near: float = setting(
-        0.03,
+        0.05,
         unit="relative distance to log(C)",
-        source="label noise and smoothing move it by 1 to 2 %",
+        source="the frequencies of the classes alone move it by up to 5 %",
     )
     change: float = setting(
-        0.03, unit="share of the loss", source="less does not lead away from it"
+        0.05, unit="share of the loss", source="less does not lead away from it"
     )
     steps: int = setting(100, unit="steps", source="every training starts at chance")
     points: int = setting(4, unit="log points", source="fewer show no level")
 
 
 FEWEST = 3  # log points, where something else that does not move at all stands beside them
+FINITE = 0.5  # share of the logged losses; what is left of a run of NaN shows no level
 SURE = 20  # log points from which the slope of the tail is well known
 AHEAD = 1.5  # times the accuracy of a guess: something was learned
 UNCHANGED = 10  # equal accuracies in a row that show as much as a long log
@@ -78,6 +79,8 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
     series = run.series("train/loss").finite()
     if len(series) < FEWEST:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
+    if len(series) < FINITE * len(run.series("train/loss")):
+        return NotApplicable("most losses are no numbers")
     tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
     level = float(np.median(tail.value))
     guess = guess_level(run, level)
@@ -85,7 +88,7 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
     if guess is None:
         return NotApplicable("the number of classes is not known: tell it with --classes")
-    if abs(level / guess.log_c - 1) >= settings.near or _is_ahead(run, guess):
+    if abs(level / guess.log_c - 1) >= settings.near or is_ahead(run, guess.classes):
         return ()
     by_epoch = len(series) > FEWEST and np.array_equal(series.step, series.epoch)
     if int(series.step[-1]) < settings.steps and not by_epoch and guess.unchanged < UNCHANGED:
@@ -131,13 +134,13 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
     )
 
 
-def _is_ahead(run: Run, guess: Guess) -> bool:
+def is_ahead(run: Run, classes: int) -> bool:
     """Tell whether a logged accuracy is well above that of a guess at the end."""
     for metric in ("train/accuracy", "eval/accuracy"):
         value = run.series(metric).finite().value
         if len(value):
             last = float(np.median(value[-5:]))
-            return (last / 100 if last > 1 else last) > AHEAD / guess.classes + 0.02
+            return (last / 100 if last > 1 else last) > AHEAD / classes + 0.02
     return False
 
 

@@ -6,9 +6,10 @@ The loss is smoothed with a running median. It diverges if the end lies `ratio` 
 best, beyond `noise` robust standard deviations, has lost more than `lost` of all progress made
 (or lies above the start), and the rise is still there at the end.
 
-It diverges as well if no later loss comes back within `never_back` times the very first one, if a loss
-exceeds `absurd`, and, said with little confidence, if a log of two or three losses ends in one that is
-`leap` times the others.
+It diverges as well if no later loss comes back within `never_back` times the very first one (or if nearly
+all of the run lies so far above it, and the end does not come back within that), if a loss exceeds `absurd`,
+if the last losses before a NaN are `leap` times all before them, and, said with little confidence, if a log
+of two or three losses ends in one that is `leap` times the others.
 
 Why it matters
 --------------
@@ -75,6 +76,9 @@ NEVER = 0.01  # quantile of the losses after the first tenth that counts as thei
 GOOD = 0.1  # quantile of the smoothed loss; a tenth of the run is no chance hit
 FEWEST = 4  # log points: a first one and three that never come near it
 FEWEST_BLOCKS = 7  # fewer give no scale of their own
+FAR = 10.0  # times the first loss: nothing but a ruined model stays there for half of the run
+BACK = 0.75  # share of `never_back`; the end of such a run that is not back at its start
+TINY = 1e-30  # a divisor above 0
 FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finished run
 
 
@@ -89,10 +93,13 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         return NotApplicable("no train/loss was logged")
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a rising loss is ordinary for {kind.value}")
-    series = run.series("train/loss").finite()
+    logged = run.series("train/loss")
+    series = logged.finite()
     if len(series) and float(series.value.max()) > settings.absurd:
         return (_absurd(series),)
-    if 2 <= len(series) < FEWEST and len(series) == len(run.series("train/loss")):
+    if len(series) < len(logged) and (found := _before_nonfinite(logged, settings)):
+        return found
+    if 2 <= len(series) < FEWEST and len(series) == len(logged):
         return _leap(series, settings)
     if len(series) < FEWEST:
         return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
@@ -125,10 +132,7 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         return ()
     if rise <= settings.lost * progress or rise < FLOOR * start or best >= len(series) - 2:
         return ()
-    # Steadily up: the last quarter after the best lies above the first quarter after it.
-    tail = series.value[best:]
-    quarter = max(1, len(tail) // 4)
-    if np.median(tail[-quarter:]) <= np.median(tail[: quarter + 1]):
+    if not _stays_up(series.value[best:]):
         return ()
     return (_finding(series, best, low, start, end),)
 
@@ -142,7 +146,7 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
         title=f"The loss diverges after step {step:,}",
         summary=(
             f"The train loss was best around step {step:,} ({low:.4g}) and rose to {end:.4g} by step "
-            f"{last:,}, {end / low:.1f} x its best; it started at {start:.4g}."
+            f"{last:,}{_times(end, low)}; it started at {start:.4g}."
         ),
         steps=(step, last),
         metrics=("train/loss",),
@@ -150,7 +154,7 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
             "best_loss": low,
             "best_step": step,
             "final_loss": end,
-            "ratio": end / low,
+            "ratio": end / max(low, FLOOR * abs(start), TINY),
             "initial_loss": start,
         },
         where=(series.where(best), series.where(len(series) - 1)),
@@ -183,8 +187,9 @@ def _left_reference(run: Run) -> Finding:
 
 def _absurd(series: Series) -> Finding:
     """Report a loss that nothing starts at: the divergence lies before the log or between its points."""
-    best = int(np.argmin(series.value))
-    low, peak = float(series.value[best]), float(series.value.max())
+    highest = int(np.argmax(series.value))
+    best = int(np.argmin(series.value[: max(highest, 1)]))
+    low, peak = float(series.value[best]), float(series.value[highest])
     found = _finding(series, best, low, float(series.value[0]), float(series.value[-1]))
     return replace(
         found,
@@ -193,6 +198,34 @@ def _absurd(series: Series) -> Finding:
         confidence=0.9,
         evidence={**found.evidence, "ratio": peak / max(low, 1.0)},
     )
+
+
+def _times(end: float, low: float) -> str:
+    return f", {end / low:.1f} x its best" if low > 0 else ""
+
+
+def _before_nonfinite(logged: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
+    """Judge the last losses before the first that is no number: there is no time for more of them."""
+    first = int(np.argmin(np.isfinite(logged.value)))
+    value = logged.value[:first]
+    if len(value) < 2:
+        return ()
+    end = float(value[-1])
+    # The rise may take several points: all that lead to the end without a fall belong to it.
+    falls = np.flatnonzero(np.diff(value) < 0)
+    foot = int(falls[-1]) + 1 if len(falls) else 0
+    before = value[: foot + 1]
+    if end < settings.leap * max(float(before.max()), FLOOR):
+        return ()
+    best = int(np.argmin(before))
+    until = logged.take(slice(0, first))
+    return (_finding(until, best, float(before[best]), float(value[0]), end),)
+
+
+def _stays_up(tail: np.ndarray) -> bool:
+    """Tell whether the loss, from its best on, is still up at the end: the last quarter above the first."""
+    quarter = max(1, len(tail) // 4)
+    return bool(np.median(tail[-quarter:]) > np.median(tail[: quarter + 1]))
 
 
 def _leap(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
@@ -206,11 +239,19 @@ def _leap(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
 
 
 def _destroyed_at_once(series: Series, settings: DivergenceSettings) -> bool:
-    """Tell whether no later loss ever came near the first one: the first updates ruined the model."""
+    """Tell whether no later loss ever came near the first one: the first updates ruined the model.
+
+    Or hardly ever: the rate decays to 0 and takes the loss down with it, not to where it began.
+    """
     value, n = series.value, len(series)
     first = float(np.median(value[: max(1, n // 50)]))
     rest = value[max(1, n // 10) :]
-    return first > FLOOR and float(np.quantile(rest, NEVER)) > settings.never_back * first
+    limit = settings.never_back * first
+    if first <= FLOOR:
+        return False
+    never = float(np.quantile(rest, NEVER)) > limit
+    far = float(np.quantile(rest, GOOD)) > limit and float(np.median(rest)) > FAR * first
+    return never or (far and float(np.median(value[-max(n // 10, 1) :])) > limit * BACK)
 
 
 def _median_noise(curve: np.ndarray, width: int) -> float:

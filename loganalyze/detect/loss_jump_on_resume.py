@@ -52,12 +52,15 @@ class ResumeSettings:
     window: int = setting(
         10, unit="log points", source="enough for a level, near enough to be local"
     )
-    noise: float = setting(5.0, unit="robust standard deviations", source="far beyond chance")
+    noise: float = setting(
+        4.0, unit="robust standard errors", source="beyond chance, at a place known beforehand"
+    )
     rise: float = setting(0.05, unit="share of the loss", source="less is another mix of batches")
 
 
 MOST = 20  # restarts of one run
 BACK, LEARNED = 0.95, 0.6  # of the first loss: where it started, and clearly below
+NOISE_POINTS = 40  # log points before the restart that tell its noise
 FEWEST = 3  # log points on either side
 
 
@@ -96,7 +99,10 @@ def _compare(series: Series, border: int, settings: ResumeSettings) -> Finding |
     if len(before) < FEWEST or len(after) < FEWEST or begins_anew(series, border):
         return None
     low, high = float(np.median(before)), float(np.median(after[: max(FEWEST, len(after) // 2)]))
-    sigma = max(noise_sigma(before), noise_sigma(after), 1e-3 * abs(low))
+    # The noise of ten points is known to a quarter: more of them before the restart know better.
+    longer = series.value[earlier][-NOISE_POINTS:]
+    after_noise = noise_sigma(after) if len(after) >= settings.window else 0.0
+    sigma = max(noise_sigma(longer), after_noise, 1e-3 * abs(low))
     error = sigma * 1.25 * np.sqrt(1 / len(before) + 2 / len(after))
     first = float(series.value[0])
     if float(after[0]) >= BACK * first and float(before[-1]) < LEARNED * first:

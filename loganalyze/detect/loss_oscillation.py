@@ -2,11 +2,12 @@
 
 What it does
 ------------
-The log loss is detrended with a line over the last `tail` of the run and averaged in blocks. If the blocks
-scatter by more than `excess` times what the point-to-point noise leaves in a mean, by `amplitude` at least,
-and keep crossing their level, the loss swings. A period is reported where the autocorrelation of the blocks
-shows one. Evaluation losses whose median change is a factor of e^`wild`,
-up and down, count as well.
+Over the last `tail` of the run the log loss is averaged in blocks, and the monotone curve that lies nearest
+is taken away (isotonic regression): a loss may fall in any way. If the blocks scatter by more than `excess`
+times what the point-to-point noise leaves in a mean, by `amplitude` at least, and keep crossing their
+level, the loss swings. A period is reported where the autocorrelation of the blocks shows one. A course
+that comes back, with each epoch or at another period, is a swing from `course` on: a note below
+`course_warning`. Evaluation losses whose median change is a factor of e^`wild`, up and down, count as well.
 
 Why it matters
 --------------
@@ -15,11 +16,13 @@ to the other.
 
 Not to be confused with
 -----------------------
-Noise of small batches, which averages out. Cyclic learning rates. Adversarial and reinforcement losses.
+Noise of small batches, which averages out; the same batches in a fixed order, which differ from one to the
+next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. Adversarial and
+reinforcement losses.
 
 Settings
 --------
-`tail`, `excess`, `amplitude`, `wild`, `points`.
+`tail`, `excess`, `amplitude`, `course`, `course_warning`, `wild`, `points`.
 
 Fix
 ---
@@ -36,13 +39,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loganalyze.detect import epoch_sawtooth
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run
+from loganalyze.run import Run, Series
 from loganalyze.settings import setting
+from loganalyze.signals.cycle import Cycle, beside_monotone, cycle
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
-from loganalyze.signals.robust import FloatArray, noise_sigma
+from loganalyze.signals.robust import FloatArray, mad_sigma, noise_sigma
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,12 @@ class OscillationSettings:
     tail: float = setting(0.6, unit="share of the run", source="without the first fall")
     excess: float = setting(5.0, unit="ratio to the noise of a block mean", source="noise makes 1")
     amplitude: float = setting(0.25, unit="standard deviation of the log loss", source="visible")
+    course: float = setting(
+        0.03, unit="standard deviation of the log loss", source="less is lost in the curve's noise"
+    )
+    course_warning: float = setting(
+        0.1, unit="standard deviation of the log loss", source="a tenth up and down, each epoch"
+    )
     wild: float = setting(1.0, unit="log ratio of neighbours", source="a factor of e, up and down")
     points: int = setting(60, unit="log points", source="a swing needs points on both sides")
 
@@ -77,24 +88,22 @@ def detect(run: Run, settings: OscillationSettings) -> Detected:
         return wild
     if len(series) < settings.points:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
-    tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
-    if not (tail.value > 0).all():
+    if not (series.value > 0).all():
         return NotApplicable("the loss is not positive")
+    found = _course(run, series, settings)
+    if found:
+        return found
+    tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
     curve = np.log(tail.value)
     blocks = _blocks(curve)
     width = len(curve) / len(blocks)
-    # A line through the tail is no swing, nor is a curve that bends once.
-    rest = blocks - np.polyval(
-        np.polyfit(np.arange(len(blocks)), blocks, 2), np.arange(len(blocks))
-    )
-    spread = float(np.std(rest))
+    rest = beside_monotone(blocks)
+    spread = mad_sigma(rest)  # a few odd blocks are spikes
     noise = noise_sigma(curve) / np.sqrt(width)
     side = np.sign(rest)
     crossings = float(np.mean(side[1:] != side[:-1]))
     if spread < settings.amplitude or spread < settings.excess * noise or crossings < CROSSINGS:
         return ()
-    if float(np.median(np.abs(rest))) < settings.amplitude / 2:
-        return ()  # a few odd blocks are spikes
     period = _period(rest)
     steps = int((tail.step[-1] - tail.step[0]) / len(blocks) * period) if period else None
     how = f" with a period of about {steps:,} steps" if steps else ""
@@ -121,6 +130,45 @@ def detect(run: Run, settings: OscillationSettings) -> Detected:
             where=(tail.where(0), tail.where(len(tail) - 1)),
             fix=("Shuffle the data; if they are, halve the learning rate",),
         ),
+    )
+
+
+def _course(run: Run, series: Series, settings: OscillationSettings) -> tuple[Finding, ...]:
+    """Judge a course of the loss that comes back."""
+    value = series.value
+    found = cycle(series, np.log(np.maximum(value, HIGH * value.max())))
+    if found is None or found.amplitude < settings.course:
+        return ()
+    stepped = epoch_sawtooth.detect(run, epoch_sawtooth.SawtoothSettings())
+    if stepped and not isinstance(stepped, NotApplicable):
+        return ()  # that says it
+    steps = round(found.points * float(np.median(np.diff(series.step))))
+    return (_recurring(series, found, steps, settings),)
+
+
+def _recurring(series: Series, found: Cycle, steps: int, settings: OscillationSettings) -> Finding:
+    what = "with each epoch" if found.is_epoch else f"every {steps:,} steps"
+    grave = found.amplitude >= settings.course_warning
+    return Finding(
+        id="loss-oscillation",
+        severity=Severity.WARNING if grave else Severity.INFO,
+        confidence=0.8,
+        title=f"The loss swings {what}",
+        summary=(
+            f"The train loss takes the same course {what}, up and down by {found.amplitude:.0%} "
+            f"(standard deviation); each course is like the one before (correlation {found.alike:.2f})."
+        ),
+        steps=(int(series.step[0]), int(series.step[-1])),
+        metrics=("train/loss",),
+        evidence={
+            "amplitude_log": found.amplitude,
+            "alike": found.alike,
+            "periodic": "yes",
+            "period_steps": steps,
+            "period_is_epoch": "yes" if found.is_epoch else "not known",
+        },
+        where=(series.where(0), series.where(len(series) - 1)),
+        fix=("Shuffle the data anew for each epoch",),
     )
 
 

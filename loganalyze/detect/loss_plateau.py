@@ -3,10 +3,11 @@
 What it does
 ------------
 Over the last `tail` of the run the change of the loss along a robust line is estimated with its
-error. It is flat if even the optimistic end (two standard errors) improves by less than `change`. A
-flat tail is noted if the loss has fallen by less than `learned` since the start (or by no more than
+error. It is flat if even the optimistic end (two standard errors) improves by less than `change`, or by
+less than `hidden` where no fall is resolved at all and the loss still stands where it stood (noise hides
+more). A flat tail is noted if the loss has fallen by less than `learned` since the start (or by no more than
 two standard errors of the start), or stands above `high` times log(C), over at least `points` points.
-Evaluations tell more than the noisy train loss: if theirs spans less than `learned` and no fall of the
+Evaluations tell more than the noisy train loss: if theirs spans less than `evaluated` and no fall of the
 train loss is resolved, that is a plateau as well. A log of `fewest` or more points is flat if all of them lie
 within `spread`, which is said with little confidence. Whether that is wrong the loss alone does not tell: a
 flat loss at log(C) (loss-at-chance), losses that repeat, and a gradient that is 0 are findings of their
@@ -24,7 +25,7 @@ Pretrained models that start near their optimum: that is why this is a note.
 
 Settings
 --------
-`tail`, `change`, `chance`, `learned`, `high`, `points`, `fewest`, `spread`.
+`tail`, `change`, `hidden`, `chance`, `learned`, `evaluated`, `high`, `points`, `fewest`, `spread`.
 
 Fix
 ---
@@ -61,10 +62,16 @@ class PlateauSettings:
     change: float = setting(
         0.01, unit="share of the loss", source="0.1 % per window of 200 steps, over several windows"
     )
+    hidden: float = setting(
+        0.1, unit="share of the loss", source="more would be seen by eye through the noise"
+    )
     chance: float = setting(
         0.03,
         unit="relative distance to log(C)",
         source="label noise and smoothing move it by 1 to 2 %",
+    )
+    evaluated: float = setting(
+        0.05, unit="share of the first evaluation", source="has no noise of batches; less is little"
     )
     learned: float = setting(0.03, unit="share of the first losses", source="less is no learning")
     high: float = setting(0.65, unit="ratio to log(C)", source="little better than a guess")
@@ -108,7 +115,8 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
         learned = drop >= settings.learned and start - level > 2 * error_of_start
         if learned and not _stands_high(guess, level, settings):
             return ()
-        if moved - 2 * error < -settings.change * level:
+        unresolved = moved + 2 * error > 0
+        if moved - 2 * error < -(settings.hidden if unresolved else settings.change) * level:
             if moved + 2 * error > 0:
                 return NotApplicable("the loss is too noisy: its slope is not resolved")
             return ()
@@ -142,7 +150,7 @@ def _saturated(run: Run, series: Series) -> Finding:
 def _evaluation_stands(run: Run, series: Series, settings: PlateauSettings) -> bool:
     """Tell whether the evaluation loss stays where it was, and the train loss may well do so."""
     course = movement(run)
-    if course is None or course.span >= settings.learned:
+    if course is None or course.span >= settings.evaluated:
         return False
     moved, error = change(series.value)
     return moved + 2 * error > -settings.learned * abs(float(np.median(series.value)))
@@ -151,9 +159,7 @@ def _evaluation_stands(run: Run, series: Series, settings: PlateauSettings) -> b
 def _stands_high(guess: Chance | None, level: float, settings: PlateauSettings) -> bool:
     """Tell whether nearly all that there is to learn is still to learn."""
     return (
-        guess is not None
-        and guess.classes <= MOST_CLASSES
-        and settings.high * guess.log_c < level < guess.log_c
+        guess is not None and guess.classes <= MOST_CLASSES and level > settings.high * guess.log_c
     )
 
 

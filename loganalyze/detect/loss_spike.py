@@ -2,16 +2,15 @@
 
 What it does
 ------------
-Each log loss is compared with the `window` points before it: ``z = (log x - median) / sigma``
-with a robust sigma of the point-to-point noise. A spike has z above `z` (`z_high`, if it stands
-`ratio_high` times above the median), stands `ratio` times
-above the median, rises by more than `floor` of the whole range of the loss, and is five times
-larger than nine tenths of this run's own moves. Where the gradient norm of the same step stands
-`grad_ratio` times above its own level, z above `z_grad` and twice those moves are enough: two measures
-agree. So is a cross-entropy `ratio` times above every loss before it, the first ones too, at z above `z`.
-Neighbouring points are one spike. A log of 6 to 23
-points has no such past: there a value must stand `ratio_short` times above the median of all points and
-of those before it, by `z_short` robust sigmas, and the finding says how little it rests on.
+Each log loss is compared with the `window` points before it: ``z = (log x - median) / sigma`` with a robust
+sigma of the point-to-point noise. A spike has z above `z` (`z_high`, if it stands `ratio_high` times above
+the median), stands `ratio` times above the median, rises by more than `floor` of the whole range of the
+loss, and is five times larger than nine tenths of this run's own moves. Where the gradient norm of the same
+step stands `grad_ratio` times above its own level, z above `z_grad` and half as much are enough, clear of
+all others: two measures agree. So is a cross-entropy `ratio` times above every loss before it, the first
+ones too, at z above `z`. Neighbouring points are one spike. A log of 6 to 23 points has no such past: there
+a value must stand `ratio_short` times above the median of all points and of those before it, by `z_short`
+robust sigmas, and the finding says how little it rests on.
 
 Why it matters
 --------------
@@ -23,12 +22,13 @@ Not to be confused with
 Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that
 far). A new stage of a curriculum, from which the loss falls again (no more than a warning).
 Relative noise of a loss near zero. The first points. An intended restart of the learning rate.
-Losses that may be negative, adversarial and reinforcement losses.
+Losses that may be negative, adversarial and reinforcement losses, of which only sizes `away` times the usual
+one are told.
 
 Settings
 --------
 `window`, `z`, `ratio`, `z_high`, `ratio_high`, `grad_ratio`, `z_grad`, `z_short`, `ratio_short`, `floor`,
-`habit`.
+`habit`, `away`.
 
 Fix
 ---
@@ -42,7 +42,7 @@ batches. Healthy language-model runs stay below z = 4.5 on the log loss over 100
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,14 @@ from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
-from loganalyze.signals.robust import groups, mad_sigma, trailing_median, trailing_sigma
+from loganalyze.signals.restart import told_restarts
+from loganalyze.signals.robust import (
+    groups,
+    mad_sigma,
+    noise_sigma,
+    trailing_median,
+    trailing_sigma,
+)
 
 BoolArray = NDArray[np.bool_]
 
@@ -91,16 +98,24 @@ class SpikeSettings:
     habit: float = setting(
         0.9, unit="quantile of this run's own moves", source="a jump that stays fills a few percent"
     )
+    away: float = setting(
+        1e4, unit="ratio to the median size", source="four orders of magnitude, whatever the loss"
+    )
 
 
 SHORTEST_WINDOW = 8
+EARLIEST = 8  # log points before the first that can be judged; a longer window is filled as it goes
 FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
+NEAR_ZERO = 0.02  # share of the loss's range, added before the logarithm is taken
 HABIT_FACTOR_HIGH = 3.5  # the same for a jump of `ratio_high`
-HABIT_FACTOR_GRAD = 2.0  # the same where the gradient norm jumps as well
+CLEAR_OF = 1.5  # times the highest move without a jump of the gradient: heavy tails leave no gap
+HABIT_FACTOR_GRAD = 2.5  # the same where the gradient norm jumps as well
 HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
+FIFTHS = 5  # of the run
 RECOVERED = 1.25  # times the level before: below it the spike is over
 POINTS_FOR_TAIL = 150  # rises; with fewer the 99 % quantile is one or two points
+AFTERWARDS = 10  # log points in which a jump of the first ones has come back
 JUDGED_AFTER = 5  # log points after which a jump that has not come back counts as lasting
 FALLING = 0.9  # of the level after the jump: below it the loss has resumed its fall
 HARMLESS = 3.0  # a single recovered spike below this ratio is worth a note only
@@ -109,24 +124,46 @@ HARMLESS = 3.0  # a single recovered spike below this ratio is worth a note only
 def detect(run: Run, settings: SpikeSettings) -> Detected:
     """Find jumps of the loss."""
     kind = loss_kind(run)
-    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
-        return NotApplicable(f"jumps are ordinary for {kind.value}")
     series = run.series("train/loss").finite()
+    if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
+        found = _run_away(series, settings)
+        return found or NotApplicable(f"jumps are ordinary for {kind.value}")
     window = min(settings.window, len(series) // 3)
     if len(series) < FEWEST:
         return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
+    nan_follows = _before_a_nan(run.series("train/loss"), series)
     if window < SHORTEST_WINDOW:
-        return _in_short_log(series, settings)
+        return _in_short_log(series, nan_follows, settings)
     jumped = _gradient_jumped(run, series, window, settings)
     hits, level, z = _outliers(series, jumped, window, settings)
     if kind is LossKind.CROSS_ENTROPY:
         hits = hits | _records(series.value, window, settings)
-    near_restart = np.isin(series.step, restarts(run))
+    hits &= ~nan_follows
+    near_restart = np.isin(series.step, np.concatenate([restarts(run), told_restarts(run)]))
+    near_restart[1:] |= np.diff(series.segment) > 0
     spikes = [s for s in groups(hits, gap=3) if not near_restart[max(s[0] - 3, 0) : s[1] + 1].any()]
     return (_finding(series, spikes, level, z, window),) if spikes else ()
 
 
-def _in_short_log(series: Series, settings: SpikeSettings) -> tuple[Finding, ...]:
+def _run_away(series: Series, settings: SpikeSettings) -> tuple[Finding, ...]:
+    """Judge a loss of any sign by its size alone: it ran away and came back."""
+    size = np.abs(series.value)
+    if len(size) < SHORTEST_WINDOW:
+        return ()
+    usual = float(np.median(size))
+    if usual <= 0:
+        return ()
+    hits = size > settings.away * usual
+    hits[-1] = False  # what does not come back is no spike
+    spikes = groups(hits, gap=len(size))
+    sizes = replace(series, value=size)
+    level, z = np.full(len(size), usual), np.minimum(size / usual, 1e6)
+    return (_finding(sizes, spikes, level, z, len(size)),) if spikes else ()
+
+
+def _in_short_log(
+    series: Series, nan_follows: BoolArray, settings: SpikeSettings
+) -> tuple[Finding, ...]:
     """Judge a log too short for a moving window: a value far above all others and those before it."""
     value = series.value
     if not (value > 0).all():
@@ -138,6 +175,7 @@ def _in_short_log(series: Series, settings: SpikeSettings) -> tuple[Finding, ...
         (curve - middle > settings.z_short * sigma)
         & (value > settings.ratio_short * np.exp(middle))
         & (value > settings.ratio_short * before)
+        & ~nan_follows
     )
     spikes = groups(hits, gap=1)
     level = np.full(len(value), np.exp(middle))
@@ -151,22 +189,28 @@ def _outliers(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mark the points that stand out; return the mark, the level before and the z-score."""
     value = series.value
+    low, high = np.quantile(value[: max(window, 10)], 0.9), np.quantile(value, 0.02)
+    span = max(abs(low - high), 1e-12)
     positive = bool((value > 0).all())
-    curve = np.log(value) if positive else value
-    middle = trailing_median(curve, window)
-    sigma = trailing_sigma(curve, window)
-    level = np.exp(middle) if positive else middle
+    # Near zero losses scatter by factors that no curve shows: there the scale is that of the curve.
+    curve = np.log(value + NEAR_ZERO * span) if positive else value
+    middle = trailing_median(curve, window, EARLIEST)
+    sigma = trailing_sigma(curve, window, EARLIEST)
+    # A few points know little of the noise: what the whole run has of it is the least.
+    sigma[:window] = np.maximum(sigma[:window], noise_sigma(curve))
+    level = np.exp(middle) - NEAR_ZERO * span if positive else middle
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (curve - middle) / np.maximum(sigma, 1e-12)
         ratio = value / level
-    low, high = np.quantile(value[: max(window, 10)], 0.9), np.quantile(value, 0.02)
-    span = max(abs(low - high), 1e-12)
     rise = value - level
     move = curve - middle
-    known = np.abs(move[np.isfinite(move)])
-    habit = float(np.quantile(known, settings.habit)) if len(known) else 0.0
+    # Around the level of its own time: a steady fall leaves the past high above, which is no habit.
+    around = np.r_[middle[window // 2 + 1 :], np.full(window // 2 + 1, middle[-1])]
+    habit = _habit(np.abs(curve - around), settings)
     visible = (ratio > settings.ratio) & (rise > settings.floor * span)
     agreed = jumped & visible & (z > settings.z_grad) & (move > HABIT_FACTOR_GRAD * habit)
+    others = move[np.isfinite(move) & ~jumped]
+    agreed &= move > CLEAR_OF * (others.max() if len(others) else 0.0)
     agreed &= positive  # near 0 the loss and its gradient swing by factors together
     hits = (
         visible
@@ -174,7 +218,31 @@ def _outliers(
         & (move > np.where(ratio > settings.ratio_high, HABIT_FACTOR_HIGH, HABIT_FACTOR) * habit)
     )
     hits &= move > _expected_highest(move, hits)
+    # Where little is known of the level, a jump that stays may be the level.
+    first = value[: window + AFTERWARDS + 1]
+    soon = trailing_median(first[::-1], AFTERWARDS, JUDGED_AFTER)[::-1]
+    with np.errstate(invalid="ignore"):
+        hits[:window] &= soon[:window] < (level + rise / 2)[:window]
     return hits | agreed, level, z
+
+
+def _habit(moves: np.ndarray, settings: SpikeSettings) -> float:
+    """Return how far this run moves as a rule: in the second most restless fifth of it.
+
+    A burst of spikes fills its own fifth; heavy tails are everywhere.
+    """
+    parts = np.array_split(moves, FIFTHS)
+    return float(np.sort([np.nanquantile(part, settings.habit) for part in parts])[-2])
+
+
+def _before_a_nan(logged: Series, finite: Series) -> BoolArray:
+    """Mark the last points before a loss that is no number: they rise to it, and that is told there."""
+    bad = np.flatnonzero(~np.isfinite(logged.value))
+    ends = np.unique(np.searchsorted(finite.step, logged.step[bad], side="right") - 1)
+    out = np.zeros(len(finite), dtype=bool)
+    for back in range(JUDGED_AFTER):
+        out[ends[ends >= back] - back] = True
+    return out
 
 
 def _records(value: np.ndarray, window: int, settings: SpikeSettings) -> BoolArray:

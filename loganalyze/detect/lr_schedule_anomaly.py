@@ -44,6 +44,7 @@ from loganalyze.series import every_start
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.restart import begins_anew, told_restarts
+from loganalyze.signals.robust import groups
 
 ORDER = re.compile(r"Detected call of `lr_scheduler\.step\(\)`")
 CYCLIC = re.compile(r"restart|cycl|sgdr|onecycle|one_cycle", re.I)
@@ -52,6 +53,7 @@ DECAYS = re.compile(r"^(?:linear|cosine|polynomial)$", re.I)
 FEWEST = 4  # log points that show a decay and a start
 LOW = 0.1  # share of the peak below which a jump is one of noise
 NEAR_PEAK = 0.9  # share of the peak to which a warm restart goes back
+CLIMB = 4  # log points over which a schedule that starts over may climb
 FLAT = 1e-3  # relative range below which a recorded rate is constant
 
 
@@ -162,26 +164,35 @@ def _jumps(rate: Series, peak: float, kind: str, settings: ScheduleSettings) -> 
     # A warmup that is shorter than the logging interval is no jump: only rises after a fall count.
     fallen = np.minimum.accumulate(rate.value) < 0.7 * np.maximum.accumulate(rate.value)
     peak_seen = np.maximum.accumulate(rate.value) >= 0.99 * peak
+    # A schedule that starts over may warm up again, over a few points; its foot may lie below both.
+    lowest = np.min([_shifted(rate.value, back) for back in range(1, CLIMB + 1)], axis=0)
+    before_it = np.max([_shifted(rate.value, back) for back in range(1, CLIMB + 2)], axis=0)
     up = (
-        np.r_[False, np.diff(rate.value) > settings.jump * peak]
+        (rate.value - lowest > settings.jump * peak)
+        & (rate.value - before_it > settings.jump * peak)
         & same
         & fallen
         & np.r_[False, peak_seen[:-1]]
     )
-    # From the end of a decay back to the peak: a warm restart, as planned.
-    warm = np.r_[False, rate.value[:-1] < LOW * peak] & (rate.value > NEAR_PEAK * peak)
-    at = np.flatnonzero(up & ~warm)
-    if len(at) != 1:
+    rises = groups(up, gap=CLIMB)
+    if len(rises) != 1:
         return ()  # none, or a cycle
-    index = int(at[0])
-    step, before, after = (
-        int(rate.step[index]),
-        float(rate.value[index - 1]),
-        float(rate.value[index]),
-    )
+    index, end = rises[0]
+    step, before = int(rate.step[index]), float(before_it[index])
+    after = float(rate.value[index : end + CLIMB].max())
+    # From the end of a decay back to the peak: a warm restart, as planned.
+    if before < LOW * peak and after > NEAR_PEAK * peak:
+        return ()
     summary = f"At step {step:,} the learning rate jumps from {before:.3g} to {after:.3g}, once"
     numbers = {"step": step, "before": before, "after": after}
     return (_finding("The learning rate jumps up", summary, step, numbers, (rate.where(index),)),)
+
+
+def _shifted(value: np.ndarray, back: int) -> np.ndarray:
+    """Return the value `back` points before; the first one where there is none."""
+    moved = np.full(len(value), value[0])
+    moved[back:] = value[: len(value) - back]
+    return moved
 
 
 def _against_plan(run: Run, rate: Series, kind: str) -> tuple[Finding, ...]:

@@ -143,7 +143,7 @@ def _stands(evals: Series, train: Series, settings: OverfitSettings) -> Finding 
 
 def _train_levels(train: Series, step: int) -> tuple[float, float]:
     """Return the train loss around `step` and at the end, as medians of a few points."""
-    width = max(1, min(len(train) // 10, 20))
+    width = max(1, min(len(train) // 20, 20))  # a steep fall must not be averaged in
     at = int(np.searchsorted(train.step, step, side="right"))
     near = train.value[max(0, at - width) : max(at, 1)]
     return float(np.median(near)), float(np.median(train.value[-width:]))

@@ -5,6 +5,8 @@ What it does
 The median of the last `window` losses is compared with that of the first. With a known number of classes the
 finding holds if the loss has covered less than `slow` of the way from log(C) to 0 and is still above
 `above` of log(C), when the plan is all but over (or after `steps` steps): it learned something, and little.
+It is a note where ambiguous labels may be the reason: where the loss covered `little` of the way, or the
+evaluation gets clearly more right than a guess does.
 
 Why it matters
 --------------
@@ -19,7 +21,7 @@ without a known scale.
 
 Settings
 --------
-`window`, `slow`, `above`, `steps`.
+`window`, `slow`, `little`, `above`, `steps`.
 
 Fix
 ---
@@ -51,9 +53,12 @@ class SlowSettings:
 
     window: int = setting(100, unit="log points", source="first W against last W")
     slow: float = setting(
-        0.2,
+        0.25,
         unit="share of the way from log(C) to 0",
         source="ambiguous labels leave a third and more",
+    )
+    little: float = setting(
+        0.2, unit="share of the way from log(C) to 0", source="more may be all there is to learn"
     )
     above: float = setting(
         0.75,
@@ -98,7 +103,9 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
     return (
         Finding(
             id="slow-convergence",
-            severity=Severity.WARNING,
+            severity=Severity.INFO
+            if gained >= settings.little or loss_at_chance.is_ahead(run, guess.classes)
+            else Severity.WARNING,
             confidence=0.7,
             title="The loss falls far too slowly",
             summary=(

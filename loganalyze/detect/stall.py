@@ -3,8 +3,9 @@
 What it does
 ------------
 Seconds per step are compared with their median. Steps beyond `factor` times the median and `seconds` stand
-out; those at an evaluation, at a checkpoint, the first ones, and those that come at regular intervals are
-what a run does. The finding holds if the others cost `cost` of the whole time.
+out, and shorter ones beyond `short`, if they are `factor_short` times the median; those at an evaluation,
+at a checkpoint, the first ones, and those that come at regular intervals are what a run does. The finding
+holds if the others cost `cost` of the whole time, from `note` on as a note.
 
 Why it matters
 --------------
@@ -16,7 +17,7 @@ Evaluations and checkpoints. Compilation in the first steps. A restart.
 
 Settings
 --------
-`factor`, `seconds`, `cost`, `points`.
+`factor`, `seconds`, `factor_short`, `short`, `cost`, `note`, `points`.
 
 Fix
 ---
@@ -48,11 +49,19 @@ class StallSettings:
         10.0, unit="ratio to the median step", source="no batch is ten times as large"
     )
     seconds: float = setting(2.0, unit="seconds", source="shorter ones nobody notices")
+    factor_short: float = setting(
+        50.0, unit="ratio to the median step", source="no pause of an interpreter is so long"
+    )
+    short: float = setting(
+        0.3, unit="seconds", source="garbage collection and the scheduler take a tenth at most"
+    )
     cost: float = setting(0.2, unit="share of the whole time", source="worth a look")
+    note: float = setting(0.1, unit="share of the whole time", source="visible in the bill")
     points: int = setting(6, unit="log points", source="a median needs them")
 
 
 FIRST = 0.02  # share of the points that may be slow at the start
+AS_A_RULE = 0.3  # share of the evaluations that are slow; fewer slow ones met something else
 NEAR = 1  # log points around an evaluation or a checkpoint
 SPARSE = 5.0  # log points between evaluations
 REGULAR = 0.1  # relative scatter of intervals that are a plan
@@ -65,8 +74,9 @@ def detect(run: Run, settings: StallSettings) -> Detected:
         return NotApplicable(f"{len(series)} times of steps are too few, {settings.points} needed")
     usual = float(np.median(series.value))
     slow = (series.value > settings.factor * usual) & (series.value > settings.seconds)
+    slow |= (series.value > settings.factor_short * usual) & (series.value > settings.short)
     slow[: max(1, int(FIRST * len(series)))] = False
-    slow &= ~_planned(run, series)
+    slow &= ~_planned(run, series, slow)
     hits = groups(slow)
     if not hits or _is_regular(series, hits):
         return ()
@@ -75,13 +85,13 @@ def detect(run: Run, settings: StallSettings) -> Detected:
     )
     lost = float(((series.value - usual) * width)[slow].sum())
     total = float((series.value * width).sum())
-    if lost < settings.cost * total:
+    if lost < settings.note * total:
         return ()
     worst = int(np.argmax(np.where(slow, series.value, 0)))
     return (
         Finding(
             id="stall",
-            severity=Severity.WARNING,
+            severity=Severity.WARNING if lost >= settings.cost * total else Severity.INFO,
             confidence=0.75,
             title=f"{len(hits)} stall{'s' if len(hits) > 1 else ''} took {lost / total:.0%} of the time",
             summary=(
@@ -106,18 +116,19 @@ def detect(run: Run, settings: StallSettings) -> Detected:
     )
 
 
-def _planned(run: Run, series: Series) -> np.ndarray:
-    """Mark the points beside an evaluation, a checkpoint or a restart."""
-    steps = [run.series(name).step for name in ("eval/loss", "eval/accuracy")]
-    saved = [
-        e.step for e in run.events_of(EventKind.CHECKPOINT, EventKind.RESUME) if e.step is not None
-    ]
-    marks = np.unique(np.concatenate([*steps, np.array(saved, dtype=np.int64)]))
+def _planned(run: Run, series: Series, slow: np.ndarray) -> np.ndarray:
+    """Mark the points beside an evaluation, a checkpoint or a restart, if those are slow as a rule."""
+    evaluated = np.union1d(run.series("eval/loss").step, run.series("eval/accuracy").step)
+    saved, resumed = (
+        np.unique([e.step for e in run.events_of(kind) if e.step is not None]).astype(np.int64)
+        for kind in (EventKind.CHECKPOINT, EventKind.RESUME)
+    )
     out = np.zeros(len(series), dtype=bool)
-    if len(marks):
+    for marks in (evaluated, saved, resumed):
         at = np.searchsorted(series.step, marks)
-        for shift in range(-NEAR, NEAR + 1):
-            out[np.clip(at + shift, 0, len(series) - 1)] = True
+        near = np.clip(at[:, None] + np.arange(-NEAR, NEAR + 1), 0, len(series) - 1)
+        if len(marks) and slow[near].any(axis=1).mean() >= AS_A_RULE:
+            out[near] = True
     out[1:] |= np.diff(series.segment) > 0
     return out
 

@@ -62,6 +62,7 @@ class ThroughputSettings:
 FEWEST_AFTER = 3  # log points that last
 FEWEST_WAITS = 5  # log points, the first one left out
 SLOWER_SHORT = 2.0  # ratio of step times in a short log
+FAR = 4.0  # ratio of step times that no neighbour on the machine causes
 STRETCHES = 10
 RATES = ("perf/tokens_per_second", "perf/samples_per_second")
 
@@ -83,8 +84,11 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
         else block_medians(series.value, STRETCHES)
     )
     split = _split(blocks, settings)
+    if split is None:
+        return ()
     is_step = series.metric not in RATES
-    if split is None or (is_step and blocks[-1] < settings.seconds):
+    far = float(np.median(blocks[split:])) >= FAR * float(np.median(blocks[:split]))
+    if is_step and blocks[-1] < settings.seconds and not far:
         return ()
     usual, after = float(np.median(blocks[:split])), blocks[split:]
     index = int(len(series) * split / STRETCHES)

@@ -43,7 +43,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series, Status
 from loganalyze.settings import setting
-from loganalyze.signals.lr import ALIVE, Warmup, rises_in_a_curve, warmup
+from loganalyze.signals.lr import ALIVE, FULL, Warmup, rises_in_a_curve, warmup
 from loganalyze.signals.schedule import schedule
 
 
@@ -68,6 +68,7 @@ class WarmupSettings:
 
 
 ONE_CYCLE_SHARE = 0.45  # OneCycle rises over 30 % by default; nobody uses it beyond this share
+FEWEST = 4  # log points; fewer hardly tell a warmup from what follows
 POINTS = 400  # of the drawn schedule
 FEW_STEPS = 50  # below this many logged steps the judgement is less sure
 
@@ -78,6 +79,8 @@ def detect(run: Run, settings: WarmupSettings) -> Detected:
     found = warmup(run)
     if found is None:
         return ()
+    if found.source != "config" and len(series) < FEWEST:
+        return NotApplicable(f"{len(series)} learning rates are too few, {FEWEST} needed")
     if not found.done and found.reached is None:
         return NotApplicable(
             "the learning rate rises to the end of the log and its target is not known: "
@@ -93,13 +96,19 @@ def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings
     if not found.steps or not total:
         return ()
     share = found.steps / total
-    if share <= settings.share:
+    if share <= settings.share or (
+        found.source == "log" and _ends_between(series, share, settings)
+    ):
         return ()
     decayed = series.value[-1] < ALIVE * series.value.max()
-    by_design = _is_one_cycle(run) or (
-        found.source == "log"
-        and share <= ONE_CYCLE_SHARE
-        and (decayed or rises_in_a_curve(run, found.steps))
+    by_design = (
+        _is_one_cycle(run)
+        or _comes_back(series)
+        or (
+            found.source == "log"
+            and share <= ONE_CYCLE_SHARE
+            and (decayed or rises_in_a_curve(run, found.steps))
+        )
     )
     # A share of what was logged so far is no share of a plan.
     unknown_plan = run.planned_steps is None and run.status is not Status.COMPLETED
@@ -112,10 +121,26 @@ def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings
         f"{settings.enough:.0%} is enough for most runs."
     )
     if by_design:
-        summary += " This looks like a OneCycle schedule, which does so by design."
+        summary += " This looks like a cyclic or OneCycle schedule, which does so by design."
     elif unknown_plan:
         summary += " The log does not say how many steps were planned."
     return (_finding(run, series, found, total, settings, severity, 0.9, summary),)
+
+
+def _ends_between(series: Series, share: float, settings: WarmupSettings) -> bool:
+    """Tell whether the warmup may have ended before `share`, between two points of a sparse log."""
+    full = series.value >= FULL * series.value.max()
+    before = series.step[: int(np.argmax(full))]
+    end = float(series.step[int(np.argmax(full))])
+    return not len(before) or float(before[-1]) / end * share <= settings.share
+
+
+def _comes_back(series: Series) -> bool:
+    """Tell whether the rate falls by half of its peak and rises again, before or to it: a cycle."""
+    peak = float(series.value.max())
+    last = int(np.flatnonzero(series.value >= FULL * peak)[-1])
+    value = series.value[: last + 1]
+    return bool((np.maximum.accumulate(value) - value).max() > peak / 2)
 
 
 def _unfinished(run: Run, series: Series, found: Warmup, settings: WarmupSettings) -> Detected:

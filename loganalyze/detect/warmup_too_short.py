@@ -6,7 +6,10 @@ If a spike, a divergence, an explosion of the gradient, a loss that leaps to `le
 after a rise begins within the first `early` of the steps (or `first` steps), at no less than half of the peak
 rate, and the warmup took less than `enough` of the steps, the warmup is too short. A loss that starts at
 log(C), as a guess does, need only leap to `worse` times that within its first points: above log(C) it is
-confidently wrong.
+confidently wrong. A loss that stands `bump` times above its start (and log(C)) for three points within the
+first `soon` of the steps, beyond `noise` standard deviations, is worth a note. So is a NaN after a plain
+gradient step that promised to lower the loss by `overshoot` times itself (``lr * g^2``, stochastic gradient
+descent): the second step cannot be better.
 
 Why it matters
 --------------
@@ -18,7 +21,7 @@ Instability that begins later. A run without warmup that is calm: most small one
 
 Settings
 --------
-`early`, `first`, `most`, `points`, `enough`, `leap`, `worse`.
+`early`, `first`, `most`, `points`, `enough`, `leap`, `worse`, `bump`, `soon`, `noise`, `overshoot`.
 
 Fix
 ---
@@ -43,6 +46,8 @@ from loganalyze.run import Run, Series, Where
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import warmup
+from loganalyze.signals.robust import noise_sigma
+from loganalyze.signals.smooth import centered_median
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,16 @@ class ShortWarmupSettings:
     )
     worse: float = setting(
         1.2, unit="ratio to log(C)", source="batches of an untrained model differ by a few percent"
+    )
+    bump: float = setting(
+        1.25, unit="ratio to the first losses", source="worse than at the start, for long"
+    )
+    soon: float = setting(
+        0.17, unit="share of the steps", source="what a longest warmup would have covered"
+    )
+    noise: float = setting(5.0, unit="robust standard deviations", source="beyond chance")
+    overshoot: float = setting(
+        4.0, unit="ratio to the loss", source="no loss can fall by more than itself"
     )
 
 
@@ -88,6 +103,8 @@ class _Sign:
     step: int
     title: str
     where: tuple[Where, ...]
+    until: float = 0.0  # the last step at which it counts as early; 0: as for all
+    severity: Severity = Severity.WARNING
 
 
 def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
@@ -108,9 +125,13 @@ def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
     if length >= settings.enough * total:
         return ()
     last = min(max(settings.early * total, settings.first), settings.most)
-    for sign in _signs(run, loss.finite(), last, settings):
+    for sign in (*_signs(run, loss.finite(), last, settings), *_notes(run, loss, total, settings)):
         at = rate.value_at(sign.step)
-        if sign.step <= last and at is not None and at >= FULL * float(rate.value.max()):
+        if (
+            sign.step <= max(last, sign.until)
+            and at is not None
+            and at >= FULL * float(rate.value.max())
+        ):
             return (_finding(length, total, at, sign),)
     return ()
 
@@ -139,6 +160,45 @@ def _signs(run: Run, loss: Series, last: float, settings: ShortWarmupSettings) -
             return
 
 
+def _notes(run: Run, loss: Series, total: int, settings: ShortWarmupSettings) -> Iterator[_Sign]:
+    """Give what is worth a note: a start that got worse for a while, a first step far too long."""
+    if loss_kind(run) is LossKind.UNBOUNDED:
+        return
+    finite = loss.finite()
+    if len(finite) and _overshoots(run, loss, settings):
+        step = int(loss.step[np.isfinite(loss.value).argmin()])
+        title = "the loss is no number, after a step far longer than the gradient allows"
+        yield _Sign("overshoot", step, title, (finite.where(0),), severity=Severity.INFO)
+    until = settings.soon * total
+    start = finite.take(finite.step <= until)
+    if len(start) < 2 * SOON or start.value.min() <= 0:
+        return
+    guess = chance(run)
+    smooth = centered_median(start.value, 3)
+    before = max(float(np.median(start.value[:SOON])), guess.log_c if guess is not None else 0.0)
+    top = int(np.argmax(smooth))
+    beyond = smooth[top] - before > settings.noise * noise_sigma(start.value[: max(top, SOON)])
+    if smooth[top] > settings.bump * before and beyond:
+        title = f"the loss rises from {before:.4g} to {smooth[top]:.4g}"
+        step = int(start.step[top])
+        yield _Sign("bump", step, title, (start.where(top),), until, Severity.INFO)
+
+
+def _overshoots(run: Run, loss: Series, settings: ShortWarmupSettings) -> bool:
+    """Tell whether the loss is no number right after plain gradient steps that were far too long."""
+    optimizer = run.setting("optimizer")
+    norm = run.series("train/grad_norm").finite()
+    if optimizer is None or "sgd" not in str(optimizer.value).lower() or not len(norm):
+        return False
+    first = int(np.isfinite(loss.value).argmin())
+    if np.isfinite(loss.value[first]) or not 0 < first <= SOON or loss.value[0] <= 0:
+        return False
+    rate = run.series("train/learning_rate").value_at(int(loss.step[0]))
+    limit = run.number("max_grad_norm") or np.inf
+    promised = (rate or 0.0) * float(norm.value[0]) * min(float(norm.value[0]), limit)
+    return promised > settings.overshoot * float(loss.value[0])
+
+
 def _leaps(
     run: Run, start: Series, settings: ShortWarmupSettings
 ) -> Iterator[tuple[Series, float]]:
@@ -163,8 +223,8 @@ def _finding(length: int, total: int, rate: float, sign: _Sign) -> Finding:
     before = f"a warmup of {length:,} steps" if length else "no warmup"
     return Finding(
         id="warmup-too-short",
-        severity=Severity.WARNING,
-        confidence=0.6,
+        severity=sign.severity,
+        confidence=0.6 if sign.severity is Severity.WARNING else 0.4,
         title=f"The run breaks at step {sign.step:,}, after {before}",
         summary=(
             f"At step {sign.step:,} of {total:,}, at a rate of {rate:.3g} and after {before}: {sign.title}."

@@ -27,36 +27,38 @@ def noise_sigma(values: FloatArray) -> float:
     return float(mad_sigma(np.diff(values)) / np.sqrt(2.0))
 
 
-def trailing_median(values: FloatArray, window: int) -> FloatArray:
-    """Return for each point the median of the `window` points before it.
+def trailing_median(values: FloatArray, window: int, fewest: int | None = None) -> FloatArray:
+    """Return for each point the median of the `window` points before it, or of those there are.
 
     Returns
     -------
-    Array of the same length; NaN where fewer than `window` points stand before.
+    Array of the same length; NaN where fewer than `fewest` (by default: `window`) points stand before.
     """
-    return _before(values, window)
+    return _before(values, window, fewest or window)
 
 
-def trailing_sigma(values: FloatArray, window: int) -> FloatArray:
+def trailing_sigma(values: FloatArray, window: int, fewest: int | None = None) -> FloatArray:
     """Return for each point the robust scale of the noise in the `window` points before it.
 
-    NaN where fewer than `window` points stand before. Differences are taken, so that a trend
-    inside the window does not count as noise.
+    NaN where fewer than `fewest` (by default: `window`) points stand before. Differences are taken, so that
+    a trend inside the window does not count as noise.
     """
     out = np.full(len(values), np.nan)
-    if len(values) > window:
-        out[1:] = MAD_TO_SIGMA / np.sqrt(2.0) * _before(np.abs(np.diff(values)), window - 1)
+    least = fewest or window
+    if len(values) > least:
+        moves = np.abs(np.diff(values))
+        out[1:] = MAD_TO_SIGMA / np.sqrt(2.0) * _before(moves, window - 1, least - 1)
     return out
 
 
-def _before(values: FloatArray, window: int) -> FloatArray:
-    """Return the median of the `window` values before each; NaN where there are fewer."""
+def _before(values: FloatArray, window: int, fewest: int) -> FloatArray:
+    """Return the median of the `window` values before each; NaN where there are fewer than `fewest`."""
     out = np.full(len(values), np.nan)
-    if len(values) > window:
+    if len(values) > fewest:
         from pandas import Series
 
         # A sorted window that slides: the windows are never held in memory all at once.
-        out[1:] = Series(values).rolling(window).median().to_numpy()[:-1]
+        out[1:] = Series(values).rolling(window, min_periods=fewest).median().to_numpy()[:-1]
     return out
 
 

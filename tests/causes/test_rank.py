@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loganalyze.causes import HYPOTHESES, rank
-from loganalyze.causes.cause import DECISIVE, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, WEAK, Case, Hypothesis
 from loganalyze.finding import Cause, Clue, Finding, Severity
 from tests.builders import make_run
 
@@ -67,9 +67,18 @@ def test_a_cause_below_3_percent_is_dropped(monkeypatch: pytest.MonkeyPatch) -> 
     assert [c.id for c in ranked(monkeypatch, both, finding("x"))] == ["a"]
 
 
-def test_a_remark_summons_no_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = [hypothesis("a", 3.0, "x")]
-    assert ranked(monkeypatch, one, finding("x", Severity.INFO)) == ()
+def test_a_note_has_its_causes_against_the_odds_that_nothing_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = [hypothesis("a", 0.0, "x", weight=WEAK), hypothesis("suspicion", 0.0, "x")]
+    (cause,) = ranked(monkeypatch, both, finding("x", Severity.INFO))
+    assert (cause.id, cause.probability) == ("a", pytest.approx(1.4918 / 3.9918, abs=1e-4))
+
+
+def test_a_note_beside_a_serious_finding_summons_no_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [hypothesis("a", 3.0, "x"), hypothesis("b", 0.0, "y")]
+    causes = ranked(monkeypatch, both, finding("x", Severity.INFO), finding("y"))
+    assert [c.id for c in causes] == ["b"]
 
 
 def test_a_hypothesis_that_explains_nothing_found_is_not_considered(

@@ -275,7 +275,7 @@ def test_a_start_at_139_times_log_c_is_more_than_a_head_makes() -> None:
     )
 
 
-def test_a_note_asks_for_no_cause_unless_the_log_states_it() -> None:
+def test_a_note_asks_for_a_cause_only_where_evidence_speaks_for_one() -> None:
     hint = Event(
         EventKind.HINT,
         "UserWarning: Detected call of `lr_scheduler.step()` before `optimizer.step()`.",
@@ -283,7 +283,9 @@ def test_a_note_asks_for_no_cause_unless_the_log_states_it() -> None:
     )
     run = make_run(loss=FALL, lr=COSINE, events=[hint])
     assert order(run)[:1] == ["scheduler-misconfigured"]
-    assert order(make_run(loss=np.full(8, 11.17))) == []
+    assert order(make_run(loss=np.full(8, 11.17))) == ["frozen-parameters"]
+    restless = np.tile([11.2, 11.1, 11.3, 11.15], 3)
+    assert order(make_run(loss=restless)) == []
 
 
 def test_a_loss_that_falls_without_the_accuracy_is_the_wrong_loss_and_no_mismatch() -> None:

@@ -47,7 +47,7 @@ def test_three_points_are_judged_by_a_leap_alone_and_with_little_confidence() ->
     assert found.confidence < 0.5
     assert detect(make_run(loss=[1, 2, 3]), S) == ()
     assert isinstance(detect(make_run(loss=[30]), S), NotApplicable)
-    assert isinstance(detect(make_run(loss=[1, 30, np.nan]), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=[1, 3, np.nan]), S), NotApplicable)
 
 
 def test_a_loss_that_nothing_starts_at_has_diverged() -> None:
@@ -115,3 +115,24 @@ def test_four_losses_that_never_come_near_the_first_diverge_with_little_confiden
     (found,) = detect(make_run(loss=[11.23, 87.3365, 87.3365, 87.3365]), S)
     assert found.severity is Severity.CRITICAL
     assert found.confidence == 0.6
+
+
+def test_the_rise_before_a_nan_counts_however_short() -> None:
+    loss = [0.7, 0.5, 0.4, 0.3, 60.0, np.nan, np.nan]
+    (found,) = detect(make_run(loss=loss), S)
+    assert found.evidence["final_loss"] == 60.0
+    assert detect(make_run(loss=[*FALL, np.nan]), S) == ()
+
+
+def test_a_loss_that_a_decaying_rate_takes_down_but_not_back_has_diverged() -> None:
+    up = np.geomspace(2.5, 800, 10)
+    down = np.geomspace(800, 4.7, 90)
+    (found,) = detect(make_run(loss=np.r_[2.5, up, down]), S)
+    assert found.severity is Severity.CRITICAL
+    back = np.geomspace(800, 2.5, 90)
+    assert detect(make_run(loss=np.r_[2.5, up, back]), S) == ()
+
+
+def test_zeros_after_an_absurd_loss_are_not_its_best() -> None:
+    (found,) = detect(make_run(loss=[4.5, 4.4, 1e13, 0.0, 0.0]), S)
+    assert found.evidence["best_loss"] == 4.4

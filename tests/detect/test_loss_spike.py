@@ -6,6 +6,7 @@ from loganalyze.finding import NotApplicable, Severity
 from tests.builders import make_run
 
 S = SpikeSettings()
+RNG = np.random.default_rng(0)
 
 
 def noisy(n: int = 600, sigma: float = 0.05, seed: int = 0) -> np.ndarray:
@@ -140,3 +141,42 @@ def test_near_zero_a_cross_entropy_above_all_before_it_is_a_jump() -> None:
     assert found.evidence["step"] == 61
     assert detect(make_run(loss=np.minimum(loss, 2.4), config=ten), S) == ()
     assert detect(make_run(loss=loss, config={"loss": "mse"}), S) == ()  # one sample may do that
+
+
+def test_a_jump_in_the_first_third_is_seen_once_it_has_come_back() -> None:
+    loss = np.full(120, 2.0) + RNG.normal(0, 0.05, 120)
+    loss[15] = 14.0
+    (found,) = detect(make_run(loss=loss), S)
+    assert found.evidence["step"] == 16
+    loss[15:] = 14.0
+    assert detect(make_run(loss=loss), S) == ()
+
+
+def test_the_rise_to_a_nan_is_no_spike() -> None:
+    loss = np.full(120, 2.0) + RNG.normal(0, 0.05, 120)
+    loss[80:82] = 30, 1e4
+    loss[82:] = np.nan
+    assert detect(make_run(loss=loss), S) == ()
+
+
+def test_scatter_near_zero_hides_no_spike() -> None:
+    loss = np.r_[np.linspace(3, 0.05, 40), RNG.lognormal(-6, 2, 110).clip(0, 0.05)]
+    loss[120] = 2.5
+    (found,) = detect(make_run(loss=loss), S)
+    assert found.evidence["step"] == 121
+
+
+def test_of_a_reward_loss_only_what_ran_away_is_told() -> None:
+    loss = RNG.normal(0, 0.05, 100)
+    assert isinstance(detect(make_run(loss=loss, reward=loss), S), NotApplicable)
+    loss[40:44] = 1e6
+    (found,) = detect(make_run(loss=loss, reward=loss), S)
+    assert found.evidence["count"] == 1
+
+
+def test_a_jump_at_a_restart_is_told_as_such_elsewhere() -> None:
+    loss = np.full(120, 2.0) + RNG.normal(0, 0.05, 120)
+    loss[60:63] = 9.0
+    assert detect(make_run(loss=loss), S)
+    segments = {"loss": [0] * 60 + [1] * 60}
+    assert detect(make_run(loss=loss, segments=segments), S) == ()

@@ -47,3 +47,14 @@ def test_a_short_log_of_every_step_shows_waits_between_steps() -> None:
     seconds = [0.154, 0.154, 67.6, 0.16, 3.1, 0.154, 15.3, 0.154]
     (found,) = detect(make_run(loss=np.ones(8), step_time=seconds), S)
     assert found.evidence["count"] == 3
+
+
+def test_a_pause_at_one_evaluation_of_many_is_no_evaluation() -> None:
+    seconds = np.full(600, 0.003)
+    seconds[[249, 399]] = 0.6
+    evals = {"eval_loss": list(range(50, 601, 50))}
+    run = make_run(step_seconds=seconds, eval_loss=np.ones(12), steps=evals)
+    (found,) = detect(run, S)
+    assert found.evidence["count"] == 2
+    seconds[49::50] = 0.6
+    assert detect(make_run(step_seconds=seconds, eval_loss=np.ones(12), steps=evals), S) == ()
