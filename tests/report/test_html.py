@@ -69,14 +69,14 @@ def test_ids_are_unique_and_every_link_resolves(page: str) -> None:
     assert references <= set(parsed.ids)
 
 
-def test_the_policy_allows_the_one_script_and_nothing_else(page: str) -> None:
-    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def test_the_policy_allows_our_small_scripts_and_nothing_else(page: str) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
     assert policy is not None
-    assert "default-src 'none'" in policy[1].replace("&#39;", "'")
-    assert digest in policy[1]
-    assert len(script) < 3_000
+    assert "default-src 'none'" in policy[1]
+    assert re.findall(r"'sha256-([^']+)'", policy[1]) == digests
+    assert sum(map(len, scripts)) <= 3_000
 
 
 def test_headings_are_in_order_and_there_is_one_title(page: str) -> None:
@@ -117,7 +117,7 @@ def test_hostile_strings_are_text_and_do_nothing() -> None:
     )
     text = render(la.diagnose(run))
     parsed = Page(text)
-    assert parsed.scripts == 2
+    assert parsed.scripts == 4  # two of ours, two that hold JSON
     assert "<script>alert" not in text
     assert "\u202e" not in text
     assert "\x1b" not in text
@@ -129,7 +129,7 @@ def test_runs_without_numbers_and_with_only_nan_make_a_page() -> None:
     event = Event(EventKind.TRACEBACK, "Traceback\nValueError: x", Where("train.log", 1), None,
                   None, {"exception": "ValueError", "message": "x", "frame": "a.py:1"})  # fmt: skip
     for run in (make_run(events=[event]), make_run(loss=np.full(30, np.nan)), make_run(loss=[np.inf, 1, 2, 3, -np.inf])):  # fmt: skip
-        assert "<h1>" in render(la.diagnose(run))
+        assert "<h1" in render(la.diagnose(run))
 
 
 def test_a_million_points_stay_below_a_megabyte_and_are_said_to_be_thinned() -> None:
