@@ -18,6 +18,7 @@ from loganalyze.signals.schedule import schedule
 BUCKETS = 700  # two points each: finer than the pixels of a wide screen
 ZOOM_FROM = 0.15  # findings that span less of the axis get a figure of their surroundings
 SURROUNDINGS = 0.05  # share of the axis at each side of a short finding
+NEIGHBOURS = 15  # points at each side of it, at least
 UNITS = 2  # figures of a finding whose metrics have different units
 LOSS = "train/loss"
 
@@ -171,7 +172,8 @@ def _surroundings(plot: Plot, finding: Finding) -> Plot | None:
         return None
     span = plot.limits[1] - plot.limits[0]
     first, last = finding.steps
-    margin = max(2 * (last - first), SURROUNDINGS * span)
+    interval = min(_interval(one.series) for one in plot.curves)
+    margin = max(2 * (last - first), SURROUNDINGS * span, NEIGHBOURS * interval)
     near = (max(plot.limits[0], first - margin), min(plot.limits[1], last + margin))
     crowded = max(len(one.series) for one in plot.curves) > SMOOTHED_FROM
     if not crowded or near[1] - near[0] > 3 * ZOOM_FROM * span:
@@ -182,6 +184,12 @@ def _surroundings(plot: Plot, finding: Finding) -> Plot | None:
         return None
     title = f"{plot.title}: the steps around it"
     return replace(plot, key=f"{plot.key}z", title=title, curves=tuple(inside), limits=near)
+
+
+def _interval(series: Series) -> float:
+    import numpy as np
+
+    return float(np.median(np.diff(series.step))) if len(series) > 1 else 1.0
 
 
 def _part(one: Curve, near: tuple[float, float], finding: Finding) -> Curve:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Cause, Check, Clue, Diagnosis, Finding, Outcome
-from loganalyze.report.cost import cost, duration
+from loganalyze.report.cost import Cost, cost, duration
 from loganalyze.report.excerpt import Excerpt, around, quoted, tail
 from loganalyze.report.fixes import Fix, fixes
 from loganalyze.report.sparkline import sparkline
@@ -109,23 +109,30 @@ def facts(diagnosis: Diagnosis) -> tuple[Fact, ...]:
     if run.status is not Status.UNKNOWN:
         found.append(Fact("Ended", run.status.value, _times(run)))
     lost = cost(diagnosis)
-    if lost is not None:
-        since = lost.checkpoint.step if lost.checkpoint else lost.good_until
-        time = duration(lost.seconds) if lost.seconds else ""
-        if lost.seconds and lost.devices and lost.devices > 1:
-            time += f", {lost.seconds * lost.devices / 3600:.3g} device hours"
-        steps = f"{lost.steps:,} step{'' if lost.steps == 1 else 's'}"
-        place = "the checkpoint" if lost.checkpoint else f"step {since:,}, the last in order"
-        found.append(
-            Fact("Lost", steps, ", ".join(part for part in (time, f"since {place}") if part))
-        )
-        if lost.checkpoint:
-            detail = f"step {lost.checkpoint.step:,}"
-            found.append(Fact("Go back to", lost.checkpoint.name, detail, copied=True))
-        else:
-            detail = "every one is later" if lost.saves else "none is known of"
-            found.append(Fact("Go back to", "no checkpoint", detail))
-    return tuple(found)
+    return tuple(found if lost is None else [*found, _lost(lost), _way_back(lost)])
+
+
+def _lost(lost: Cost) -> Fact:
+    """Say what was lost; where nothing was saved or went wrong before the end, how long all was well."""
+    if not lost.steps:
+        return Fact("In order up to", f"step {lost.last:,}", "its last")
+    parts = []
+    if lost.seconds:
+        parts.append(duration(lost.seconds))
+        if lost.devices and lost.devices > 1:
+            parts.append(f"{lost.seconds * lost.devices / 3600:.3g} device hours")
+    place = "the checkpoint" if lost.checkpoint else f"step {lost.good_until:,}, the last in order"
+    steps = f"{lost.steps:,} step{'' if lost.steps == 1 else 's'}"
+    return Fact("Lost", steps, ", ".join([*parts, f"since {place}"]))
+
+
+def _way_back(lost: Cost) -> Fact:
+    if lost.checkpoint:
+        detail = f"step {lost.checkpoint.step:,}"
+        return Fact("Go back to", lost.checkpoint.name, detail, copied=True)
+    return Fact(
+        "Go back to", "no checkpoint", "every one is later" if lost.saves else "none is known of"
+    )
 
 
 def _times(run: Run) -> str:
