@@ -30,11 +30,22 @@ COLOURS = (theme.LINE_1, theme.LINE_2, theme.LINE_3, theme.LINE_4)
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A series as it is drawn: its name in the legend, and the indices of the points that are drawn."""
+    """A series as it is drawn.
+
+    Attributes
+    ----------
+    label
+        Its name in the legend.
+    kept
+        Indices of the points that are drawn.
+    noisy
+        Whether a moving average shows more than the points.
+    """
 
     label: str
     series: Series
     kept: IntArray
+    noisy: bool
 
     @property
     def step(self) -> IntArray:
@@ -57,7 +68,8 @@ class Entry:
 
 def curve(label: str, series: Series, buckets: int, cited: Sequence[int]) -> Curve:
     """Thin a series to its extremes and the points that are cited."""
-    return Curve(label, series, envelope(series.value, buckets, cited))
+    kept = envelope(series.value, buckets, cited)
+    return Curve(label, series, kept, len(series) > SMOOTHED_FROM and not _is_smooth(series))
 
 
 def thinning(one: Curve) -> str:
@@ -160,7 +172,7 @@ def draw(axes: Axes, curves: Sequence[Curve]) -> list[str]:
 
 def _is_averaged(one: Curve, index: int) -> bool:
     """Only the first curve: two averages over two noisy curves are a thicket."""
-    return index == 0 and len(one.series) > SMOOTHED_FROM and not _is_smooth(one.series)
+    return index == 0 and one.noisy
 
 
 def _style(one: Curve, index: int) -> dict[str, Any]:

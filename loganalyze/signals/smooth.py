@@ -13,11 +13,10 @@ def ema(values: FloatArray, beta: float) -> FloatArray:
 
     ``m_t = beta * m_(t-1) + (1 - beta) * x_t``, divided by ``1 - beta^t`` (Kingma and Ba, 2015).
     """
-    from scipy.signal import lfilter
+    # Not scipy.signal: importing it takes as long as all else that a small report needs.
+    import pandas as pd
 
-    raw = lfilter([1.0 - beta], [1.0, -beta], values)
-    weight = 1.0 - beta ** np.arange(1, len(values) + 1)
-    return np.asarray(raw / weight, dtype=np.float64)
+    return pd.Series(values).ewm(alpha=1.0 - beta, adjust=True).mean().to_numpy()
 
 
 def block_medians(values: FloatArray, blocks: int) -> FloatArray:
