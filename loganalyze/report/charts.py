@@ -18,6 +18,7 @@ from loganalyze.signals.schedule import schedule
 BUCKETS = 700  # two points each: finer than the pixels of a wide screen
 ZOOM_FROM = 0.15  # findings that span less of the axis get a figure of their surroundings
 SURROUNDINGS = 0.05  # share of the axis at each side of a short finding
+FARTHEST = 150  # points at each side of it that tell what was usual
 NEIGHBOURS = 15  # points at each side of it, at least
 UNITS = 2  # figures of a finding whose metrics have different units
 LOSS = "train/loss"
@@ -173,7 +174,8 @@ def _surroundings(plot: Plot, finding: Finding) -> Plot | None:
     span = plot.limits[1] - plot.limits[0]
     first, last = finding.steps
     interval = min(_interval(one.series) for one in plot.curves)
-    margin = max(2 * (last - first), SURROUNDINGS * span, NEIGHBOURS * interval)
+    usual = min(SURROUNDINGS * span, FARTHEST * interval)
+    margin = max(2 * (last - first), usual, NEIGHBOURS * interval)
     near = (max(plot.limits[0], first - margin), min(plot.limits[1], last + margin))
     crowded = max(len(one.series) for one in plot.curves) > SMOOTHED_FROM
     if not crowded or near[1] - near[0] > 3 * ZOOM_FROM * span:

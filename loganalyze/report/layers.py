@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # All lengths in points of 1/72 inch, the unit of the SVG.
-WIDTH, LEFT, RIGHT, BOTTOM = 640.0, 58.0, 12.0, 29.0
+WIDTH, LEFT, RIGHT, BOTTOM = 640.0, 58.0, 24.0, 29.0
 INNER = WIDTH - LEFT - RIGHT
 TALL, MIDDLE, SHORT = 158.0, 104.0, 60.0  # heights of the axes
 ROW = 12.0  # height of a row of the legend or of labels

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,6 +45,19 @@ class Opened:
     page: Page
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+
+
+def axe(opened: Opened) -> list[str]:
+    """Return what axe-core finds wrong."""
+    source = pytest.importorskip("axe_playwright_python.base").AXE_SCRIPT
+    opened.page.evaluate(source)
+    # Without the details of what is right, which take most of its time.
+    found: Any = opened.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{v['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for v in found["violations"]
+        for node in v["nodes"]
+    ]
 
 
 @pytest.fixture

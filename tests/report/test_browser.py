@@ -15,24 +15,11 @@ import loganalyze as la
 from loganalyze.report.html import render
 from loganalyze.run import Event, EventKind, Source, Where
 from tests.builders import make_run
-from tests.report.conftest import SAMPLES, Opened, Report
+from tests.report.conftest import SAMPLES, Opened, Report, axe
 
 Open = Callable[..., Opened]
 Make = Callable[[str], Report]
 EVIL = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\"> $\\frac{1}{2}$ \u202e \x1b[2J \"'&"
-
-
-def _axe(opened: Opened) -> list[str]:
-    """Return what axe-core finds wrong."""
-    source = pytest.importorskip("axe_playwright_python.base").AXE_SCRIPT
-    opened.page.evaluate(source)
-    # Without the details of what is right, which take most of its time.
-    found: Any = opened.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{v['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-        for v in found["violations"]
-        for node in v["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -52,7 +39,7 @@ def test_every_sample_opens_without_a_word_or_a_request(
 def test_axe_finds_nothing_wrong(
     sample: str, scheme: str, report_of: Make, open_page: Open
 ) -> None:
-    assert _axe(open_page(report_of(sample).path, color_scheme=scheme)) == []
+    assert axe(open_page(report_of(sample).path, color_scheme=scheme)) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -61,9 +48,9 @@ def test_axe_finds_nothing_wrong_in_folded_parts(
 ) -> None:
     opened = open_page(report_of("crash").path, color_scheme=scheme)
     opened.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    assert _axe(opened) == []
+    assert axe(opened) == []
     opened.page.evaluate("document.querySelector('h1').style.color = 'var(--grid)'")
-    assert [line for line in _axe(opened) if line.startswith("color-contrast")]
+    assert [line for line in axe(opened) if line.startswith("color-contrast")]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
