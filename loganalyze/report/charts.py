@@ -12,7 +12,7 @@ from loganalyze.report.layers import FOCUS, MIDDLE, SHORT, TALL, Plot
 from loganalyze.report.marks import marks
 from loganalyze.report.proof import Proof, derived, proof
 from loganalyze.run import Run, Series
-from loganalyze.series import families, select
+from loganalyze.series import every_start, families, select
 from loganalyze.signals.schedule import schedule
 
 BUCKETS = 700  # two points each: finer than the pixels of a wide screen
@@ -20,6 +20,7 @@ ZOOM_FROM = 0.15  # findings that span less of the axis get a figure of their su
 SURROUNDINGS = 0.05  # share of the axis at each side of a short finding
 FARTHEST = 150  # points at each side of it that tell what was usual
 NEIGHBOURS = 15  # points at each side of it, at least
+SEVERAL = 4  # curves of one metric in a figure
 UNITS = 2  # figures of a finding whose metrics have different units
 LOSS = "train/loss"
 
@@ -99,8 +100,9 @@ def _groups(run: Run, finding: Finding) -> list[tuple[Curve, ...]]:
     """Return the curves of each figure: what is measured in one unit goes into one."""
     if finding.steps is None:
         return []
-    if finding.id == "sources-disagree":
-        return [group] if (group := _every_source(run, finding)) else []
+    several = _SEVERAL.get(finding.id)
+    if several is not None:
+        return [group] if (group := several(run, finding)) else []
     series = [s for name in finding.metrics or (LOSS,) if len(s := run.series(name))]
     units: dict[str, list[Series]] = {}
     # What was trained on first: a metric has one colour in all figures.
@@ -115,11 +117,28 @@ def _every_source(run: Run, finding: Finding) -> tuple[Curve, ...]:
     """Return the curves of one metric, a family of sources each."""
     found = []
     for metric in finding.metrics[:1]:
-        for sources in families(run).get(metric, ())[:4]:
+        for sources in families(run).get(metric, ())[:SEVERAL]:
             series = select(run.metrics, metric, sources)
             if len(series):
                 found.append(curve(f"{metric}, {sources[0]}", series, FOCUS, ()))
     return tuple(found)
+
+
+def _every_start(run: Run, finding: Finding) -> tuple[Curve, ...]:
+    """Return the curves of one metric, a start of the run each: what a restart superseded, too."""
+    import numpy as np
+
+    found = []
+    for metric in finding.metrics[:1]:
+        points = every_start(run.metrics, metric, run.preferred.get(metric, ()))
+        for segment in np.unique(points.segment)[:SEVERAL].tolist():
+            part = points.take(points.segment == segment)
+            part = part.take(np.argsort(part.step, kind="stable"))
+            found.append(curve(f"{metric}, start {segment + 1}", part, FOCUS, ()))
+    return tuple(found)
+
+
+_SEVERAL = {"sources-disagree": _every_source, "steps-overlap": _every_start}
 
 
 def _curves(

@@ -106,23 +106,29 @@ def vertical(curves: Sequence[Curve], proof: Sequence[float]) -> tuple[float, fl
     every = np.concatenate([values, levels])
     if not len(every):
         return 0.0, 1.0, False
-    if every.min() > 0 and every.max() / every.min() > _log_from(values, levels):
-        return float(every.min() / 1.4), float(every.max() * 1.4), True
+    positive = every[every > 0]
+    if every.min() >= 0 and _is_wide(values[values > 0], levels[levels > 0]):
+        room = max(1.4, (positive.max() / positive.min()) ** 0.06)
+        return float(positive.min() / room), float(positive.max() * room), True
     low, high = _robust(values if len(values) else levels)
     low, high = min([low, *levels]), max([high, *levels])
-    pad = 0.06 * max(high - low, 1e-12 + 0.05 * abs(high))
+    pad = 0.06 * max(high - low, 0.05 * abs(high)) or 1.0
     return float(low - pad), float(high + pad), False
 
 
-def _log_from(values: FloatArray, levels: FloatArray) -> float:
-    """A level or a point far from the curve would press the curve flat on a linear axis."""
+def _is_wide(values: FloatArray, levels: FloatArray) -> bool:
+    """Tell whether positive values do not fit on a linear axis: all but a few, or with what must be shown."""
     import numpy as np
 
-    if not len(values) or not len(levels):
-        return 10.0**LOG_DECADES
-    usual = np.quantile(values, (0.05, 0.95))
-    far = levels.max() > LOG_PROOF * usual[1] or levels.min() < usual[0] / LOG_PROOF
-    return LOG_PROOF if far else 10.0**LOG_DECADES
+    if not len(values):
+        return False
+    low, high = np.quantile(values, (0.05, 0.95))
+    if high / low > 10.0**LOG_DECADES:
+        return True
+    # A level or a point far from the curve would press the curve flat.
+    return len(levels) > 0 and bool(
+        levels.max() > LOG_PROOF * high or levels.min() < low / LOG_PROOF
+    )
 
 
 def _robust(values: FloatArray) -> tuple[float, float]:

@@ -78,6 +78,8 @@ def draw(plot: Plot) -> Chart:
         low, high, logarithmic = drawn.vertical(plot.curves, plot.proof.values)
         _frame(axes, plot.limits, logarithmic=logarithmic)
         axes.set_ylim(low, high)
+        if not any(len(curve.series.finite()) for curve in plot.curves):
+            axes.set_yticks([])  # a range of nothing
         layers.behind(axes, plot)
         notes = drawn.draw(axes, plot.curves)
         layers.before(axes, plot)

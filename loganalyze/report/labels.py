@@ -11,7 +11,7 @@ from loganalyze.report.redact import redact, visible
 if TYPE_CHECKING:
     from loganalyze.report.curves import Entry
 
-LETTER = 4.7  # points: the mean width of a letter at 8 points in the wider of the usual fonts
+LETTER = 5.0  # points: the mean width of a letter at 8 points in the wider of the usual fonts
 GAP = 10.0  # points between two labels
 SIGN = 18.0  # points that the line or mark of a legend's entry takes
 LONGEST = 48  # letters of a label

@@ -95,7 +95,13 @@ def behind(axes: Axes, plot: Plot) -> None:
     for finding, steps in inside(plot):
         _band(axes, plot, COLOURS[finding.severity], steps)
     for ribbon in plot.proof.ribbons:
-        axes.axhspan(ribbon.low, ribbon.high, color=theme.LINE_3, alpha=0.18, linewidth=0)
+        axes.axhspan(
+            max(ribbon.low, axes.get_ylim()[0]),
+            ribbon.high,
+            color=theme.LINE_3,
+            alpha=0.18,
+            linewidth=0,
+        )
     if plot.planned is not None:
         _not_run(axes, plot, plot.planned)
     if plot.proof.gap and len(plot.curves) > 1 and plot.proof.points:
@@ -150,7 +156,7 @@ def before(axes: Axes, plot: Plot) -> None:
         axes.plot(steps, values, **IMAGINED)
     taken = Taken(axes, plot.curves)
     for point in plot.proof.points:
-        if plot.limits[0] <= point.step <= plot.limits[1]:
+        if plot.limits[0] <= point.step <= plot.limits[1] and point.value >= axes.get_ylim()[0]:
             _ring(axes, plot, point, taken)
     _levels(axes, plot, taken)
 
@@ -170,7 +176,11 @@ def _marks(axes: Axes, plot: Plot) -> None:
 
 def _levels(axes: Axes, plot: Plot, taken: Taken) -> None:
     """Draw dashed lines, each with its label where it covers least: at either end, above or below."""
-    for label, value in sorted(plot.proof.levels.items(), key=lambda item: item[1]):
+    lowest = axes.get_ylim()[0]
+    shown_levels = [
+        item for item in plot.proof.levels.items() if item[1] >= lowest
+    ]  # 0 is on no log axis
+    for label, value in sorted(shown_levels, key=lambda item: item[1]):
         axes.axhline(value, color=theme.FG, linewidth=0.9, linestyle=(0, (4, 3)))
         height = to_axes(axes, plot.limits[0], value)[1]
         name, up = shown(label), ROW / plot.height

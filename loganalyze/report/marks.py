@@ -14,6 +14,7 @@ from loganalyze.signals.restart import told_restarts
 T = TypeVar("T")
 
 LISTED = 200  # marks of one kind in the table of events; more are a metric, not events
+INTERVALS = 2  # of logging, within which two signs of a restart are of the same one
 TEXT = 160  # characters of an event's first line
 
 
@@ -106,17 +107,19 @@ def _line(event: Event) -> str:
 
 
 def _restarts(run: Run) -> Iterator[Mark]:
+    """Join what the log says of restarts with the steps from which its numbers begin anew."""
     import numpy as np
 
     loss = run.series("train/loss")
+    interval = float(np.median(np.diff(loss.step))) if len(loss) > 1 else 0.0
+    told = set(told_restarts(run).tolist())
     borders = loss.step[1:][np.diff(loss.segment) > 0].tolist()
-    told = {event.step: event for event in run.events_of(EventKind.RESUME)}
-    for step in sorted({*borders, *told_restarts(run).tolist()}):
-        event = told.get(step)
-        if event is None:
-            yield Mark(MarkKind.RESTART, step, "the run was restarted")
-        else:
-            yield Mark(MarkKind.RESTART, step, _line(event), str(event.where))
+    seen = {b for b in borders if not any(abs(b - t) <= INTERVALS * interval for t in told)}
+    lines = {event.step: event for event in run.events_of(EventKind.RESUME)}
+    for step in sorted(told | seen):
+        event = lines.get(step)
+        text = "the run was restarted" if event is None else _line(event)
+        yield Mark(MarkKind.RESTART, step, text, "" if event is None else str(event.where))
 
 
 def _checkpoints(run: Run) -> Iterator[Mark]:
