@@ -6,11 +6,15 @@ and of each at most `SCANNED` bytes from its start and `TAIL` from its end are r
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from loganalyze.report.redact import redact, visible
 from loganalyze.run import Run, Where
@@ -43,16 +47,11 @@ def around(run: Run, where: Where, before: int, after: int) -> Excerpt | None:
     """Return the lines around a cited one, or None where they cannot be had safely."""
     if where.row is None or not _is_text(run, where.source):
         return None
-    head = _read(run, where.source, 0, SCANNED)
-    if head is None:
+    first = max(where.row - before, 1)
+    lines = _lines(run, where.source, first, where.row + after)
+    if len(lines) <= where.row - first:
         return None
-    lines = head.split(b"\n")
-    if where.row > len(lines) - (len(head) == SCANNED):  # the last one may be cut
-        return None
-    first = max(where.row - 1 - before, 0)
-    part = lines[first : where.row + after]
-    numbers = range(first + 1, first + 1 + len(part))
-    shown = [Line(n, _shown(raw), n == where.row) for n, raw in zip(numbers, part, strict=True)]
+    shown = [Line(n, _shown(raw), n == where.row) for n, raw in enumerate(lines, start=first)]
     while shown and not shown[-1].text:
         shown.pop()
     return Excerpt(where.source, tuple(shown)) if shown else None
@@ -60,16 +59,17 @@ def around(run: Run, where: Where, before: int, after: int) -> Excerpt | None:
 
 def tail(run: Run, source: str, count: int) -> Excerpt | None:
     """Return the last lines of a log."""
-    size = _size(run, source)
-    if size is None or not _is_text(run, source):
+    if not _is_text(run, source):
         return None
-    start = max(size - TAIL, 0)
-    data = _read(run, source, start, TAIL)
-    if not data:
-        return None
+    with _opened(run, source) as file:
+        if file is None or _is_wide(file):
+            return None
+        start = max(file.seek(0, os.SEEK_END) - TAIL, 0)
+        file.seek(start)
+        data = file.read(TAIL)
     raw = data.rstrip(b"\n").split(b"\n")[1 if start else 0 :]
     lines = tuple(Line(None, _shown(line)) for line in raw[-count:])
-    return Excerpt(source, lines) if lines else None
+    return Excerpt(source, lines) if data and lines else None
 
 
 def quoted(source: str, text: str, most: int) -> Excerpt | None:
@@ -108,28 +108,42 @@ def _inside(run: Run, source: str) -> Path | None:
     return path if path.is_relative_to(root) else None
 
 
-def _size(run: Run, source: str) -> int | None:
-    path = _inside(run, source)
-    try:
-        return None if path is None else path.stat().st_size
-    except OSError:
-        return None
+def _lines(run: Run, source: str, first: int, last: int) -> list[bytes]:
+    """Return some lines of a file by their numbers; none that are behind the first `SCANNED` bytes."""
+    found: list[bytes] = []
+    with _opened(run, source) as file:
+        left = SCANNED if file is not None and not _is_wide(file) else 0
+        for number in range(1, last + 1):
+            line = file.readline(left) if file is not None and left > 0 else b""
+            left -= len(line)
+            if not line.endswith(b"\n") and left <= 0:
+                break  # cut, or not reached
+            if not line:
+                break
+            if number >= first:
+                found.append(line.rstrip(b"\n"))
+    return found
 
 
-def _read(run: Run, source: str, start: int, most: int) -> bytes | None:
+def _is_wide(file: BinaryIO) -> bool:
+    """Tell whether the text has two bytes a letter, so that a line is not what ends in a newline byte."""
+    head = file.read(2)
+    file.seek(0)
+    return head in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def _opened(run: Run, source: str) -> Iterator[BinaryIO | None]:
+    """Open the file of a source, if it is a regular one inside the run directory."""
     path = _inside(run, source)
-    if path is None:
-        return None
+    # Neither a pipe that blocks nor a link put there since the path was resolved.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
-        # Neither a pipe that blocks nor a link put there since the path was resolved.
-        handle = os.open(
-            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-        )
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                return None
-            file.seek(start)
-            data = file.read(most)
+        handle = None if path is None else os.open(path, flags)
     except OSError:
-        return None
-    return None if data[:2] in (b"\xff\xfe", b"\xfe\xff") else data
+        handle = None
+    if handle is None:
+        yield None
+        return
+    with os.fdopen(handle, "rb") as file:
+        yield file if stat.S_ISREG(os.fstat(handle).st_mode) else None

@@ -62,12 +62,17 @@ def explorer(diagnosis: Diagnosis) -> Explorer:
     curves = [_document(one, buckets) for one in shown]
     markup = environment().get_template("parts/explorer.html.j2")
     bokeh = Resources(mode="inline", components=["bokeh", "bokeh-api"])
+    # An end tag in a string of theirs would end the element.
+    library = [script.replace("</script", "<\\/script") for script in bokeh.js_raw[:LIBRARY]]
+    fields = ("name", "steps", "values", "shown")
     return Explorer(
         markup.render(curves=curves, more=len(every) - len(shown), buckets=buckets),
-        (*bokeh.js_raw[:LIBRARY], plain_script(text("explorer.js"))),
-        {"curves": [{k: c[k] for k in ("name", "steps", "values", "shown")} for c in curves],
-         "bands": _bands(diagnosis)},
-    )  # fmt: skip
+        (*library, plain_script(text("explorer.js"))),
+        {
+            "curves": [{name: one[name] for name in fields} for one in curves],
+            "bands": _bands(diagnosis),
+        },
+    )
 
 
 def every_curve(run: Run) -> Iterator[Logged]:

@@ -17,7 +17,7 @@ from loganalyze.run import FATAL, Run, Status
 if TYPE_CHECKING:
     from loganalyze.report.figure import Chart
 
-FIGURES = 24  # of findings; a page with more is not read
+FIGURES = 24  # of all findings together; a page with more is not read
 BEFORE, AFTER = 8, 24  # lines of the log around a failure
 NEAR = 2  # lines around any other place
 QUOTED = 30  # lines of a traceback whose file is not there any more
@@ -170,8 +170,8 @@ def probe_command(cause: Cause) -> str:
     return cause.probe if find_spec("loganalyze.probe") is not None else ""
 
 
-def finding_views(diagnosis: Diagnosis, *, figures: int = FIGURES) -> tuple[FindingView, ...]:
-    """Return the findings as the page shows them; the first `figures` of them with figures."""
+def finding_views(diagnosis: Diagnosis) -> tuple[FindingView, ...]:
+    """Return the findings as the page shows them; the most severe have figures."""
     from loganalyze.report.charts import of_finding
 
     documents = _explanations()
@@ -180,7 +180,8 @@ def finding_views(diagnosis: Diagnosis, *, figures: int = FIGURES) -> tuple[Find
     for finding in diagnosis.findings:
         count[finding.id] = count.get(finding.id, 0) + 1
         anchor = f"f-{finding.id}-{count[finding.id]}"
-        charts = of_finding(diagnosis, finding, f"{anchor}-c") if len(views) < figures else []
+        drawn = sum(len(view.charts) for view in views)
+        charts = of_finding(diagnosis, finding, f"{anchor}-c") if drawn < FIGURES else []
         explained = documents.get(finding.id, ())
         views.append(
             FindingView(
