@@ -135,6 +135,11 @@ def test_every_start_and_source_is_there() -> None:
     ]
 
 
+def test_the_same_run_makes_the_same_section() -> None:
+    diagnosis = la.diagnose(make_run(loss=np.linspace(2, 1, 5000)))
+    assert interactive.explorer(diagnosis) == interactive.explorer(diagnosis)
+
+
 def test_hostile_names_are_text(tmp_path: Path, open_page: Callable[..., Opened]) -> None:
     evil = "<img src=x onerror=\"document.title='pwned'\">$$\\frac{1}{2}$$\u202e"
     run = make_run(loss=np.linspace(2, 1, 40), **{f"eval/{evil}": np.ones(40)})

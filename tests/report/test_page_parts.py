@@ -46,6 +46,14 @@ def test_a_crash_without_a_checkpoint_lost_no_step_by_itself() -> None:
     assert found["Go back to"] == ("no checkpoint", "none is known of")
 
 
+def test_without_a_cause_the_verdict_says_what_to_log() -> None:
+    text = render(la.diagnose(make_run(loss=[2.0, 1.9, 1.8])))
+    verdict = text[text.index('id="verdict"') : text.index('id="findings"')]
+    assert "Too little to judge" in verdict
+    assert "Log the train loss at least 20 times" in verdict
+    assert "What to change" not in render(la.diagnose(la.load(ROOT / "sample_logs" / "healthy-hf")))
+
+
 def test_the_probe_is_offered_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     diagnosis = la.diagnose(la.load(ROOT / "sample_logs" / "spike"))
     command = diagnosis.causes[0].probe
