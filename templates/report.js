@@ -1,37 +1,93 @@
-(function () {
+(() => {
   "use strict";
-  var root = document.documentElement, theme = document.getElementById("theme");
-  try { var kept = localStorage.getItem("loganalyze-theme"); if (kept) root.dataset.theme = kept; } catch (e) {}
+  const doc = document, root = doc.documentElement;
+  const all = (selector, use) => doc.querySelectorAll(selector).forEach(use);
+  const byId = (id) => doc.getElementById(id);
+
+  // Light and dark.
+  const theme = byId("theme");
   theme.hidden = false;
-  theme.addEventListener("click", function () {
-    var dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
+  theme.onclick = () => {
+    const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    root.dataset.theme = (root.dataset.theme || system) === "dark" ? "light" : "dark";
     try { localStorage.setItem("loganalyze-theme", root.dataset.theme); } catch (e) {}
-  });
-  document.querySelectorAll("code.copy").forEach(function (code) {
-    var button = document.createElement("button");
+  };
+
+  // Copy, or select where the browser does not let us.
+  all("[data-copy]", (code) => {
+    const button = doc.createElement("button"), text = code.dataset.copy;
+    const mark = () => getSelection().selectAllChildren(code);
     button.type = "button";
     button.className = "copy-button";
     button.textContent = "Copy";
-    button.addEventListener("click", function () {
-      if (navigator.clipboard) {
-        navigator.clipboard.writeText(code.textContent).then(function () { button.textContent = "Copied"; });
-      } else {
-        var range = document.createRange();
-        range.selectNodeContents(code);
-        getSelection().removeAllRanges();
-        getSelection().addRange(range);
-      }
-    });
+    button.ariaLabel = "Copy " + text.slice(0, 80);
+    button.onclick = () => {
+      if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, mark);
+      else mark();
+    };
     code.after(button);
   });
-  function open() {
-    var target = location.hash && document.getElementById(location.hash.slice(1));
-    for (var node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
-  }
-  addEventListener("hashchange", open);
-  addEventListener("beforeprint", function () {
-    document.querySelectorAll("details").forEach(function (d) { d.open = true; });
+
+  // Findings by severity.
+  all("#filter", (box) => {
+    box.hidden = false;
+    box.onchange = (e) => all(".finding." + e.target.value, (card) => { card.hidden = !e.target.checked; });
   });
+
+  // Crosshair: one step, in all figures.
+  const store = JSON.parse(byId("loganalyze-points").textContent), plots = [];
+  const nearest = (steps, step) => {
+    let low = 0, high = steps.length - 1, middle;
+    while (high - low > 1) {
+      middle = (low + high) >> 1;
+      if (steps[middle] < step) low = middle;
+      else high = middle;
+    }
+    return step - steps[low] <= steps[high] - step ? low : high;
+  };
+  const show = (step, from) => plots.forEach((plot) => {
+    const [left, right, , first, last] = plot.axis, inside = step >= first && step <= last;
+    const x = left + (step - first) / (last - first) * (right - left);
+    plot.out.ariaLive = plot === from ? "polite" : "off";
+    plot.hair.setAttribute("d", inside ? "M" + x + " 0V999" : "");
+    plot.out.textContent = inside ? plot.curves.map(([name, steps, values]) => {
+      const i = nearest(steps, step);
+      return name + " " + values[i] + " at step " + steps[i].toLocaleString("en");
+    }).join("   ") : "";
+  });
+  all("figure[data-axis]", (figure) => {
+    const box = figure.querySelector(".plot"), svg = box.firstElementChild;
+    const plot = {
+      axis: figure.dataset.axis.split(" ").map(Number),
+      curves: figure.dataset.curves.split(" ").map((i) => store[i]),
+      out: figure.querySelector("output"),
+      hair: svg.appendChild(doc.createElementNS(svg.namespaceURI, "path"))
+    };
+    const [left, right, width, first, last] = plot.axis, steps = plot.curves[0][1];
+    let at = 0;
+    const go = (index) => {
+      at = Math.min(Math.max(index, 0), steps.length - 1);
+      show(steps[at], plot);
+    };
+    plots.push(plot);
+    plot.hair.setAttribute("class", "hair");
+    box.onpointermove = box.onpointerdown = (e) => {
+      const edge = svg.getBoundingClientRect(), x = (e.clientX - edge.left) / edge.width * width;
+      go(nearest(steps, first + (x - left) / (right - left) * (last - first)));
+    };
+    box.onkeydown = (e) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
+      if (!by) return;
+      e.preventDefault();
+      go(at + by);
+    };
+  });
+
+  // What a link leads to, and all that is printed, is open.
+  const open = () => {
+    for (let node = byId(location.hash.slice(1)); node; node = node.parentElement) node.open = true;
+  };
+  onhashchange = open;
+  onbeforeprint = () => all("details", (part) => { part.open = true; });
   open();
 })();

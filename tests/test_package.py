@@ -70,5 +70,6 @@ def test_the_installed_wheel_makes_a_report_away_from_the_checkout(
     where = subprocess.run(
         [str(python), "-c", "import loganalyze; print(loganalyze.__file__)"],
         cwd=work, capture_output=True, text=True, check=True,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
     )  # fmt: skip
     assert str(site) in where.stdout

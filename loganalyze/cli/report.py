@@ -26,10 +26,17 @@ JSON_MARK = b'"name": "loganalyze"'
 @click.option("-o", "--output", metavar="OUT.html",
               help="Where to write it  [default: NAME-postmortem.html, here].")  # fmt: skip
 @click.option("--json", "json_path", metavar="OUT.json", help="Write the diagnosis as JSON too.")
+@click.option("--interactive", is_flag=True,
+              help="Add a section with zoom and every metric, 1.4 MB (extra `interactive`).")  # fmt: skip
 @click.option("--force", is_flag=True, help="Overwrite a file that loganalyze did not write.")
 @common_options
 def command(
-    path: str, output: str | None, json_path: str | None, force: bool, common: Common
+    path: str,
+    output: str | None,
+    json_path: str | None,
+    interactive: bool,
+    force: bool,
+    common: Common,
 ) -> int:
     """Write a self-contained HTML postmortem of RUN.
 
@@ -37,13 +44,14 @@ def command(
     server (`mlflow:URI#RUN_ID`), or - for standard input.
     """
     from loganalyze.report.html import render as render_html
+    from loganalyze.report.interactive import explorer
     from loganalyze.report.text import render as render_text
 
     diagnosis = analyse(path, common)
     text = render_text(diagnosis, verbose=common.verbose, quiet=common.quiet, **terminal(common))
     click.echo(text, nl=False, color=True)
     target = output or f"{file_stem(diagnosis.run.name)}-postmortem.html"
-    page = render_html(diagnosis).encode("utf-8")
+    page = render_html(diagnosis, explorer(diagnosis) if interactive else None).encode("utf-8")
     write_output(target, page, force=force, is_ours=lambda head: HTML_MARK in head, run=path)
     if json_path is not None:
         document = diagnosis.to_json().encode("utf-8")

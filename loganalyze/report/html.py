@@ -2,110 +2,159 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections.abc import Sequence
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loganalyze import __version__
-from loganalyze.finding import Check, Diagnosis, Finding, Outcome
-from loganalyze.report.json import to_dict
-from loganalyze.report.redact import redact, redact_value, visible
-from loganalyze.report.templates import environment, text
+from loganalyze.finding import Diagnosis, Outcome
+from loganalyze.report import views
+from loganalyze.report.json import SCHEMA_VERSION, to_dict
+from loganalyze.report.marks import marks
+from loganalyze.report.measured import measured
+from loganalyze.report.points import Store
+from loganalyze.report.policy import plain_script, policy
+from loganalyze.report.redact import redact_value, visible
+from loganalyze.report.strip import strip
+from loganalyze.report.templates import environment, harmless, text
 from loganalyze.report.text import describe
+from loganalyze.report.thresholds import thresholds
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from loganalyze.report.charts import Chart
+    from loganalyze.report.figure import Chart
 
-EXCERPT_LINES = 30  # of a traceback; the rest is in the log
-EXCERPT_WIDTH = 300  # characters of one line
-SEVERITIES = ("info", "warning", "critical")
-FIGURES = 24  # of findings; a page with more is not read
 WORDS = {"critical": "Critical", "warning": "Warning", "info": "Note", "healthy": "Healthy",
          "insufficient": "Too little to judge"}  # fmt: skip
 SHAPES = {"critical": "\u25b2", "warning": "\u25a0", "info": "\u25cf", "healthy": "\u25cf",
           "insufficient": "\u25c6"}  # fmt: skip
+LONGEST_EMBEDDED = 10_000  # characters of one string in the embedded JSON
 
 
 @dataclass(frozen=True, slots=True)
-class FindingView:
-    """A finding with what the page shows beside it."""
+class Explorer:
+    """A section that another module adds to the page, with the scripts that it needs.
 
-    anchor: str
-    finding: Finding
-    charts: Sequence[Chart]
-    excerpt: str
-    not_confused: str
+    Attributes
+    ----------
+    data
+        JSON that the scripts read, from the element with id ``loganalyze-explorer``.
+    """
+
+    markup: str
+    scripts: tuple[str, ...]
+    data: Any
 
 
-def render(diagnosis: Diagnosis) -> str:
-    """Return the complete page."""
-    script = text("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart with the numbers of its curves in the page's store of points."""
+
+    chart: Chart
+    curves: str
+
+
+def render(diagnosis: Diagnosis, explorer: Explorer | None = None) -> str:
+    """Return the complete page, with a section to explore every metric in if there is an `explorer`."""
+    theme, script = (plain_script(text(name)) for name in ("theme.js", "report.js"))
+    scripts = [theme, script, *(explorer.scripts if explorer else ())]
     page = environment().get_template("report.html.j2")
     return page.render(
         **_context(diagnosis),
         style=_markup(text("style.css")),
-        script=_markup(script),
-        script_hash=digest,
+        policy=_markup(policy(scripts)),
+        theme=_markup(theme),
+        scripts=[_markup(script) for script in scripts[1:]],
+        explorer=_markup(explorer.markup) if explorer else None,
+        explorer_data=_markup(script_safe(explorer.data)) if explorer else None,
         embedded=_markup(script_safe(to_dict(diagnosis))),
     )
 
 
 def render_fragment(diagnosis: Diagnosis) -> str:
     """Return verdict, causes and findings for a notebook cell."""
-    return (
-        environment().get_template("fragment.html.j2").render(**_context(diagnosis, figures=False))
-    )
+    page = environment().get_template("fragment.html.j2")
+    return page.render(**_base(diagnosis))
 
 
-def script_safe(document: dict[str, Any]) -> str:
+def script_safe(document: Any) -> str:
     """Return JSON that can stand inside a script element: no ``<``, ``>``, ``&``, line separators."""
     import orjson
 
-    dumped = orjson.dumps(document).decode()
+    dumped = orjson.dumps(_cut(document)).decode()
     for mark in "<>&":
         dumped = dumped.replace(mark, f"\\u{ord(mark):04x}")
     return visible(dumped)  # its escapes are those of JSON
 
 
-def _context(diagnosis: Diagnosis, *, figures: bool = True) -> dict[str, Any]:
-    run = diagnosis.run
-    views = _findings(diagnosis, figures=figures)
-    charts: list[Chart] = []
-    if figures:
-        from loganalyze.report.charts import overview
+def _cut(value: Any) -> Any:
+    """Shorten endless strings: the page of a hostile log must open too."""
+    if isinstance(value, dict):
+        return {_cut(key): _cut(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cut(item) for item in value]
+    if isinstance(value, str) and len(value) > LONGEST_EMBEDDED:
+        return f"{value[:LONGEST_EMBEDDED]}\N{HORIZONTAL ELLIPSIS}"
+    return value
 
-        charts = overview(diagnosis)
+
+def _base(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "version": __version__,
+        "schema_version": SCHEMA_VERSION,
         "diagnosis": diagnosis,
+        "run": diagnosis.run,
         "level": diagnosis.verdict.level.value,
-        "headline": _clean(diagnosis.verdict.headline),
-        "run": run,
-        "described": _clean(describe(run)),
-        "causes": diagnosis.causes,
-        "findings": views,
-        "anchors": {view.finding.id: view.anchor for view in reversed(views)},
-        "charts": charts,
-        "passed": _checks(diagnosis, Outcome.PASSED),
-        "not_applicable": _checks(diagnosis, Outcome.NOT_APPLICABLE),
-        "errors": _checks(diagnosis, Outcome.ERROR),
-        "config": [
-            (key, _clean(str(redact_value(key, item.value))[:300]), item.where)
-            for key, item in sorted(run.config.items())
-        ],
-        "marks": _marks(diagnosis),
-        "settings": sorted(diagnosis.settings.items()),
+        "headline": diagnosis.verdict.headline,
+        "described": describe(diagnosis.run),
+        "causes": views.cause_views(diagnosis),
         "words": WORDS,
         "shapes": SHAPES,
         "number": format_number,
-        "clean": _clean,
         "markup": _markup,
+    }
+
+
+def _context(diagnosis: Diagnosis) -> dict[str, Any]:
+    from loganalyze.report.charts import overview
+
+    run = diagnosis.run
+    found = views.finding_views(diagnosis)
+    happened = marks(run)
+    store = Store()
+    metrics, more_metrics = views.metric_views(run)
+    charts = [Figure(chart, store.keys(chart)) for chart in overview(diagnosis)]
+    of_findings = {
+        view.anchor: [Figure(chart, store.keys(chart)) for chart in view.charts] for view in found
+    }
+    return {
+        **_base(diagnosis),
+        "facts": views.facts(diagnosis),
+        "findings": found,
+        "figures": of_findings,
+        "counts": views.counted(found),
+        "anchors": {view.finding.id: view.anchor for view in reversed(found)},
+        "charts": charts,
+        "points": _markup(script_safe(store.document())),
+        "strip": strip(run, [(view.anchor, view.finding) for view in found], happened),
+        "marks": [mark for mark in happened if mark.anchor],
+        "unlisted": sum(not mark.anchor for mark in happened),
+        "passed": views.checks_of(diagnosis, Outcome.PASSED),
+        "not_applicable": views.checks_of(diagnosis, Outcome.NOT_APPLICABLE),
+        "errors": views.checks_of(diagnosis, Outcome.ERROR),
+        "metrics": metrics,
+        "more_metrics": more_metrics,
+        "config": [
+            (key, redact_value(key, item.value), item.where)
+            for key, item in sorted(run.config.items())
+        ],
+        "last_lines": views.last_lines(run),
+        "thresholds": thresholds(diagnosis),
+        "settings": sorted(diagnosis.settings.items()),
+        "measured": measured(),
+        "command": f"loganalyze report {shlex.quote(run.path)}",
     }
 
 
@@ -116,76 +165,14 @@ def _markup(value: str) -> Markup:
     return Markup(value)  # noqa: S704 - see the docstring
 
 
-def _clean(value: object) -> str:
-    """Return text from a log without secrets and without characters that act on the reader."""
-    return visible(redact(str(value)))
-
-
-def _checks(diagnosis: Diagnosis, outcome: Outcome) -> list[Check]:
-    return [check for check in diagnosis.checks if check.outcome is outcome]
-
-
-def _findings(diagnosis: Diagnosis, *, figures: bool) -> list[FindingView]:
-    from loganalyze.causes.rank import section
-    from loganalyze.detect import detectors
-
-    documents = {detector.id: detector.explanation for detector in detectors()}
-    views: list[FindingView] = []
-    for finding in diagnosis.findings:
-        same = sum(view.finding.id == finding.id for view in views)
-        anchor = f"f-{finding.id}-{same + 1}"
-        charts: list[Chart] = []
-        if figures and len(views) < FIGURES:
-            from loganalyze.report.charts import of_finding
-
-            charts = of_finding(diagnosis, finding, f"{anchor}-c")
-        explained = section(documents.get(finding.id, ""), "Not to be confused with")
-        views.append(FindingView(anchor, finding, charts, _excerpt(diagnosis, finding), explained))
-    return views
-
-
-def _excerpt(diagnosis: Diagnosis, finding: Finding) -> str:
-    """Return the text of the event that a finding cites: redacted, cut, harmless."""
-    cited = {(where.source, where.row) for where in finding.where}
-    for event in diagnosis.run.events:
-        if (event.where.source, event.where.row) in cited and event.text.strip():
-            lines = event.text.splitlines()
-            if len(lines) > EXCERPT_LINES:
-                head = EXCERPT_LINES // 3
-                gap = f"... {len(lines) - EXCERPT_LINES} lines ..."
-                lines = [*lines[:head], gap, *lines[head - EXCERPT_LINES :]]
-            return "\n".join(_clean(line[:EXCERPT_WIDTH]) for line in lines)
-    return ""
-
-
-def _marks(diagnosis: Diagnosis) -> list[dict[str, Any]]:
-    """Place findings on the strip of the whole run, in percent of the steps."""
-    run = diagnosis.run
-    first, last = run.first_step, max(run.last_step or 0, run.planned_steps or 0)
-    if first is None or last <= first:
-        return []
-    marks = []
-    for view in _findings(diagnosis, figures=False):
-        if view.finding.steps is None:
-            continue
-        left, right = (100 * (step - first) / (last - first) for step in view.finding.steps)
-        marks.append(
-            {
-                "anchor": view.anchor,
-                "id": view.finding.id,
-                "severity": view.finding.severity.value,
-                "left": round(min(max(left, 0), 99.2), 2),
-                "width": round(max(min(right, 100) - left, 0.8), 2),
-            }
-        )
-    # The most severe last: it lies on top.
-    return sorted(marks, key=lambda mark: SEVERITIES.index(mark["severity"]))
-
-
 def format_number(value: object) -> str:
     """Return a number as people read it: thousands separated, six digits."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return _clean(value)
-    if isinstance(value, int) or (value == value and abs(value) < 1e15 and value == int(value)):
+        return harmless(str(value))
+    if value != value:
+        return "NaN"
+    if isinstance(value, int) or (abs(value) < 1e15 and value == int(value)):
         return f"{int(value):,}"
-    return re.sub(r"e([+-])0*(\d)", r"e\1\2", f"{value:.6g}")
+    return re.sub(
+        r"e([+-])0*(\d)", r"e\1\2", f"{value:,.6g}" if abs(value) < 1e15 else f"{value:.6g}"
+    )

@@ -5,10 +5,14 @@ from __future__ import annotations
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from loganalyze.report.redact import redact, visible
 
 if TYPE_CHECKING:
     import jinja2
+
+LONGEST = 2_000  # characters of one string on a page
 
 
 def template_root() -> Traversable:
@@ -24,9 +28,20 @@ def text(name: str) -> str:
     return template_root().joinpath(*name.split("/")).read_text("utf-8")
 
 
+def harmless(value: str) -> str:
+    """Return text without secrets, without characters that act on the reader, and not without end."""
+    cut = value if len(value) <= LONGEST else f"{value[:LONGEST]}\N{HORIZONTAL ELLIPSIS}"
+    return visible(redact(cut))
+
+
 def environment() -> jinja2.Environment:
-    """Return an environment that escapes everything and knows no undefined names."""
+    """Return an environment that makes harmless and escapes everything, and knows no undefined names."""
     import jinja2
+    from markupsafe import Markup
+
+    def finalize(value: Any) -> Any:
+        # Markup is ours; numbers can do no harm.
+        return value if isinstance(value, (Markup, int, float)) else harmless(str(value))
 
     def load(name: str) -> str | None:
         try:
@@ -37,6 +52,7 @@ def environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(load),
         autoescape=True,
+        finalize=finalize,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

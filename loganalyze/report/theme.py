@@ -23,8 +23,9 @@ SENTINELS = {
     "#01020a": "var(--warn)",
     "#01020b": "var(--info)",
     "#01020c": "var(--line-4)",
+    "#01020d": "var(--card)",
 }
-FG, MUTED, GRID, LINE_1, LINE_2, LINE_3, CRIT, WARN, INFO, LINE_4 = SENTINELS
+FG, MUTED, GRID, LINE_1, LINE_2, LINE_3, CRIT, WARN, INFO, LINE_4, CARD = SENTINELS
 
 _REFERENCE = re.compile(r'(?:url\(#|href="#)([^)"]+)')
 _DECIMALS = re.compile(r"(\d+\.\d{2})\d+")

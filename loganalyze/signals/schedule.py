@@ -22,6 +22,7 @@ DECAYED = 0.9  # share of the peak; above it a decay may be any
 DROP = 0.8  # ratio of neighbouring rates from which a change is a step
 STEPS = 0.1  # share of the neighbours that differ, at most, where the rate goes in steps
 LONGEST = 4.0  # times what was seen of a cosine; beyond it the part seen is no cosine
+FITTED = 2_000  # points, evenly chosen, that shapes are fitted to; a schedule is smooth
 PERIODS = 61  # lengths of a cosine that are tried
 
 
@@ -142,7 +143,8 @@ def _shape(run: Run, series: Series, begin: int) -> Shape:
     held = float(time[np.flatnonzero(tail >= FULL * peak)[-1]])
     if held > HELD * float(time[-1]):
         return Shape.HELD if tail[-1] < DECAYED * peak else Shape.UNSEEN
-    shape = _fitted(time, tail, peak)
+    part = np.unique(np.linspace(0, len(tail) - 1, FITTED).astype(int))
+    shape = _fitted(time[part], tail[part], peak)
     curved = begin > 0 and rises_in_a_curve(run, int(series.step[begin]))
     return Shape.ONE_CYCLE if curved and shape is Shape.COSINE else shape
 

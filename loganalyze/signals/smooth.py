@@ -13,11 +13,10 @@ def ema(values: FloatArray, beta: float) -> FloatArray:
 
     ``m_t = beta * m_(t-1) + (1 - beta) * x_t``, divided by ``1 - beta^t`` (Kingma and Ba, 2015).
     """
-    from scipy.signal import lfilter
+    # Not scipy.signal: importing it takes as long as all else that a small report needs.
+    import pandas as pd
 
-    raw = lfilter([1.0 - beta], [1.0, -beta], values)
-    weight = 1.0 - beta ** np.arange(1, len(values) + 1)
-    return np.asarray(raw / weight, dtype=np.float64)
+    return pd.Series(values).ewm(alpha=1.0 - beta, adjust=True).mean().to_numpy()
 
 
 def block_medians(values: FloatArray, blocks: int) -> FloatArray:
@@ -27,9 +26,11 @@ def block_medians(values: FloatArray, blocks: int) -> FloatArray:
 
 
 def centered_median(values: FloatArray, window: int) -> FloatArray:
-    """Return a running median; the window is cut at both ends."""
-    from scipy.ndimage import median_filter
+    """Return a running median of finite values; the curve is mirrored at both ends."""
+    # Not scipy.ndimage: importing it takes as long as all else that a small run needs.
+    import pandas as pd
 
     size = max(1, min(window, len(values)) | 1)
     # Mirrored, not "nearest": that repeats the first point until it is the median of its window.
-    return np.asarray(median_filter(values, size=size, mode="reflect"), dtype=np.float64)
+    mirrored = np.pad(values, size // 2, mode="symmetric")
+    return pd.Series(mirrored).rolling(size).median().to_numpy()[size - 1 :]
