@@ -27,9 +27,11 @@ def block_medians(values: FloatArray, blocks: int) -> FloatArray:
 
 
 def centered_median(values: FloatArray, window: int) -> FloatArray:
-    """Return a running median; the window is cut at both ends."""
-    from scipy.ndimage import median_filter
+    """Return a running median of finite values; the curve is mirrored at both ends."""
+    # Not scipy.ndimage: importing it takes as long as all else that a small run needs.
+    import pandas as pd
 
     size = max(1, min(window, len(values)) | 1)
     # Mirrored, not "nearest": that repeats the first point until it is the median of its window.
-    return np.asarray(median_filter(values, size=size, mode="reflect"), dtype=np.float64)
+    mirrored = np.pad(values, size // 2, mode="symmetric")
+    return pd.Series(mirrored).rolling(size).median().to_numpy()[size - 1 :]

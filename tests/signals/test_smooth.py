@@ -39,5 +39,14 @@ def test_a_wild_point_at_either_end_is_not_its_own_median(at: int) -> None:
     assert centered_median(values, 11)[at] == pytest.approx(10, abs=0.3)
 
 
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40), st.integers(1, 60))
+def test_the_running_median_is_that_of_the_mirrored_curve(values: list[float], window: int) -> None:
+    from scipy.ndimage import median_filter
+
+    size = max(1, min(window, len(values)) | 1)
+    expected = median_filter(np.array(values), size=size, mode="reflect")
+    np.testing.assert_array_equal(centered_median(np.array(values), window), expected)
+
+
 def test_the_window_may_be_longer_than_the_curve() -> None:
     assert len(centered_median(np.arange(4.0), 99)) == 4
