@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Level, Outcome, Severity
 from loganalyze.report.cost import cost
+from loganalyze.report.json import number
 from loganalyze.report.redact import redact
 from loganalyze.report.sheet import Sheet
 from loganalyze.report.sparkline import sparkline
@@ -224,10 +226,15 @@ def _proof(sheet: Sheet, finding: Finding) -> None:
         places = ", ".join(map(str, finding.where[1:PLACES_SHOWN]))
         sheet.put(f"also {places}", indent="    ", hang="      ")
     for key, value in finding.evidence.items():
-        shown = redact(value) if isinstance(value, str) else f"{value:.6g}"
+        shown = redact(value) if isinstance(value, str) else _figure(value)
         sheet.put(f"{key} = {shown}", indent="    ", hang="      ")
     for line in finding.fix:
         sheet.put(f"fix: {redact(line)}", indent="    ", hang="         ")
+
+
+def _figure(value: float) -> str:
+    """Return a number to six digits, one that is not finite by its name in JSON."""
+    return f"{value:.6g}" if math.isfinite(value) else str(number(value))
 
 
 def _count(sheet: Sheet, diagnosis: Diagnosis) -> None:
