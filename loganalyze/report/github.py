@@ -1,7 +1,7 @@
 """Annotations for GitHub's log of a workflow, one per finding, the most severe first.
 
-GitHub shows at most ten annotations of a step. The whole diagnosis goes to the step's summary, if the
-environment names a file for it (`write_summary`).
+GitHub shows at most ten annotations of a kind and step. The whole diagnosis goes to the step's summary, if
+the environment names a file for it (`write_summary`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Severity
+from loganalyze.report.markdown import literal, rest
+from loganalyze.report.markdown import render as markdown
 from loganalyze.report.redact import redact, visible
 
 if TYPE_CHECKING:
@@ -17,23 +19,30 @@ if TYPE_CHECKING:
     from loganalyze.run import Where
 
 COMMANDS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+ANNOTATIONS = 10  # what GitHub shows of a step
 SUMMARY_LIMIT = 1_000_000  # bytes; GitHub takes no more than 1 MiB of one step
 
 
 def render(diagnosis: Diagnosis) -> str:
-    """Return a workflow command for each finding; one notice for a run without any."""
+    """Return a workflow command for each finding that is shown; one notice for a run without any."""
     if not diagnosis.findings:
         return f"::notice title=loganalyze::{_message(diagnosis.verdict.headline)}\n"
-    return "".join(_annotation(finding, diagnosis.run.path) for finding in diagnosis.findings)
+    shown = diagnosis.findings[:ANNOTATIONS]
+    lines = [_annotation(finding, diagnosis.run.path) for finding in shown]
+    if len(shown) < len(diagnosis.findings):
+        lines.append(f"{len(diagnosis.findings) - len(shown)} more findings are in the summary.\n")
+    return "".join(lines)
 
 
 def write_summary(diagnosis: Diagnosis, path: Path) -> None:
-    """Append the diagnosis as Markdown to the file of the step's summary."""
-    from loganalyze.report.markdown import render as markdown
-
-    text = f"### loganalyze: {visible(redact(diagnosis.run.name))}\n\n{markdown(diagnosis)}\n"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text[:SUMMARY_LIMIT])
+    """Append the diagnosis as Markdown, with every finding, to the file of the step's summary."""
+    text = f"### loganalyze: {literal(diagnosis.run.name)}\n\n{markdown(diagnosis)}\n"
+    more = rest(diagnosis)
+    if more:
+        text += f"**The other findings**\n\n{more}\n"
+    with path.open("ab") as file:
+        room = max(SUMMARY_LIMIT - file.tell(), 0)
+        file.write(text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore").encode())
 
 
 def _annotation(finding: Finding, path: str) -> str:
