@@ -56,13 +56,6 @@ def render(diagnosis: Diagnosis) -> str:
     )
 
 
-def render_fragment(diagnosis: Diagnosis) -> str:
-    """Return verdict, causes and findings for a notebook cell."""
-    return (
-        environment().get_template("fragment.html.j2").render(**_context(diagnosis, figures=False))
-    )
-
-
 def script_safe(document: dict[str, Any]) -> str:
     """Return JSON that can stand inside a script element: no ``<``, ``>``, ``&``, line separators."""
     import orjson

@@ -125,27 +125,28 @@ def _verdict(sheet: Sheet, diagnosis: Diagnosis) -> None:
 
 def _curves(sheet: Sheet, run: Run) -> list[str]:
     """Return the main curves, a line each, where the terminal can show them."""
+    drawn = curves(run, sheet.width - 2) if sheet.unicode else []
+    return [f"  {line[:NAME_WIDTH]}{sheet.style(line[NAME_WIDTH:], 'info')}" for line in drawn]
+
+
+def curves(run: Run, width: int) -> list[str]:
+    """Return the main curves, a line each: name, bars, and the first and the last value where they fit."""
     drawn = [s for name in CURVES if len((s := run.series(name)).finite()) > 2]
-    if not sheet.unicode or not drawn:
+    if not drawn:
         return []
     steps = (min(int(s.step[0]) for s in drawn), max(int(s.step[-1]) for s in drawn))
     ends = [
         "  " + " to ".join(f"{series.value[at]:.3g}".replace("nan", "NaN") for at in (0, -1))
         for series in drawn
     ]
-    room = sheet.width - 2 - NAME_WIDTH
-    width = room - max(map(len, ends))
-    if width < FEWEST_BARS:
-        width, ends = room, [""] * len(drawn)
-    lines = []
-    for series, told in zip(drawn, ends, strict=True):
-        bars = (
-            f"{sparkline(series, width, steps):<{width}}"
-            if told
-            else sparkline(series, width, steps)
-        )
-        lines.append(f"  {series.metric:<{NAME_WIDTH}}{sheet.style(bars, 'info')}{told}")
-    return lines
+    room = width - NAME_WIDTH
+    bars = room - max(map(len, ends))
+    if bars < FEWEST_BARS:
+        bars, ends = room, [""] * len(drawn)
+    return [
+        f"{series.metric:<{NAME_WIDTH}}{sparkline(series, bars, steps):<{bars}}{told}".rstrip()
+        for series, told in zip(drawn, ends, strict=True)
+    ]
 
 
 def _heading(sheet: Sheet) -> None:
@@ -226,18 +227,24 @@ def _proof(sheet: Sheet, finding: Finding) -> None:
         places = ", ".join(map(str, finding.where[1:PLACES_SHOWN]))
         sheet.put(f"also {places}", indent="    ", hang="      ")
     for key, value in finding.evidence.items():
-        shown = redact(value) if isinstance(value, str) else _figure(value)
-        sheet.put(f"{key} = {shown}", indent="    ", hang="      ")
+        sheet.put(f"{key} = {redact(figure(value))}", indent="    ", hang="      ")
     for line in finding.fix:
         sheet.put(f"fix: {redact(line)}", indent="    ", hang="         ")
 
 
-def _figure(value: float) -> str:
-    """Return a number to six digits, one that is not finite by its name in JSON."""
+def figure(value: float | str) -> str:
+    """Return a number to six digits, one that is not finite by its name in JSON; text as it is."""
+    if isinstance(value, str):
+        return value
     return f"{value:.6g}" if math.isfinite(value) else str(number(value))
 
 
 def _count(sheet: Sheet, diagnosis: Diagnosis) -> None:
+    sheet.put(counted(diagnosis), style="faint")
+
+
+def counted(diagnosis: Diagnosis) -> str:
+    """Say how many checks came to what."""
     count = Counter(check.outcome for check in diagnosis.checks)
     parts = [
         f"{count[Outcome.FOUND]} found something",
@@ -246,7 +253,7 @@ def _count(sheet: Sheet, diagnosis: Diagnosis) -> None:
     ]
     if count[Outcome.ERROR]:
         parts.append(f"{count[Outcome.ERROR]} could not run")
-    sheet.put(f"{len(diagnosis.checks)} checks: {', '.join(parts)}", style="faint")
+    return f"{len(diagnosis.checks)} checks: {', '.join(parts)}"
 
 
 def _checks(sheet: Sheet, diagnosis: Diagnosis, *outcomes: Outcome) -> None:
