@@ -195,7 +195,7 @@ class Diagnosis:
         from loganalyze.report.html import render
 
         target = Path(path)
-        target.write_text(render(self), encoding="utf-8")
+        target.write_text(render(self), encoding="utf-8", errors="replace")
         return target
 
     def _repr_html_(self) -> str:

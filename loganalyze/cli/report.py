@@ -65,7 +65,7 @@ def command(
     write(outputs, force=force, run=path)
     if to_mlflow:
         _attach(diagnosis, path, page)
-    if diagnosis.causes:
+    if diagnosis.causes and not common.quiet:
         click.echo(f"Next: loganalyze explain {diagnosis.causes[0].id}", err=True)
     if shows and not webbrowser.open(Path(target).resolve().as_uri()):
         click.echo(f"No browser was found; the report is {target}", err=True)

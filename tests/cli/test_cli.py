@@ -76,6 +76,25 @@ def test_settings_come_from_a_file_unless_isolated(call, samples, tmp_path) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('slect = ["loss-spike"]', "did you mean select?"),
+        ('select = ["loss-spik"]', "did you mean loss-spike?"),
+        ("[spike]\nzed = 3", "did you mean spike.z?"),
+        ("[spike\n", "cannot read settings from loganalyze.toml"),
+    ],
+)
+def test_a_mistake_in_a_settings_file_is_one_line_with_the_nearest_name(
+    call, samples, tmp_path, text, says
+) -> None:
+    (tmp_path / "loganalyze.toml").write_text(text)
+    code, out, err = call("diagnose", samples / SICK)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("diagnose", "no/such/run"), "no/such/run"),
