@@ -16,9 +16,10 @@ from loganalyze.report.redact import redact, visible
 
 if TYPE_CHECKING:
     from loganalyze.finding import Diagnosis, Finding
-    from loganalyze.run import Where
+    from loganalyze.run import Run, Where
 
 COMMANDS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+LINED = frozenset({"text", "csv"})  # formats whose places are lines; those of others are records
 ANNOTATIONS = 10  # what GitHub shows of a step
 SUMMARY_LIMIT = 1_000_000  # bytes; GitHub takes no more than 1 MiB of one step
 
@@ -28,7 +29,7 @@ def render(diagnosis: Diagnosis) -> str:
     if not diagnosis.findings:
         return f"::notice title=loganalyze::{_message(diagnosis.verdict.headline)}\n"
     shown = diagnosis.findings[:ANNOTATIONS]
-    lines = [_annotation(finding, diagnosis.run.path) for finding in shown]
+    lines = [_annotation(finding, diagnosis.run) for finding in shown]
     if len(shown) < len(diagnosis.findings):
         lines.append(f"{len(diagnosis.findings) - len(shown)} more findings are in the summary.\n")
     return "".join(lines)
@@ -45,17 +46,18 @@ def write_summary(diagnosis: Diagnosis, path: Path) -> None:
         file.write(text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore").encode())
 
 
-def _annotation(finding: Finding, path: str) -> str:
-    place = _place(finding.where[0], path) if finding.where else ""
+def _annotation(finding: Finding, run: Run) -> str:
+    place = _place(finding.where[0], run) if finding.where else ""
     title = f"title={_property(f'{finding.id}: {finding.title}')}"
     return f"::{COMMANDS[finding.severity]} {place}{title}::{_message(finding.summary)}\n"
 
 
-def _place(where: Where, path: str) -> str:
-    """Return the file and the line; a run that is one file is that file."""
-    root = Path(path)
-    file = path if root.name == where.source else (root / where.source).as_posix()
-    line = f"line={where.row}," if where.row is not None else ""
+def _place(where: Where, run: Run) -> str:
+    """Return the file, and the line where a place in it is one; a run that is one file is that file."""
+    root = Path(run.path)
+    file = run.path if root.name == where.source else (root / where.source).as_posix()
+    lined = {source.path for source in run.sources if source.format in LINED}
+    line = f"line={where.row}," if where.row is not None and where.source in lined else ""
     return f"file={_property(file)},{line}"
 
 

@@ -69,10 +69,11 @@ def wrap(text: str, width: int, indent: str, hang: str) -> Iterator[str]:
     """Yield `text` in lines of at most `width` columns; only a longer word makes a longer line."""
     line = indent
     for space, word in _WORDS.findall(text):
-        if line.strip() and columns(line + space + word) > width:
+        gap = " " * len(space)  # a line break in a name makes no line
+        if line.strip() and columns(line + gap + word) > width:
             yield line
-            line, space = hang, ""
-        line += space + word
+            line, gap = hang, ""
+        line += gap + word
     yield line
 
 

@@ -141,6 +141,12 @@ def test_a_run_that_is_one_file_is_that_file_and_a_healthy_one_a_notice() -> Non
     assert re.fullmatch(r"::notice title=loganalyze::.+\n", github.render(healthy))
 
 
+def test_a_record_of_a_file_is_not_shown_as_a_line() -> None:
+    text = github.render(la.diagnose(la.load(ROOT / "sample_logs" / "nan-filtered")))
+    assert "trainer_state.json,title=grad-nonfinite" in text
+    assert "line=" not in text
+
+
 def test_no_command_can_be_smuggled_into_an_annotation(hostile) -> None:
     lines = github.render(hostile).splitlines()
     assert len(lines) == len(hostile.findings)

@@ -148,6 +148,13 @@ def test_nothing_from_the_log_acts_on_the_terminal(sick) -> None:
         assert "\\u001b]0;owned" in text
 
 
+def test_a_line_break_in_a_name_makes_no_line(sick) -> None:
+    run = dataclasses.replace(sick.run, name="a\n● HEALTHY  No problem\tfound")
+    lines = render(dataclasses.replace(sick, run=run)).splitlines()
+    assert not [line for line in lines if line.startswith("●") and "HEALTHY" in line]
+    assert "  a ● HEALTHY  No problem found, steps 1 to 20" in "\n".join(lines)
+
+
 def test_colour_is_all_that_colour_adds(sample) -> None:
     import re
 
