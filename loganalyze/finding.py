@@ -153,9 +153,12 @@ class Verdict:
     headline: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
-    """Run, findings, checks, ranked causes and verdict."""
+    """Run, findings, checks, ranked causes and verdict.
+
+    ``print`` shows it as the command line does, a notebook as a card.
+    """
 
     run: Run
     findings: tuple[Finding, ...]
@@ -163,6 +166,17 @@ class Diagnosis:
     causes: tuple[Cause, ...]
     verdict: Verdict
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Diagnosis of {self.run.name}: {self.verdict.level.value}, "
+            f"{len(self.findings)} findings, {len(self.causes)} causes>"
+        )
+
+    def __str__(self) -> str:
+        from loganalyze.report.text import render
+
+        return render(self).rstrip("\n")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as plain values, in the shape of schema_version 1."""
@@ -181,10 +195,10 @@ class Diagnosis:
         from loganalyze.report.html import render
 
         target = Path(path)
-        target.write_text(render(self), encoding="utf-8")
+        target.write_text(render(self), encoding="utf-8", errors="replace")
         return target
 
     def _repr_html_(self) -> str:
-        from loganalyze.report.html import render_fragment
+        from loganalyze.report.notebook import render
 
-        return render_fragment(self)
+        return render(self)

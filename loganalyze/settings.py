@@ -19,6 +19,8 @@ from loganalyze.errors import SettingsError
 
 T = TypeVar("T")
 
+OPTIONS = ("select", "ignore", "given")  # what a settings file holds beside groups of thresholds
+
 
 def setting(default: float | bool | str, *, unit: str, source: str) -> Any:
     """Declare one setting of a detector.
@@ -155,10 +157,12 @@ def from_tables(
     """
     changed: dict[str, Any] = {}
     for group, values in table.items():
-        if group in {"select", "ignore", "given"}:
+        if group in OPTIONS:
             continue
         if not isinstance(values, Mapping):
-            raise SettingsError(f"setting {group!r} must stand in a table: [{group}]")
+            near = difflib.get_close_matches(group, OPTIONS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"setting {group!r} must stand in a table: [{group}]{hint}")
         changed.update({f"{group}.{name}": value for name, value in values.items()})
     changed.update(assignments)
     return Settings(

@@ -65,7 +65,7 @@ PRINTED = [
     ("tpu-mlperf/*", "eval_accuracy", rf'eval_accuracy: \{{"value": (?P<loss>{N})'),
     ("tqdm-generic/Ell*", "Train loss", rf"Train loss (?P<loss>{N})"),
     ("tqdm-generic/yuki*", "train loss", rf"train loss = (?P<loss>{N})"),
-    ("ultralytics/*21765*", "box_loss", rf"^ +\d+/\d+ +{N}G +(?P<loss>{N})"),
+    ("ultralytics/*21765*", "train/box_loss", rf"^ +\d+/\d+ +{N}G +(?P<loss>{N})"),
 ]
 
 

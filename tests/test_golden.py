@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 import loganalyze as la
+from loganalyze.report.text import render
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -45,6 +46,18 @@ def test_a_sample_gets_its_reviewed_diagnosis(
 
 
 @pytest.mark.parametrize("name", SAMPLES)
+def test_a_sample_gets_its_reviewed_text(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    text = render(la.diagnose(la.load(f"sample_logs/{name}")), width=80)
+    path = GOLDEN / f"{name}.txt"
+    if request.config.getoption("--update-golden"):
+        path.write_text(text, "utf-8")
+    assert text == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_s_json_follows_the_schema(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     jsonschema.validate(json.loads(la.diagnose(la.load(f"sample_logs/{name}")).to_json()), SCHEMA)
@@ -61,4 +74,5 @@ def test_a_healthy_sample_has_no_finding_above_info(
 
 
 def test_every_golden_file_belongs_to_a_sample() -> None:
-    assert sorted(path.stem for path in GOLDEN.glob("*.json")) == SAMPLES
+    for ending in ("json", "txt"):
+        assert sorted(path.stem for path in GOLDEN.glob(f"*.{ending}")) == SAMPLES

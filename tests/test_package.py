@@ -57,19 +57,19 @@ def test_the_installed_wheel_makes_a_report_away_from_the_checkout(
     work = tmp_path / "elsewhere"
     work.mkdir()
     sample = ROOT / "sample_logs" / "report-280-classes"
+    apart = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     result = subprocess.run(  # noqa: PLW1510 - the exit status is asserted below
         [str(python), "-m", "loganalyze", "report", str(sample), "-o", "out.html"],
         cwd=work,
         capture_output=True,
         text=True,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        env=apart,
     )
     assert result.returncode == 0, result.stderr
     assert "initial-loss-high" in result.stdout
     assert "<!doctype html>" in (work / "out.html").read_text("utf-8")[:100].lower()
     where = subprocess.run(
         [str(python), "-c", "import loganalyze; print(loganalyze.__file__)"],
-        cwd=work, capture_output=True, text=True, check=True,
-        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        cwd=work, capture_output=True, text=True, check=True, env=apart,
     )  # fmt: skip
     assert str(site) in where.stdout

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import loganalyze
+from loganalyze.cli import COMMANDS
 
 HEAVY = ("pandas", "numpy", "scipy", "matplotlib", "mlflow", "tbparse", "tensorboard", "torch")
 
@@ -28,11 +31,30 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(loganalyze, "no_such_name")
 
 
-def test_help_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["--version", "--verbose"],
+        *([name, "--help"] for name in COMMANDS),
+    ],
+    ids=" ".join,
+)
+def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     loaded = imported_by(
-        "from loganalyze.cli import group; group.main(['--help'], standalone_mode=False)"
+        f"from loganalyze.cli import group; group.main({arguments}, standalone_mode=False)"
     )
-    assert loaded.isdisjoint(HEAVY)
+    assert loaded.isdisjoint({*HEAVY, "jinja2", "orjson", "yaml", "rich"})
+
+
+def test_a_diagnosis_imports_no_more_than_it_needs(samples) -> None:
+    path = str(samples / "report-280-classes")
+    loaded = imported_by(
+        f"from loganalyze.cli import group; group.main(['diagnose', {path!r}], standalone_mode=False)"
+    )
+    assert "pandas" in loaded
+    assert loaded.isdisjoint({*HEAVY, "jinja2", "rich"} - {"pandas", "numpy"})
 
 
 def test_reading_files_imports_neither_mlflow_nor_torch(samples) -> None:

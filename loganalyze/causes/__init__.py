@@ -52,6 +52,7 @@ from loganalyze.causes import (
     wrong_loss_function,
 )
 from loganalyze.causes.cause import Hypothesis
+from loganalyze.plugins import added
 
 # In the order of the taxonomy: optimisation, precision, data, model, accounting,
 # reinforcement learning, lifecycle, system.
@@ -107,6 +108,4 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
 @cache
 def hypotheses() -> tuple[Hypothesis, ...]:
     """Return the causes of this package and those that others add (``loganalyze.causes``)."""
-    from importlib.metadata import entry_points
-
-    return (*HYPOTHESES, *(entry.load() for entry in entry_points(group="loganalyze.causes")))
+    return (*HYPOTHESES, *added("loganalyze.causes", Hypothesis))

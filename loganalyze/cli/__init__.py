@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from loganalyze import __version__
+from loganalyze.cli.terminal import forgive_encodings
 from loganalyze.errors import LogAnalyzeError
 
 # Name -> one-line help, so that `--help` imports no command.
@@ -62,23 +63,42 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Print the version; processed after --verbose, which is eager."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    if ctx.params["verbose"]:
+        from loganalyze.cli.version import versions
+
+        click.echo("\n".join(versions()))
+    else:
+        click.echo(f"loganalyze {__version__}")
+    ctx.exit()
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: loganalyze report runs/my-run",
 )
-@click.version_option(__version__, prog_name="loganalyze", message="%(prog)s %(version)s")
-def group() -> None:
+@click.option("-v", "--verbose", is_flag=True, is_eager=True,
+              help="With --version: also of what it stands on.")  # fmt: skip
+@click.option("--version", is_flag=True, expose_value=False, callback=_version,
+              help="Show the version and exit.")  # fmt: skip
+def group(verbose: bool) -> None:
     """Point it at a training run's directory, get a postmortem.
 
     What happened, why (ranked, with evidence for and against), what to change, and which short
     experiment would confirm it.
     """
+    if verbose:
+        raise click.UsageError("--verbose goes after the command, or with --version")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    forgive_encodings()
     try:
         code = group.main(args=list(arguments), prog_name="loganalyze", standalone_mode=False)
     except click.exceptions.Exit as done:

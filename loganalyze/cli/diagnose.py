@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loganalyze.cli.options import (
-    Common,
-    analyse,
-    common_options,
-    exit_code,
-    run_argument,
-    terminal,
-)
+from loganalyze.cli.options import Common, analyse, common_options, exit_code, run_argument
+from loganalyze.cli.terminal import put_document, terminal
 from loganalyze.errors import UsageError
 from loganalyze.report import FORMATS
 
@@ -44,11 +38,13 @@ def command(path: str, style: str, common: Common) -> int:
     if style == "text":
         from loganalyze.report.text import render
 
-        text = render(diagnosis, verbose=common.verbose, quiet=common.quiet, **terminal(common))
+        text = render(
+            diagnosis, verbose=common.verbose, quiet=common.quiet, **terminal(common.color)
+        )
         click.echo(text, nl=False, color=True)
     else:
         renderer = import_module(f"loganalyze.report.{style}")
-        click.echo(renderer.render(diagnosis), nl=False)
+        put_document(renderer.render(diagnosis))
     if style == "github" and os.environ.get(SUMMARY_FILE):
         _summarise(diagnosis, Path(os.environ[SUMMARY_FILE]))
     return exit_code(diagnosis, common.fail_on)

@@ -7,11 +7,12 @@ from difflib import get_close_matches
 
 import click
 
+from loganalyze.cli.completion import all_ids
 from loganalyze.errors import UsageError
 
 
 @click.command("explain", epilog="Example: loganalyze explain loss-spike")
-@click.argument("identifier", metavar="[ID]", required=False)
+@click.argument("identifier", metavar="[ID]", required=False, shell_complete=all_ids)
 @click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
 def command(identifier: str | None, debug: bool) -> int:
     """Tell what a finding or a cause means: its rule, its traps, its fix.

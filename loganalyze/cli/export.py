@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loganalyze.cli.options import run_argument, write_output
+from loganalyze.cli.options import run_argument, run_option
+from loganalyze.cli.output import Output, write
 from loganalyze.cli.progress import reading
 from loganalyze.errors import UsageError
 from loganalyze.run import METRIC_COLUMNS
@@ -25,7 +26,7 @@ PARQUET_MARK = b"PAR1"
 @run_argument
 @click.option("-o", "--output", required=True, metavar="FILE.parquet|csv|jsonl",
               help="Where to write; the ending names the format.")  # fmt: skip
-@click.option("--run", metavar="NAME", help="Which run, where the path holds several.")
+@run_option
 @click.option("--force", is_flag=True, help="Overwrite a file that loganalyze did not write.")
 @click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
 def command(path: str, output: str, run: str | None, force: bool, debug: bool) -> int:
@@ -37,8 +38,8 @@ def command(path: str, output: str, run: str | None, force: bool, debug: bool) -
         raise UsageError(f"{output}: the file name must end in {', '.join(_WRITERS)}")
     with reading(quiet=False) as opened:
         metrics = load(path, run=run, opened=opened).metrics
-    content = _WRITERS[ending](metrics)
-    write_output(output, content, force=force, is_ours=_MARKS[ending], run=path)
+    written = Output(output, _WRITERS[ending](metrics), _MARKS[ending])
+    write([written], force=force, run=path)
     return 0
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loganalyze.cli.options import run_argument
+from loganalyze.cli.options import run_argument, run_option
 from loganalyze.cli.progress import reading
-from loganalyze.errors import NothingReadable
+from loganalyze.cli.terminal import put_document, terminal
 from loganalyze.report.json import plain
 from loganalyze.report.redact import redact, redact_value, visible
 from loganalyze.run import Where
@@ -24,56 +23,52 @@ if TYPE_CHECKING:
 EVENTS_SHOWN = 20
 RESTARTS_SHOWN = 20
 
-_EMBEDDED = re.compile(
-    rb'<script type="application/json" id="loganalyze-diagnosis">(.*?)</script>', re.DOTALL
-)
-
 
 @click.command("inspect", epilog="Example: loganalyze inspect runs/my-run")
 @run_argument
-@click.option("--run", metavar="NAME", help="Which run, where the path holds several.")
+@run_option
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text",
               show_default=True, help="What to print.")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="All evidence and checks of a report.")
 @click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
-def command(path: str, run: str | None, style: str, debug: bool) -> int:
+def command(path: str, run: str | None, style: str, verbose: bool, debug: bool) -> int:
     """Show what was found and read in RUN, before any judgement.
 
-    RUN may also be a report written by `loganalyze report`: its diagnosis is printed as JSON.
+    RUN may also be a report written by `loganalyze report`: its diagnosis is shown as `diagnose` shows
+    it, without the curves, which are in the page.
     """
-    import orjson
-
     if path.lower().endswith((".html", ".htm")):
-        document = embedded(Path(path))
-        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+        _show_report(Path(path), style, verbose=verbose)
         return 0
     from loganalyze.ingest import load
 
     with reading(quiet=False) as opened:
         found = load(path, run=run, opened=opened)
     if style == "json":
-        click.echo(orjson.dumps(plain(summary(found)), option=orjson.OPT_INDENT_2).decode())
+        _put_json(plain(summary(found)))
     else:
         click.echo("\n".join(visible(line) for line in _lines(found)))
     return 0
 
 
-def embedded(path: Path) -> Any:
-    """Return the diagnosis that a report carries.
+def _show_report(path: Path, style: str, *, verbose: bool) -> None:
+    from loganalyze.report.read_back import embedded, read_back
+    from loganalyze.report.text import render
 
-    Raises
-    ------
-    NothingReadable
-        If the file cannot be read or is no report of this tool.
-    """
+    document = embedded(path)
+    if style == "json":
+        _put_json(document)
+    else:
+        text = render(read_back(document), verbose=verbose, **terminal("auto"))
+        click.echo(text, nl=False, color=True)
+
+
+def _put_json(document: Any) -> None:
     import orjson
 
-    try:
-        found = _EMBEDDED.search(path.read_bytes())
-        if found:
-            return orjson.loads(found[1])
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise NothingReadable(f"cannot read a report from {path}: {error}") from None
-    raise NothingReadable(f"{path} is no report written by loganalyze")
+    put_document(
+        orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    )
 
 
 def summary(run: Run) -> dict[str, Any]:

@@ -1,10 +1,7 @@
-"""What the commands share: options, settings, terminal traits, safe writing of files."""
+"""What the commands share: options, settings, reading and judging, the exit status."""
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -13,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loganalyze.cli.completion import finding_ids, run_names, setting_names
 from loganalyze.cli.progress import reading
-from loganalyze.errors import SettingsError, UsageError
+from loganalyze.errors import SettingsError
 from loganalyze.settings import Settings, check_names, from_tables, parse_assignments, read_toml
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 FAIL_LEVELS = ("warning", "critical")
 PROJECT_FILES = ("loganalyze.toml", "pyproject.toml")
-PLAIN_WIDTH = 80  # columns of text that goes into a pipe or a file
 
 
 @dataclass(frozen=True)
@@ -64,17 +61,26 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
+run_option = click.option(
+    "--run",
+    metavar="NAME",
+    shell_complete=run_names,
+    help="Which run, where the path holds several.",
+)
+
 _OPTIONS = (
-    click.option("--run", metavar="NAME", help="Which run, where the path holds several."),
+    run_option,
     click.option("--classes", type=click.IntRange(min=2), metavar="C",
                  help="Number of classes (or the vocabulary size): C of log(C)."),
     click.option("--given", multiple=True, metavar="KEY=VALUE",
                  help="A setting of the run that its log lacks: learning_rate=1e-5."),
     click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE",
+                 shell_complete=setting_names,
                  help="Change a threshold: spike.z=8. `explain ID` lists them."),
-    click.option("--select", multiple=True, metavar="ID",
+    click.option("--select", multiple=True, metavar="ID", shell_complete=finding_ids,
                  help="Only these checks; loss- is a prefix."),
-    click.option("--ignore", multiple=True, metavar="ID", help="Leave out these checks."),
+    click.option("--ignore", multiple=True, metavar="ID", shell_complete=finding_ids,
+                 help="Leave out these checks."),
     click.option("--config", metavar="FILE", help="Settings from this TOML file."),
     click.option("--isolated", is_flag=True, help="Read no settings file."),
     click.option("--fail-on", type=click.Choice(FAIL_LEVELS),
@@ -160,81 +166,3 @@ def exit_code(diagnosis: Diagnosis, fail_on: str | None) -> int:
         return 0
     limit = Severity(fail_on).rank
     return int(any(finding.severity.rank >= limit for finding in diagnosis.findings))
-
-
-def terminal(common: Common) -> dict[str, Any]:
-    """Return width, colour and Unicode for text on stdout."""
-    import shutil
-
-    interactive = sys.stdout.isatty()
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    wanted = {"always": True, "never": False}.get(common.color)
-    if wanted is None:
-        forced = bool(os.environ.get("FORCE_COLOR"))
-        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-        wanted = (interactive or forced) and not plain
-    return {
-        "width": shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
-        if interactive
-        else PLAIN_WIDTH,
-        "color": wanted,
-        "unicode": encoding.startswith("utf"),
-    }
-
-
-def write_output(
-    path: str, content: bytes, *, force: bool, is_ours: Callable[[bytes], bool], run: str
-) -> Path:
-    """Write a result and say so on stderr.
-
-    A file that this tool did not write, and the run's own directory, are left alone unless
-    `force` is set. The file appears whole or not at all.
-
-    Raises
-    ------
-    UsageError
-        If the file must not, or cannot, be written.
-    """
-    target = Path(path)
-    if not force:
-        _guard(target, is_ours, run)
-    try:
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as partial:
-            partial.write(content)
-        Path(partial.name).chmod(0o666 & ~_umask())
-        Path(partial.name).replace(target)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
-    click.echo(f"Wrote {path} ({_size(len(content))})", err=True)
-    return target
-
-
-def _guard(target: Path, is_ours: Callable[[bytes], bool], run: str) -> None:
-    root = Path(run)
-    if run != "-" and root.is_dir() and target.resolve().is_relative_to(root.resolve()):
-        raise UsageError(
-            f"{target} lies inside the run directory, which is never written to; "
-            "choose another place with -o, or insist with --force"
-        )
-    if target.is_dir():
-        raise UsageError(f"{target} is a directory; give a file name with -o")
-    if target.exists():
-        with target.open("rb") as file:
-            head = file.read(2048)
-        if head and not is_ours(head):
-            raise UsageError(
-                f"{target} exists and was not written by loganalyze; "
-                "choose another name with -o, or overwrite it with --force"
-            )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _size(count: int) -> str:
-    return f"{count / 1000:,.0f} kB" if count >= 1000 else f"{count} bytes"

@@ -52,6 +52,7 @@ from loganalyze.detect import (
 )
 from loganalyze.detect.detector import Detector
 from loganalyze.finding import Check, Finding, NotApplicable, Outcome
+from loganalyze.plugins import added
 from loganalyze.run import Run
 from loganalyze.settings import Settings
 
@@ -101,9 +102,7 @@ DETECTORS: tuple[Detector[Any], ...] = (
 @cache
 def detectors() -> tuple[Detector[Any], ...]:
     """Return the detectors of this package and those that others add (``loganalyze.detectors``)."""
-    from importlib.metadata import entry_points
-
-    return (*DETECTORS, *(entry.load() for entry in entry_points(group="loganalyze.detectors")))
+    return (*DETECTORS, *added("loganalyze.detectors", Detector))
 
 
 def known_settings() -> dict[str, dataclasses.Field[Any]]:

@@ -7,6 +7,7 @@ ingester that fails costs its own file only.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ SKIPPED_FOLDERS = frozenset(
     {".git", "__pycache__", "node_modules", "site-packages", ".ipynb_checkpoints", ".venv", "venv"}
 )
 LOG_ENDINGS = (".log", ".out", ".err", ".txt", ".json", ".jsonl", ".csv", ".tsv", ".db", ".wandb")
+# What this tool wrote itself: a report, or a diagnosis as JSON. Its settings are quotations.
+OWN_MARK = re.compile(
+    rb'<meta name="generator" content="loganalyze|"tool":\s*\{\s*"name":\s*"loganalyze"'
+)
 LFS_MARK = b"version https://git-lfs"
 
 
@@ -115,6 +120,10 @@ def _visit_file(path: Path, root: Path, ingesters: Sequence[Ingester], found: Fo
     if head.startswith(LFS_MARK):
         text = "a git-lfs pointer, not the file itself: run `git lfs pull`"
         found.tables.append(_remark(path, root, "git-lfs-pointer", text))
+        return
+    if OWN_MARK.search(head):
+        text = "written by loganalyze: `loganalyze inspect` reads a report back"
+        found.tables.append(_remark(path, root, "report", text))
         return
     claimed = next((item for item in ingesters if item.claims(path, head)), None)
     if claimed is not None:

@@ -10,6 +10,7 @@ from loganalyze.ingest.ingester import HEAD_BYTES, Facts, Table, relative
 from loganalyze.ingest.mlflow_run import (
     COUNTED,
     MAX_TAG,
+    NO_SETTINGS,
     STATUS,
     count_steps,
     is_deleted,
@@ -115,7 +116,7 @@ def _settings_of_folder(path: Path, root: Path) -> tuple[dict[str, ConfigValue],
         key, value = file.name, _text(file)
         if key == "mlflow.runName":
             name = value
-        elif len(value) <= MAX_TAG and not key.startswith("mlflow.log-model"):
+        elif len(value) <= MAX_TAG and not key.startswith(NO_SETTINGS):
             config[f"tags.{key}"] = ConfigValue(value, relative(file, root))
     return config, name
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_TAG = 500  # characters of a tag that are settings; longer ones are documents
+OWN_TAGS = "loganalyze."  # what `loganalyze.report.attach` adds
+NO_SETTINGS = ("mlflow.log-model", OWN_TAGS)  # how tags begin that are no settings of the run
 COUNTED = "every point has the same step: they were counted instead"
 # MLflow's RunStatus: its number in meta.yaml, its name in databases.
 STATUS = {

@@ -2,7 +2,8 @@
 
 This is the one reader that talks to a network: to the address that the user gave, through
 MLflow's own client, with the credentials that MLflow itself takes from its environment
-(``MLFLOW_TRACKING_USERNAME``, ``MLFLOW_TRACKING_TOKEN``, ...). Nothing is written to the server.
+(``MLFLOW_TRACKING_USERNAME``, ``MLFLOW_TRACKING_TOKEN``, ...). Reading writes nothing to the server;
+`loganalyze.report.attach` does, when it is asked to.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import LogAnalyzeError, NothingReadable, UsageError
 from loganalyze.ingest.ingester import Facts, Table
-from loganalyze.ingest.mlflow_run import COUNTED, MAX_TAG, STATUS, count_steps, seconds, segments
+from loganalyze.ingest.mlflow_run import (
+    COUNTED,
+    MAX_TAG,
+    NO_SETTINGS,
+    STATUS,
+    count_steps,
+    seconds,
+    segments,
+)
 from loganalyze.ingest.mlflow_sqlite import DOUBLE_LIMIT
 from loganalyze.ingest.mlflow_uri import Address
 from loganalyze.ingest.text_config import scalar
@@ -43,6 +52,7 @@ _CALM = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # it refuses its own old kind of store otherwise
 }
 _DENIED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})
 _TIMEOUTS = frozenset({"ReadTimeout", "ReadTimeoutError", "ConnectTimeout", "ConnectTimeoutError"})
@@ -59,9 +69,9 @@ def load_run(address: Address, name: str | None) -> Run:
     UsageError
         If no run there is called `name`.
     """
-    with _client(address) as client:
-        found, problems = _find(client, address)
-        return _read(client, address, found, _choose(found, name, address), problems)
+    with client(address) as server:
+        found, problems = _find(server, address)
+        return _read(server, address, found, _choose(found, name, address), problems)
 
 
 def load_runs(address: Address) -> list[Run]:
@@ -72,11 +82,11 @@ def load_runs(address: Address) -> list[Run]:
     NothingReadable
         If the server cannot be reached, refuses, or has no such run.
     """
-    with _client(address) as client:
-        found, problems = _find(client, address)
+    with client(address) as server:
+        found, problems = _find(server, address)
         _choose(found, None, address)
         names = [name for name, run in found.items() if run.data.metrics]
-        return [_read(client, address, found, name, problems) for name in names]
+        return [_read(server, address, found, name, problems) for name in names]
 
 
 def _choose(found: Mapping[str, Logged], name: str | None, address: Address) -> str:
@@ -95,7 +105,7 @@ def _choose(found: Mapping[str, Logged], name: str | None, address: Address) -> 
 
 
 @contextmanager
-def _client(address: Address) -> Iterator[MlflowClient]:
+def client(address: Address) -> Iterator[MlflowClient]:
     """Give a client that fails soon, with errors that say what to do."""
     before = dict(os.environ)
     os.environ.update({key: value for key, value in _CALM.items() if key not in before})
@@ -123,8 +133,11 @@ def _explain(error: Exception, address: Address) -> str:
         return (
             f"no run {address.run_id} in {address.shown_uri}: without #RUN_ID its newest are listed"
         )
+    if address.local is not None:
+        told = str(error).splitlines() or [type(error).__name__]
+        return f"MLflow cannot use {address.shown_uri}: {told[0][:200]}"
     if code in _DENIED:
-        return f"{address.shown_uri} refuses to be read: set {_CREDENTIALS} in the environment"
+        return f"{address.shown_uri} refuses: set {_CREDENTIALS} in the environment"
     if causes & _TIMEOUTS:
         return (
             f"{address.shown_uri} does not answer in time: is it the right address? "
@@ -211,7 +224,7 @@ def _table(
         for key, value in run.data.params.items()
     }
     for key, value in run.data.tags.items():
-        if key != RUN_NAME and len(value) <= MAX_TAG and not key.startswith("mlflow.log-model"):
+        if key != RUN_NAME and len(value) <= MAX_TAG and not key.startswith(NO_SETTINGS):
             config[f"tags.{key}"] = ConfigValue(value, f"{source}: tags")
     return Table(
         source=source,

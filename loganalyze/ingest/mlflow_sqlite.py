@@ -19,6 +19,7 @@ from loganalyze.ingest.ingester import Facts, Table, relative
 from loganalyze.ingest.mlflow_run import (
     COUNTED,
     MAX_TAG,
+    NO_SETTINGS,
     STATUS,
     count_steps,
     is_deleted,
@@ -125,7 +126,8 @@ def _database_run(
     for table, prefix in (("params", ""), ("tags", "tags.")):
         for row in _rows(connection, table, tables[table], identifier) if table in tables else ():
             text = str(row["value"])
-            if not prefix or len(text) <= MAX_TAG:
+            is_tag_to_read = len(text) <= MAX_TAG and not str(row["key"]).startswith(NO_SETTINGS)
+            if not prefix or is_tag_to_read:
                 value = scalar(text) if not prefix else text
                 config[f"{prefix}{row['key']}"] = ConfigValue(value, f"{source}: {table}")
     named = config.pop("tags.mlflow.runName", None)

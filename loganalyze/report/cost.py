@@ -81,6 +81,8 @@ class Cost:
 def cost(diagnosis: Diagnosis) -> Cost | None:
     """Return what the trouble cost, or None for a run without any, or one that was never in order."""
     run, last = diagnosis.run, diagnosis.run.last_step
+    if not len(run.metrics):  # a diagnosis that was read back from its report
+        return None
     serious = [f for f in diagnosis.findings if f.severity is not Severity.INFO]
     ends = [step for f in serious if (step := _good_until(f, last)) is not None]
     first = run.first_step

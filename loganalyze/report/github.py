@@ -1,7 +1,7 @@
 """Annotations for GitHub's log of a workflow, one per finding, the most severe first.
 
-GitHub shows at most ten annotations of a step. The whole diagnosis goes to the step's summary, if the
-environment names a file for it (`write_summary`).
+GitHub shows at most ten annotations of a kind and step. The whole diagnosis goes to the step's summary, if
+the environment names a file for it (`write_summary`).
 """
 
 from __future__ import annotations
@@ -10,43 +10,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Severity
+from loganalyze.report.markdown import literal, rest
+from loganalyze.report.markdown import render as markdown
 from loganalyze.report.redact import redact, visible
 
 if TYPE_CHECKING:
     from loganalyze.finding import Diagnosis, Finding
-    from loganalyze.run import Where
+    from loganalyze.run import Run, Where
 
 COMMANDS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+LINED = frozenset({"text", "csv"})  # formats whose places are lines; those of others are records
+ANNOTATIONS = 10  # what GitHub shows of a step
 SUMMARY_LIMIT = 1_000_000  # bytes; GitHub takes no more than 1 MiB of one step
 
 
 def render(diagnosis: Diagnosis) -> str:
-    """Return a workflow command for each finding; one notice for a run without any."""
+    """Return a workflow command for each finding that is shown; one notice for a run without any."""
     if not diagnosis.findings:
         return f"::notice title=loganalyze::{_message(diagnosis.verdict.headline)}\n"
-    return "".join(_annotation(finding, diagnosis.run.path) for finding in diagnosis.findings)
+    shown = diagnosis.findings[:ANNOTATIONS]
+    lines = [_annotation(finding, diagnosis.run) for finding in shown]
+    if len(shown) < len(diagnosis.findings):
+        lines.append(f"{len(diagnosis.findings) - len(shown)} more findings are in the summary.\n")
+    return "".join(lines)
 
 
 def write_summary(diagnosis: Diagnosis, path: Path) -> None:
-    """Append the diagnosis as Markdown to the file of the step's summary."""
-    from loganalyze.report.markdown import render as markdown
+    """Append the diagnosis as Markdown, with every finding, to the file of the step's summary."""
+    text = f"### loganalyze: {literal(diagnosis.run.name)}\n\n{markdown(diagnosis)}\n"
+    more = rest(diagnosis)
+    if more:
+        text += f"**The other findings**\n\n{more}\n"
+    with path.open("ab") as file:
+        room = max(SUMMARY_LIMIT - file.tell(), 0)
+        file.write(text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore").encode())
 
-    text = f"### loganalyze: {visible(redact(diagnosis.run.name))}\n\n{markdown(diagnosis)}\n"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text[:SUMMARY_LIMIT])
 
-
-def _annotation(finding: Finding, path: str) -> str:
-    place = _place(finding.where[0], path) if finding.where else ""
+def _annotation(finding: Finding, run: Run) -> str:
+    place = _place(finding.where[0], run) if finding.where else ""
     title = f"title={_property(f'{finding.id}: {finding.title}')}"
     return f"::{COMMANDS[finding.severity]} {place}{title}::{_message(finding.summary)}\n"
 
 
-def _place(where: Where, path: str) -> str:
-    """Return the file and the line; a run that is one file is that file."""
-    root = Path(path)
-    file = path if root.name == where.source else (root / where.source).as_posix()
-    line = f"line={where.row}," if where.row is not None else ""
+def _place(where: Where, run: Run) -> str:
+    """Return the file, and the line where a place in it is one; a run that is one file is that file."""
+    root = Path(run.path)
+    file = run.path if root.name == where.source else (root / where.source).as_posix()
+    lined = {source.path for source in run.sources if source.format in LINED}
+    line = f"line={where.row}," if where.row is not None and where.source in lined else ""
     return f"file={_property(file)},{line}"
 
 

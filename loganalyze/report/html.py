@@ -73,12 +73,6 @@ def render(diagnosis: Diagnosis, explorer: Explorer | None = None) -> str:
     )
 
 
-def render_fragment(diagnosis: Diagnosis) -> str:
-    """Return verdict, causes and findings for a notebook cell."""
-    page = environment().get_template("fragment.html.j2")
-    return page.render(**_base(diagnosis))
-
-
 def script_safe(document: Any) -> str:
     """Return JSON that can stand inside a script element: no ``<``, ``>``, ``&``, line separators."""
     import orjson

@@ -15,62 +15,84 @@ if TYPE_CHECKING:
 LINES = 25
 CAUSES = 3
 CLUES = 2
-FINDINGS = 6
+FINDINGS = 7
 # What Markdown, HTML in it, or a formula would act on; what makes an address a link.
 _ACTIVE = re.compile(r"[\\`*_\[\]<>#|~$&]|:(?=//)|(?<=\bwww)\.")
-_MENTION = re.compile(r"@(?=\w)")
+_MENTION = re.compile(r"@(?=\w)|#(?=\d)")
 
 
 def render(diagnosis: Diagnosis) -> str:
     """Return verdict, causes, fix and findings, each in a line or two."""
+    lines = _head(diagnosis)
+    findings, shown = diagnosis.findings, _shown(diagnosis, len(lines))
+    if findings:
+        lines += ["", "**Findings**", "", *map(_finding, findings[:shown])]
+    if shown < len(findings):
+        lines.append(f"- and {len(findings) - shown} more")
+    return "\n".join(lines) + "\n"
+
+
+def rest(diagnosis: Diagnosis) -> str:
+    """Return the findings that `render` only counts, a line each; empty where it shows them all."""
+    shown = _shown(diagnosis, len(_head(diagnosis)))
+    return "".join(f"{_finding(finding)}\n" for finding in diagnosis.findings[shown:])
+
+
+def _head(diagnosis: Diagnosis) -> list[str]:
+    """Return the lines above the findings."""
     level = diagnosis.verdict.level
     lines = [
-        f"**{LEVEL_SHAPES[level][0]} {level.value.upper()}** {_text(diagnosis.verdict.headline)}",
+        f"**{LEVEL_SHAPES[level][0]} {level.value.upper()}** {literal(diagnosis.verdict.headline)}",
         "",
-        f"_{_text(describe(diagnosis.run))}_",
+        f"_{literal(describe(diagnosis.run))}_",
     ]
     lost = cost(diagnosis)
     if lost is not None:
-        lines += ["", _text(lost.sentence)]
+        lines += ["", literal(lost.sentence)]
     if diagnosis.causes:
         lines += ["", "**Most likely causes**", ""]
         for rank, cause in enumerate(diagnosis.causes[:CAUSES], start=1):
             lines += _cause(cause, rank)
-    if diagnosis.findings:
-        lines += ["", "**Findings**", ""]
-        shown = diagnosis.findings[:FINDINGS]
-        lines += [_finding(finding) for finding in shown]
-        if len(shown) < len(diagnosis.findings):
-            lines.append(f"- and {len(diagnosis.findings) - len(shown)} more")
-    return "\n".join(lines[:LINES]) + "\n"
+    return lines
+
+
+def _shown(diagnosis: Diagnosis, used: int) -> int:
+    """Return how many findings fit below so many lines, with their title and a count of the others."""
+    room = min(LINES - used - 3, FINDINGS)
+    count = len(diagnosis.findings)
+    return count if count <= room else room - 1
 
 
 def _cause(cause: Cause, rank: int) -> list[str]:
-    line = f"{rank}. {_text(cause.title)} (`{cause.id}`, {cause.probability:.0%})"
+    line = f"{rank}. {literal(cause.title)} (`{cause.id}`, {cause.probability:.0%})"
     if rank > 1:
         return [line]
     clues = [*cause.evidence_for[:CLUES], *cause.evidence_against[:1]]
     lines = [
         line,
-        *(f"   - {'for' if c.weight > 0 else 'against'}: {_text(c.text)}" for c in clues),
+        *(f"   - {'for' if c.weight > 0 else 'against'}: {literal(c.text)}" for c in clues),
     ]
     if cause.fix:
         lines.append(f"   - fix: {_code(cause.fix[0])}")
-    if cause.confirm:
-        lines.append(f"   - to make sure: {_text(cause.confirm)}")
+    if cause.undecided:
+        lines.append(f"   - not decided: {literal(cause.undecided)}")
+    elif cause.confirm:
+        lines.append(f"   - to make sure: {literal(cause.confirm)}")
     return lines
 
 
 def _finding(finding: Finding) -> str:
+    """Return a finding as a line of a list."""
     where = f" ({_code(str(finding.where[0]))})" if finding.where else ""
-    return f"- {SHAPES[finding.severity][0]} `{finding.id}`{where}: {_text(finding.summary)}"
+    return f"- {SHAPES[finding.severity][0]} `{finding.id}`{where}: {literal(finding.summary)}"
 
 
-def _text(text: str) -> str:
+def literal(text: str) -> str:
     """Return text from a log as one line that Markdown shows as it is."""
     flat = " ".join(visible(redact(text)).split())
-    # A backslash does not keep a name from being called; an invisible space in it does.
-    return _MENTION.sub("@\u200b", _ACTIVE.sub(r"\\\g<0>", flat))
+    # A backslash does not keep a person from being called or a ticket from being linked; an invisible
+    # space after the mark does.
+    return _ACTIVE.sub(r"\\\g<0>", _MENTION.sub("\\g<0>\u200b", flat))
 
 
 def _code(text: str) -> str:

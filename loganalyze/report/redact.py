@@ -40,9 +40,10 @@ _NOT_SECRET = re.compile(
     r"|token(?:s|izer|_id|_type|ization|_dropout)"
 )
 
-# C0 and C1 controls, zero-width and bidirectional controls, line separators.
+# C0 and C1 controls, zero-width and bidirectional controls, line separators; lone surrogates, which
+# stand for the bytes of a file's name that are no text.
 _ACTIVE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
 )
 
 

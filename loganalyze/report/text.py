@@ -1,19 +1,19 @@
-"""The diagnosis for a terminal: verdict, causes and findings in about 24 lines."""
+"""The diagnosis for a terminal: verdict, causes and findings in 24 lines."""
 
 from __future__ import annotations
 
-import textwrap
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Level, Outcome, Severity
 from loganalyze.report.cost import cost
-from loganalyze.report.redact import redact, visible
+from loganalyze.report.json import number
+from loganalyze.report.redact import redact
+from loganalyze.report.sheet import Sheet
 from loganalyze.report.sparkline import sparkline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from loganalyze.finding import Cause, Diagnosis, Finding
     from loganalyze.run import Run
 
@@ -28,83 +28,81 @@ LEVEL_SHAPES = {
     Level.HEALTHY: ("●", "ok"),
     Level.INSUFFICIENT: ("◆", "?"),
 }
-STYLES = {
-    "critical": "\x1b[1;31m",
-    "warning": "\x1b[1;33m",
-    "info": "\x1b[36m",
-    "healthy": "\x1b[1;32m",
-    "insufficient": "\x1b[1;36m",
-    "bold": "\x1b[1m",
-    "faint": "\x1b[2m",
-}
-RESET = "\x1b[0m"
+LINES, COLUMNS = 24, 80  # a terminal that nobody has enlarged
 CAUSES_SHOWN = 2
 FINDINGS_SHOWN = 8
+PLACES_SHOWN = 5  # of one finding, with --verbose
+LONGEST_NAME = 100  # characters of a run's name; a store takes names of any length
 CURVES = ("train/loss", "eval/loss", "train/grad_norm")
-NAME_WIDTH = 17  # columns of a curve's name, and of its first and last value
-ENDS_WIDTH = 22
-
-
-class Page:
-    """Lines of text for a given width, with or without colour and Unicode."""
-
-    def __init__(self, *, width: int, color: bool, unicode: bool) -> None:
-        self.width = max(width, 40)
-        self.color = color
-        self.unicode = unicode
-        self.lines: list[str] = []
-
-    def style(self, text: str, name: str) -> str:
-        """Return `text` in a colour, or as it is where colour is off."""
-        return f"{STYLES[name]}{text}{RESET}" if self.color else text
-
-    def shape(self, shapes: tuple[str, str]) -> str:
-        """Return the Unicode or the ASCII form of a severity mark."""
-        return shapes[0] if self.unicode else shapes[1]
-
-    def put(self, text: str, *, indent: str = "", hang: str = "", style: str = "") -> None:
-        """Add `text`, wrapped; long words (paths, settings) are never cut."""
-        wrapped = textwrap.wrap(
-            visible(text),
-            self.width,
-            initial_indent=indent,
-            subsequent_indent=hang or indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for line in wrapped or [""]:
-            line = line if self.unicode else line.encode("ascii", "replace").decode()
-            self.lines.append(self.style(line, style) if style else line)
-
-    def gap(self) -> None:
-        """Add an empty line, unless there is one."""
-        if self.lines and self.lines[-1]:
-            self.lines.append("")
+NAME_WIDTH = 17  # columns of a curve's name
+FEWEST_BARS = 24  # columns; a narrower curve goes without its first and last value
 
 
 def render(
     diagnosis: Diagnosis,
     *,
-    width: int = 80,
+    width: int = COLUMNS,
     color: bool = False,
     unicode: bool = True,
     verbose: bool = False,
     quiet: bool = False,
 ) -> str:
     """Return the diagnosis as text; `quiet` gives the verdict only, `verbose` everything."""
-    page = Page(width=width, color=color, unicode=unicode)
-    _verdict(page, diagnosis)
-    if not quiet:
-        _curves(page, diagnosis)
-        _causes(page, diagnosis, verbose=verbose)
-        _findings(page, diagnosis, verbose=verbose)
-        _checks(page, diagnosis, verbose=verbose)
-    return "\n".join(page.lines).rstrip() + "\n"
+    sheet = Sheet(width, color, unicode)
+    _verdict(sheet, diagnosis)
+    if verbose:
+        _everything(sheet, diagnosis)
+    elif not quiet:
+        _overview(sheet, diagnosis)
+    return "\n".join(sheet.lines).rstrip() + "\n"
+
+
+def _everything(sheet: Sheet, diagnosis: Diagnosis) -> None:
+    sheet.lines += _curves(sheet, diagnosis.run)
+    if diagnosis.causes:
+        _heading(sheet)
+    for cause in diagnosis.causes:
+        _cause(sheet, cause, clues=None)
+    sheet.gap()
+    for finding in diagnosis.findings:
+        _finding(sheet, finding)
+        _proof(sheet, finding)
+    sheet.gap()
+    _count(sheet, diagnosis)
+    _checks(sheet, diagnosis, *Outcome)
+    _others(sheet, diagnosis.run)
+
+
+def _overview(sheet: Sheet, diagnosis: Diagnosis) -> None:
+    """Lay out what fits a terminal: curves and the lesser findings give way to the causes."""
+    room = LINES * COLUMNS // min(sheet.width, COLUMNS) - len(sheet.lines)
+    foot = sheet.blank()
+    _count(foot, diagnosis)
+    _checks(foot, diagnosis, Outcome.ERROR)
+    _others(foot, diagnosis.run)
+    room -= len(foot.lines)
+    curves = _curves(sheet, diagnosis.run)
+    least = len(curves[:1]) + min(len(diagnosis.findings), 2)
+    causes = sheet.blank()
+    for shown in range(CAUSES_SHOWN, 0, -1):
+        causes = sheet.blank()
+        _causes(causes, diagnosis.causes, shown)
+        if len(causes.lines) + least <= room:
+            break
+    room -= len(causes.lines)
+    findings = _findings(sheet, diagnosis.findings, room - len(curves[:1]))
+    room -= len(findings)
+    sheet.lines += curves[: max(room, 0)]
+    sheet.lines += causes.lines
+    sheet.lines += findings
+    if not diagnosis.findings:
+        sheet.gap()
+    sheet.lines += foot.lines
 
 
 def describe(run: Run) -> str:
     """Return the one line that says which run this is and how far it got."""
-    parts = [run.name]
+    parts = [run.name if len(run.name) <= LONGEST_NAME else f"{run.name[:LONGEST_NAME]}..."]
     if run.framework != "unknown":
         parts.append(run.framework)
     if run.last_step is not None:
@@ -115,95 +113,138 @@ def describe(run: Run) -> str:
     return ", ".join(parts)
 
 
-def _verdict(page: Page, diagnosis: Diagnosis) -> None:
+def _verdict(sheet: Sheet, diagnosis: Diagnosis) -> None:
     level = diagnosis.verdict.level
-    mark = f"{page.shape(LEVEL_SHAPES[level])} {level.value.upper()}"
-    page.put(f"{mark}  {redact(diagnosis.verdict.headline)}", hang="  ", style=level.value)
-    page.put(describe(diagnosis.run), indent="  ", style="faint")
+    mark = f"{sheet.shape(LEVEL_SHAPES[level])} {level.value.upper()}"
+    sheet.put(f"{mark}  {redact(diagnosis.verdict.headline)}", hang="  ", style=level.value)
+    sheet.put(redact(describe(diagnosis.run)), indent="  ", style="faint")
     lost = cost(diagnosis)
     if lost is not None:
-        page.put(redact(lost.sentence), indent="  ", hang="  ")
+        sheet.put(redact(lost.sentence), indent="  ")
 
 
-def _curves(page: Page, diagnosis: Diagnosis) -> None:
-    """Draw the main curves, where the terminal can."""
-    width = page.width - 2 - NAME_WIDTH - ENDS_WIDTH
-    drawn = [s for name in CURVES if len((s := diagnosis.run.series(name)).finite()) > 2]
-    if not page.unicode or not drawn:
-        return
+def _curves(sheet: Sheet, run: Run) -> list[str]:
+    """Return the main curves, a line each, where the terminal can show them."""
+    drawn = curves(run, sheet.width - 2) if sheet.unicode else []
+    return [f"  {line[:NAME_WIDTH]}{sheet.style(line[NAME_WIDTH:], 'info')}" for line in drawn]
+
+
+def curves(run: Run, width: int) -> list[str]:
+    """Return the main curves, a line each: name, bars, and the first and the last value where they fit."""
+    drawn = [s for name in CURVES if len((s := run.series(name)).finite()) > 2]
+    if not drawn:
+        return []
     steps = (min(int(s.step[0]) for s in drawn), max(int(s.step[-1]) for s in drawn))
-    for series in drawn:
-        bars = f"{sparkline(series, width, steps):<{width}}"
-        ends = " to ".join(f"{series.value[i]:.3g}".replace("nan", "NaN") for i in (0, -1))
-        page.lines.append(f"  {series.metric:<{NAME_WIDTH}}{page.style(bars, 'info')}  {ends}")
+    ends = [
+        "  " + " to ".join(f"{series.value[at]:.3g}".replace("nan", "NaN") for at in (0, -1))
+        for series in drawn
+    ]
+    room = width - NAME_WIDTH
+    bars = room - max(map(len, ends))
+    if bars < FEWEST_BARS:
+        bars, ends = room, [""] * len(drawn)
+    return [
+        f"{series.metric:<{NAME_WIDTH}}{sparkline(series, bars, steps):<{bars}}{told}".rstrip()
+        for series, told in zip(drawn, ends, strict=True)
+    ]
 
 
-def _causes(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
-    if not diagnosis.causes:
+def _heading(sheet: Sheet) -> None:
+    sheet.lines.append("")
+    sheet.put("Most likely causes", style="bold")
+
+
+def _causes(sheet: Sheet, causes: tuple[Cause, ...], shown: int) -> None:
+    """Put the first cause with its strongest clues and its fix, the next in a line, the rest by name."""
+    if not causes:
         return
-    page.gap()
-    page.put("Most likely causes", style="bold")
-    shown = diagnosis.causes if verbose else diagnosis.causes[:CAUSES_SHOWN]
-    for rank, cause in enumerate(shown):
-        page.put(f"{cause.probability:4.0%}  {cause.title} ({cause.id})", hang=" " * 6)
-        for line in _clues(cause, verbose=verbose) if verbose or rank == 0 else ():
-            page.put(line, indent=" " * 6, hang=" " * 8)
-        if cause.fix and (verbose or rank == 0):
-            page.put(f"fix: {redact(cause.fix[0])}", indent=" " * 6, hang=" " * 11)
-            for line in cause.fix[1:] if verbose else ():
-                page.put(redact(line), indent=" " * 11)
-        if cause.undecided and (verbose or rank == 0):
-            page.put(f"? {redact(cause.undecided)}", indent=" " * 6, hang=" " * 8)
-        elif cause.confirm and (verbose or rank == 0):
-            page.put(f"confirm: {cause.confirm}", indent=" " * 6, hang=" " * 15)
-    hidden = diagnosis.causes[len(shown) :]
-    if hidden:
-        rest = ", ".join(f"{cause.id} {cause.probability:.0%}" for cause in hidden)
-        page.put(f"then {rest}", indent=" " * 6, style="faint")
+    _heading(sheet)
+    _cause(sheet, causes[0], clues=1)
+    for cause in causes[1:shown]:
+        _title(sheet, cause)
+    rivals = [c for c in causes[shown:] if set(c.explains) & set(causes[0].explains)]
+    apart = [c for c in causes[shown:] if c not in rivals]
+    named = [f"then {_named(rivals)}"] if rivals else []
+    named += [f"also {_named(apart)}"] if apart else []
+    if named:
+        sheet.put("; ".join(named), indent=" " * 6, style="faint")
 
 
-def _clues(cause: Cause, *, verbose: bool) -> Iterator[str]:
-    for clue in cause.evidence_for[: None if verbose else 1]:
-        yield f"+ {redact(clue.text)}"
-    for clue in cause.evidence_against[: None if verbose else 1]:
-        yield f"- {redact(clue.text)}"
+def _named(causes: list[Cause]) -> str:
+    return ", ".join(f"{cause.id} {cause.probability:.0%}" for cause in causes)
 
 
-def _findings(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
-    if not diagnosis.findings:
-        return
-    page.gap()
-    shown = diagnosis.findings if verbose else diagnosis.findings[:FINDINGS_SHOWN]
-    for finding in shown:
-        _finding(page, finding, verbose=verbose)
-    if len(diagnosis.findings) > len(shown):
-        page.put(
-            f"and {len(diagnosis.findings) - len(shown)} more: --verbose shows them", indent="  "
-        )
+def _title(sheet: Sheet, cause: Cause) -> None:
+    sheet.put(f"{cause.probability:4.0%}  {cause.title} ({cause.id})", hang=" " * 6)
 
 
-def _finding(page: Page, finding: Finding, *, verbose: bool) -> None:
-    """Give a line to a finding; in full, also the numbers that it rests on."""
-    shape = page.shape(SHAPES[finding.severity])
-    begin = len(page.lines)
+def _cause(sheet: Sheet, cause: Cause, *, clues: int | None) -> None:
+    """Put a cause with at most so many `clues` for and against, and of its fix (None: all)."""
+    _title(sheet, cause)
+    for clue in cause.evidence_for[:clues]:
+        sheet.put(f"+ {redact(clue.text)}", indent=" " * 6, hang=" " * 8)
+    for clue in cause.evidence_against[:clues]:
+        sheet.put(f"- {redact(clue.text)}", indent=" " * 6, hang=" " * 8)
+    for line in cause.fix[:clues]:
+        sheet.put(f"fix: {redact(line)}", indent=" " * 6, hang=" " * 11)
+    if cause.undecided:
+        sheet.put(f"? {redact(cause.undecided)}", indent=" " * 6, hang=" " * 8)
+    elif cause.confirm:
+        sheet.put(f"confirm: {cause.confirm}", indent=" " * 6, hang=" " * 15)
+
+
+def _findings(sheet: Sheet, findings: tuple[Finding, ...], room: int) -> list[str]:
+    """Return an empty line and the findings that fit into `room` lines, at least the first."""
+    blocks = []
+    for finding in findings[:FINDINGS_SHOWN]:
+        block = sheet.blank()
+        _finding(block, finding)
+        blocks.append(block.lines)
+    shown = len(blocks)
+    while shown > 1 and 1 + sum(map(len, blocks[:shown])) + (shown < len(findings)) > room:
+        shown -= 1
+    lines = [line for block in blocks[:shown] for line in block]
+    if shown < len(findings):
+        lines.append(f"  and {len(findings) - shown} more: --verbose shows them")
+    return ["", *lines] if lines else []
+
+
+def _finding(sheet: Sheet, finding: Finding) -> None:
+    """Give a line to a finding."""
+    shape = sheet.shape(SHAPES[finding.severity])
+    begin = len(sheet.lines)
     where = f"  {finding.where[0]}" if finding.where else ""
-    page.put(f"{shape} {finding.id}  {redact(finding.title)}{where}", hang="  ")
-    marked = page.style(shape, finding.severity.value)
-    page.lines[begin] = page.lines[begin].replace(shape, marked, 1)
-    if not verbose:
-        return
+    sheet.put(f"{shape} {finding.id}  {redact(finding.title)}{where}", hang="  ")
+    marked = sheet.style(shape, finding.severity.value)
+    sheet.lines[begin] = sheet.lines[begin].replace(shape, marked, 1)
+
+
+def _proof(sheet: Sheet, finding: Finding) -> None:
+    """Put the numbers that a finding rests on."""
     steps = f" (steps {finding.steps[0]:,} to {finding.steps[1]:,})" if finding.steps else ""
-    page.put(redact(finding.summary) + steps, indent="  ")
+    sheet.put(redact(finding.summary) + steps, indent="  ")
+    if len(finding.where) > 1:
+        places = ", ".join(map(str, finding.where[1:PLACES_SHOWN]))
+        sheet.put(f"also {places}", indent="    ", hang="      ")
     for key, value in finding.evidence.items():
-        shown = redact(value) if isinstance(value, str) else f"{value:.6g}"
-        page.put(f"{key} = {shown}", indent="    ", hang="      ")
+        sheet.put(f"{key} = {redact(figure(value))}", indent="    ", hang="      ")
     for line in finding.fix:
-        page.put(f"fix: {redact(line)}", indent="    ", hang="         ")
+        sheet.put(f"fix: {redact(line)}", indent="    ", hang="         ")
 
 
-def _checks(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
-    if verbose or not diagnosis.findings:
-        page.gap()
+def figure(value: float | str) -> str:
+    """Return a number to six digits, one that is not finite by its name in JSON; text as it is."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.6g}" if math.isfinite(value) else str(number(value))
+
+
+def _count(sheet: Sheet, diagnosis: Diagnosis) -> None:
+    sheet.put(counted(diagnosis), style="faint")
+
+
+def counted(diagnosis: Diagnosis) -> str:
+    """Say how many checks came to what."""
     count = Counter(check.outcome for check in diagnosis.checks)
     parts = [
         f"{count[Outcome.FOUND]} found something",
@@ -212,22 +253,24 @@ def _checks(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
     ]
     if count[Outcome.ERROR]:
         parts.append(f"{count[Outcome.ERROR]} could not run")
-    page.put(f"{len(diagnosis.checks)} checks: {', '.join(parts)}", style="faint")
-    for check in diagnosis.checks if verbose else ():
-        if check.outcome is Outcome.PASSED:
-            page.put(f"passed          {check.id}: {check.title}", indent="  ", hang=" " * 18)
-        elif check.outcome is not Outcome.FOUND:
-            page.put(
-                f"{check.outcome.value:<15} {check.id}: {redact(check.reason)}",
-                indent="  ",
-                hang=" " * 18,
-            )
-    for check in () if verbose else diagnosis.checks:
-        if check.outcome is Outcome.ERROR:
-            page.put(f"could not run {check.id}: {redact(check.reason)}", indent="  ")
-    others = diagnosis.run.others
-    if others:
-        listed = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        page.put(
-            f"{len(others)} more runs are here ({listed}); pick one with --run NAME", style="faint"
-        )
+    return f"{len(diagnosis.checks)} checks: {', '.join(parts)}"
+
+
+def _checks(sheet: Sheet, diagnosis: Diagnosis, *outcomes: Outcome) -> None:
+    """Put the checks that came to one of `outcomes`; what they found stands elsewhere."""
+    words = {
+        Outcome.PASSED: "passed",
+        Outcome.NOT_APPLICABLE: "not applicable",
+        Outcome.ERROR: "could not run",
+    }
+    for check in diagnosis.checks:
+        if check.outcome in outcomes and check.outcome in words:
+            said = redact(check.reason) or check.title
+            sheet.put(f"{words[check.outcome]}: {check.id}: {said}", indent="  ", hang=" " * 4)
+
+
+def _others(sheet: Sheet, run: Run) -> None:
+    if run.others:
+        listed = ", ".join(run.others[:3]) + (", ..." if len(run.others) > 3 else "")
+        count = f"{len(run.others):,} more run{'s are' if len(run.others) > 1 else ' is'} here"
+        sheet.put(f"{count} ({redact(listed)}); pick one with --run NAME", style="faint")

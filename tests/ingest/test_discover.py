@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -65,3 +66,17 @@ def test_nothing_is_unpickled_or_changed(tmp_path: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
     la.load(tmp_path)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+
+
+def test_what_this_tool_wrote_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text(LOG)
+    before = la.diagnose(la.load(tmp_path))
+    before.to_html(tmp_path / "postmortem.html")
+    (tmp_path / "diagnosis.json").write_text(before.to_json())
+    (tmp_path / "compact.json").write_text(json.dumps(before.to_dict(), separators=(",", ":")))
+    run = la.load(tmp_path)
+    assert dict(run.config) == dict(before.run.config)
+    assert set(problems(run)) == {"postmortem.html", "diagnosis.json", "compact.json"}
+    assert la.diagnose(run).findings == before.findings
+    with pytest.raises(la.NothingReadable, match="`loganalyze inspect` reads a report back"):
+        la.load(tmp_path / "postmortem.html")

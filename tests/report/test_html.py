@@ -15,7 +15,7 @@ import pytest
 
 import loganalyze as la
 from loganalyze.report.envelope import envelope
-from loganalyze.report.html import render, render_fragment
+from loganalyze.report.html import render
 from loganalyze.run import Event, EventKind, Where
 from tests.builders import make_run
 
@@ -146,12 +146,6 @@ def test_a_million_points_stay_below_a_megabyte_and_are_said_to_be_thinned() -> 
     _, steps, values = next(curve for curve in json.loads(found[1]) if curve[0] == "train/loss")
     points = dict(zip(steps, values, strict=True))
     assert (points[700_001], points[900_001]) == (50.0, "NaN")  # steps count from 1
-
-
-def test_a_notebook_shows_verdict_and_findings() -> None:
-    diagnosis = la.diagnose(la.load(ROOT / "sample_logs" / "spike"))
-    assert "loss-spike" in render_fragment(diagnosis)
-    assert diagnosis._repr_html_() == render_fragment(diagnosis)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 10, 999, 5000])
