@@ -150,12 +150,12 @@ def from_tables(
 ) -> Settings:
     """Combine a TOML table with command-line values; the latter win.
 
-    Table keys ``select``, ``ignore`` and ``[given]`` have the meaning of the options of the
-    same name; every other sub-table is a group of settings.
+    Table keys ``select``, ``ignore``, ``[given]`` and ``lang`` have the meaning of the options of
+    the same name; every other sub-table is a group of settings.
     """
     changed: dict[str, Any] = {}
     for group, values in table.items():
-        if group in {"select", "ignore", "given"}:
+        if group in {"select", "ignore", "given", "lang"}:
             continue
         if not isinstance(values, Mapping):
             raise SettingsError(f"setting {group!r} must stand in a table: [{group}]")

@@ -14,6 +14,7 @@ from loganalyze.cli.options import (
     analyse,
     common_options,
     exit_code,
+    language,
     run_argument,
     terminal,
 )
@@ -48,16 +49,18 @@ def command(path: str, style: str, common: Common) -> int:
         click.echo(text, nl=False, color=True)
     else:
         renderer = import_module(f"loganalyze.report.{style}")
-        click.echo(renderer.render(diagnosis), nl=False)
+        # Programs read the JSON: it is English in every language.
+        spoken = {} if style == "json" else {"lang": language(common)}
+        click.echo(renderer.render(diagnosis, **spoken), nl=False)
     if style == "github" and os.environ.get(SUMMARY_FILE):
-        _summarise(diagnosis, Path(os.environ[SUMMARY_FILE]))
+        _summarise(diagnosis, Path(os.environ[SUMMARY_FILE]), language(common))
     return exit_code(diagnosis, common.fail_on)
 
 
-def _summarise(diagnosis: Diagnosis, path: Path) -> None:
+def _summarise(diagnosis: Diagnosis, path: Path, lang: str) -> None:
     from loganalyze.report.github import write_summary
 
     try:
-        write_summary(diagnosis, path)
+        write_summary(diagnosis, path, lang=lang)
     except OSError as error:
         raise UsageError(f"cannot write the summary to {path}: {error.strerror or error}") from None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loganalyze.cli.options import run_argument, write_output
+from loganalyze.cli.language import chosen, lang_option
+from loganalyze.cli.options import project_table, run_argument, write_output
 from loganalyze.cli.progress import reading
 from loganalyze.errors import UsageError
 from loganalyze.run import METRIC_COLUMNS
@@ -27,18 +28,22 @@ PARQUET_MARK = b"PAR1"
               help="Where to write; the ending names the format.")  # fmt: skip
 @click.option("--run", metavar="NAME", help="Which run, where the path holds several.")
 @click.option("--force", is_flag=True, help="Overwrite a file that loganalyze did not write.")
+@lang_option
 @click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
-def command(path: str, output: str, run: str | None, force: bool, debug: bool) -> int:
+def command(
+    path: str, output: str, run: str | None, force: bool, lang: str | None, debug: bool
+) -> int:
     """Write every number that was read from RUN, one row each."""
     from loganalyze.ingest import load
 
     ending = Path(output).suffix.lower()
     if ending not in _WRITERS:
         raise UsageError(f"{output}: the file name must end in {', '.join(_WRITERS)}")
-    with reading(quiet=False) as opened:
+    told = chosen(lang, project_table)
+    with reading(quiet=False, lang=told) as opened:
         metrics = load(path, run=run, opened=opened).metrics
     content = _WRITERS[ending](metrics)
-    write_output(output, content, force=force, is_ours=_MARKS[ending], run=path)
+    write_output(output, content, force=force, is_ours=_MARKS[ending], run=path, lang=told)
     return 0
 
 

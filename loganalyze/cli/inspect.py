@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loganalyze.cli.options import run_argument
+from loganalyze.cli.language import chosen, lang_option
+from loganalyze.cli.options import project_table, run_argument
 from loganalyze.cli.progress import reading
 from loganalyze.errors import NothingReadable
+from loganalyze.lang.translation import label
 from loganalyze.report.json import plain
 from loganalyze.report.redact import redact, redact_value, visible
 from loganalyze.run import Where
@@ -34,8 +36,9 @@ _EMBEDDED = re.compile(
 @click.option("--run", metavar="NAME", help="Which run, where the path holds several.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text",
               show_default=True, help="What to print.")  # fmt: skip
+@lang_option
 @click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
-def command(path: str, run: str | None, style: str, debug: bool) -> int:
+def command(path: str, run: str | None, style: str, lang: str | None, debug: bool) -> int:
     """Show what was found and read in RUN, before any judgement.
 
     RUN may also be a report written by `loganalyze report`: its diagnosis is printed as JSON.
@@ -48,12 +51,13 @@ def command(path: str, run: str | None, style: str, debug: bool) -> int:
         return 0
     from loganalyze.ingest import load
 
-    with reading(quiet=False) as opened:
+    told = chosen(lang, project_table)
+    with reading(quiet=False, lang=told) as opened:
         found = load(path, run=run, opened=opened)
     if style == "json":
         click.echo(orjson.dumps(plain(summary(found)), option=orjson.OPT_INDENT_2).decode())
     else:
-        click.echo("\n".join(visible(line) for line in _lines(found)))
+        click.echo("\n".join(visible(label(line, told)) for line in _lines(found, told)))
     return 0
 
 
@@ -172,11 +176,11 @@ def _problem(text: str, row: int | None) -> str:
     return redact(text) if row is None else f"row {row}: {redact(text)}"
 
 
-def _lines(run: Run) -> Iterator[str]:
+def _lines(run: Run, lang: str) -> Iterator[str]:
     from loganalyze.report.text import describe
 
     data = summary(run)
-    yield describe(run)
+    yield describe(run, lang)
     yield ""
     yield f"Sources ({len(data['sources'])})"
     for source in data["sources"]:

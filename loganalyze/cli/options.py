@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loganalyze.cli.language import chosen, lang_option
 from loganalyze.cli.progress import reading
 from loganalyze.errors import SettingsError, UsageError
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.translation import label
 from loganalyze.settings import Settings, check_names, from_tables, parse_assignments, read_toml
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class Common:
     quiet: bool
     verbose: bool
     color: str
+    lang: str | None
     debug: bool
 
 
@@ -83,6 +87,7 @@ _OPTIONS = (
     click.option("-v", "--verbose", is_flag=True, help="All evidence, all checks."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
                  show_default=True, help="Colour in the terminal."),
+    lang_option,
     click.option("--debug", is_flag=True, help="Show a traceback on an internal error."),
 )  # fmt: skip
 
@@ -131,8 +136,11 @@ def _check_ids(patterns: tuple[str, ...]) -> None:
 def _table(common: Common) -> dict[str, Any]:
     if common.config is not None:
         return read_toml(Path(common.config))
-    if common.isolated:
-        return {}
+    return {} if common.isolated else project_table()
+
+
+def project_table() -> dict[str, Any]:
+    """Return the settings of the project in the working directory; empty without any."""
     for name in PROJECT_FILES:
         if Path(name).is_file():
             table = read_toml(Path(name))
@@ -147,9 +155,14 @@ def analyse(path: str, common: Common) -> Diagnosis:
     from loganalyze.ingest import load
 
     settings = settings_of(common)
-    with reading(quiet=common.quiet) as opened:
+    with reading(quiet=common.quiet, lang=language(common)) as opened:
         run = load(path, run=common.run, opened=opened)
     return diagnose(run, settings)
+
+
+def language(common: Common) -> str:
+    """Return the language to answer in: of the option, the environment or the settings file."""
+    return chosen(common.lang, lambda: _table(common))
 
 
 def exit_code(diagnosis: Diagnosis, fail_on: str | None) -> int:
@@ -163,7 +176,7 @@ def exit_code(diagnosis: Diagnosis, fail_on: str | None) -> int:
 
 
 def terminal(common: Common) -> dict[str, Any]:
-    """Return width, colour and Unicode for text on stdout."""
+    """Return width, colour, Unicode and language for text on stdout: English where Unicode is not shown."""
     import shutil
 
     interactive = sys.stdout.isatty()
@@ -179,11 +192,18 @@ def terminal(common: Common) -> dict[str, Any]:
         else PLAIN_WIDTH,
         "color": wanted,
         "unicode": encoding.startswith("utf"),
+        "lang": language(common) if encoding.startswith("utf") else ENGLISH,
     }
 
 
 def write_output(
-    path: str, content: bytes, *, force: bool, is_ours: Callable[[bytes], bool], run: str
+    path: str,
+    content: bytes,
+    *,
+    force: bool,
+    is_ours: Callable[[bytes], bool],
+    run: str,
+    lang: str = ENGLISH,
 ) -> Path:
     """Write a result and say so on stderr.
 
@@ -207,7 +227,7 @@ def write_output(
         Path(partial.name).replace(target)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
-    click.echo(f"Wrote {path} ({_size(len(content))})", err=True)
+    click.echo(label(f"Wrote {path} ({_size(len(content))})", lang), err=True)
     return target
 
 

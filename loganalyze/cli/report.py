@@ -12,6 +12,7 @@ from loganalyze.cli.options import (
     analyse,
     common_options,
     exit_code,
+    language,
     run_argument,
     terminal,
     write_output,
@@ -43,12 +44,20 @@ def command(
     text = render_text(diagnosis, verbose=common.verbose, quiet=common.quiet, **terminal(common))
     click.echo(text, nl=False, color=True)
     target = output or f"{file_stem(diagnosis.run.name)}-postmortem.html"
-    page = render_html(diagnosis).encode("utf-8")
-    write_output(target, page, force=force, is_ours=lambda head: HTML_MARK in head, run=path)
+    lang = language(common)
+    page = render_html(diagnosis, lang=lang).encode("utf-8")
+    write_output(
+        target, page, force=force, is_ours=lambda head: HTML_MARK in head, run=path, lang=lang
+    )
     if json_path is not None:
         document = diagnosis.to_json().encode("utf-8")
         write_output(
-            json_path, document, force=force, is_ours=lambda head: JSON_MARK in head, run=path
+            json_path,
+            document,
+            force=force,
+            is_ours=lambda head: JSON_MARK in head,
+            run=path,
+            lang=lang,
         )
     return exit_code(diagnosis, common.fail_on)
 

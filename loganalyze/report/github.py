@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Severity
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
 from loganalyze.report.redact import redact, visible
 
 if TYPE_CHECKING:
@@ -20,18 +22,19 @@ COMMANDS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.IN
 SUMMARY_LIMIT = 1_000_000  # bytes; GitHub takes no more than 1 MiB of one step
 
 
-def render(diagnosis: Diagnosis) -> str:
+def render(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
     """Return a workflow command for each finding; one notice for a run without any."""
+    diagnosis = localized(diagnosis, lang)
     if not diagnosis.findings:
         return f"::notice title=loganalyze::{_message(diagnosis.verdict.headline)}\n"
     return "".join(_annotation(finding, diagnosis.run.path) for finding in diagnosis.findings)
 
 
-def write_summary(diagnosis: Diagnosis, path: Path) -> None:
+def write_summary(diagnosis: Diagnosis, path: Path, *, lang: str = ENGLISH) -> None:
     """Append the diagnosis as Markdown to the file of the step's summary."""
     from loganalyze.report.markdown import render as markdown
 
-    text = f"### loganalyze: {visible(redact(diagnosis.run.name))}\n\n{markdown(diagnosis)}\n"
+    text = f"### loganalyze: {visible(redact(diagnosis.run.name))}\n\n{markdown(diagnosis, lang=lang)}\n"
     with path.open("a", encoding="utf-8") as file:
         file.write(text[:SUMMARY_LIMIT])
 

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from loganalyze import __version__
 from loganalyze.finding import Check, Diagnosis, Finding, Outcome
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.explanations import section
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import label
 from loganalyze.report.json import to_dict
 from loganalyze.report.redact import redact, redact_value, visible
 from loganalyze.report.templates import environment, text
 from loganalyze.report.text import describe
+from loganalyze.report.translated import translated
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 EXCERPT_LINES = 30  # of a traceback; the rest is in the log
 EXCERPT_WIDTH = 300  # characters of one line
 SEVERITIES = ("info", "warning", "critical")
+LOOK_ALIKES = "Not to be confused with"  # section of a check's documentation
 FIGURES = 24  # of findings; a page with more is not read
 WORDS = {"critical": "Critical", "warning": "Warning", "info": "Note", "healthy": "Healthy",
          "insufficient": "Too little to judge"}  # fmt: skip
@@ -42,13 +48,13 @@ class FindingView:
     not_confused: str
 
 
-def render(diagnosis: Diagnosis) -> str:
-    """Return the complete page."""
+def render(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
+    """Return the complete page; the JSON in it is English in every language."""
     script = text("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = environment().get_template("report.html.j2")
+    page = environment(lang).get_template("report.html.j2")
     return page.render(
-        **_context(diagnosis),
+        **_context(localized(diagnosis, lang), lang),
         style=_markup(text("style.css")),
         script=_markup(script),
         script_hash=digest,
@@ -56,11 +62,10 @@ def render(diagnosis: Diagnosis) -> str:
     )
 
 
-def render_fragment(diagnosis: Diagnosis) -> str:
+def render_fragment(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
     """Return verdict, causes and findings for a notebook cell."""
-    return (
-        environment().get_template("fragment.html.j2").render(**_context(diagnosis, figures=False))
-    )
+    page = environment(lang).get_template("fragment.html.j2")
+    return page.render(**_context(localized(diagnosis, lang), lang, figures=False))
 
 
 def script_safe(document: dict[str, Any]) -> str:
@@ -73,21 +78,21 @@ def script_safe(document: dict[str, Any]) -> str:
     return visible(dumped)  # its escapes are those of JSON
 
 
-def _context(diagnosis: Diagnosis, *, figures: bool = True) -> dict[str, Any]:
+def _context(diagnosis: Diagnosis, lang: str, *, figures: bool = True) -> dict[str, Any]:
     run = diagnosis.run
-    views = _findings(diagnosis, figures=figures)
+    views = _findings(diagnosis, lang, figures=figures)
     charts: list[Chart] = []
     if figures:
         from loganalyze.report.charts import overview
 
-        charts = overview(diagnosis)
+        charts = [translated(chart, lang) for chart in overview(diagnosis)]
     return {
         "version": __version__,
         "diagnosis": diagnosis,
         "level": diagnosis.verdict.level.value,
         "headline": _clean(diagnosis.verdict.headline),
         "run": run,
-        "described": _clean(describe(run)),
+        "described": _clean(describe(run, lang)),
         "causes": diagnosis.causes,
         "findings": views,
         "anchors": {view.finding.id: view.anchor for view in reversed(views)},
@@ -101,7 +106,7 @@ def _context(diagnosis: Diagnosis, *, figures: bool = True) -> dict[str, Any]:
         ],
         "marks": _marks(diagnosis),
         "settings": sorted(diagnosis.settings.items()),
-        "words": WORDS,
+        "words": {name: label(word, lang) for name, word in WORDS.items()},
         "shapes": SHAPES,
         "number": format_number,
         "clean": _clean,
@@ -125,8 +130,8 @@ def _checks(diagnosis: Diagnosis, outcome: Outcome) -> list[Check]:
     return [check for check in diagnosis.checks if check.outcome is outcome]
 
 
-def _findings(diagnosis: Diagnosis, *, figures: bool) -> list[FindingView]:
-    from loganalyze.causes.rank import section
+def _findings(diagnosis: Diagnosis, lang: str, *, figures: bool) -> list[FindingView]:
+    from loganalyze.causes.rank import section as section_of
     from loganalyze.detect import detectors
 
     documents = {detector.id: detector.explanation for detector in detectors()}
@@ -138,8 +143,11 @@ def _findings(diagnosis: Diagnosis, *, figures: bool) -> list[FindingView]:
         if figures and len(views) < FIGURES:
             from loganalyze.report.charts import of_finding
 
-            charts = of_finding(diagnosis, finding, f"{anchor}-c")
-        explained = section(documents.get(finding.id, ""), "Not to be confused with")
+            charts = [
+                translated(chart, lang) for chart in of_finding(diagnosis, finding, f"{anchor}-c")
+            ]
+        explained = section_of(documents.get(finding.id, ""), LOOK_ALIKES)
+        explained = section("finding", finding.id, LOOK_ALIKES, explained, lang)
         views.append(FindingView(anchor, finding, charts, _excerpt(diagnosis, finding), explained))
     return views
 
@@ -165,7 +173,7 @@ def _marks(diagnosis: Diagnosis) -> list[dict[str, Any]]:
     if first is None or last <= first:
         return []
     marks = []
-    for view in _findings(diagnosis, figures=False):
+    for view in _findings(diagnosis, ENGLISH, figures=False):
         if view.finding.steps is None:
             continue
         left, right = (100 * (step - first) / (last - first) for step in view.finding.steps)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import label, translate
 from loganalyze.report.cost import cost
 from loganalyze.report.redact import redact, visible
 from loganalyze.report.text import LEVEL_SHAPES, SHAPES, describe
@@ -21,17 +24,19 @@ _ACTIVE = re.compile(r"[\\`*_\[\]<>#|~$&]|:(?=//)|(?<=\bwww)\.")
 _MENTION = re.compile(r"@(?=\w)")
 
 
-def render(diagnosis: Diagnosis) -> str:
+def render(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
     """Return verdict, causes, fix and findings, each in a line or two."""
+    diagnosis = localized(diagnosis, lang)
     level = diagnosis.verdict.level
+    mark = f"{LEVEL_SHAPES[level][0]} {label(level.value, lang).upper()}"
     lines = [
-        f"**{LEVEL_SHAPES[level][0]} {level.value.upper()}** {_text(diagnosis.verdict.headline)}",
+        f"**{mark}** {_text(diagnosis.verdict.headline)}",
         "",
-        f"_{_text(describe(diagnosis.run))}_",
+        f"_{_text(describe(diagnosis.run, lang))}_",
     ]
     lost = cost(diagnosis)
     if lost is not None:
-        lines += ["", _text(lost.sentence)]
+        lines += ["", _text(translate(lost.sentence, lang))]
     if diagnosis.causes:
         lines += ["", "**Most likely causes**", ""]
         for rank, cause in enumerate(diagnosis.causes[:CAUSES], start=1):
@@ -42,7 +47,7 @@ def render(diagnosis: Diagnosis) -> str:
         lines += [_finding(finding) for finding in shown]
         if len(shown) < len(diagnosis.findings):
             lines.append(f"- and {len(diagnosis.findings) - len(shown)} more")
-    return "\n".join(lines[:LINES]) + "\n"
+    return "\n".join(label(line, lang) for line in lines[:LINES]) + "\n"
 
 
 def _cause(cause: Cause, rank: int) -> list[str]:

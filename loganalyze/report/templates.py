@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.translation import label, translate
 
 if TYPE_CHECKING:
     import jinja2
@@ -24,8 +28,12 @@ def text(name: str) -> str:
     return template_root().joinpath(*name.split("/")).read_text("utf-8")
 
 
-def environment() -> jinja2.Environment:
-    """Return an environment that escapes everything and knows no undefined names."""
+def environment(lang: str = ENGLISH) -> jinja2.Environment:
+    """Return an environment that escapes everything and knows no undefined names.
+
+    Templates write their own words as ``{{ _("Findings") }}``, and sentences that no `Diagnosis` holds as
+    ``{{ told(problem.text) }}``: both give them in the page's language, named by ``lang``.
+    """
     import jinja2
 
     def load(name: str) -> str | None:
@@ -34,10 +42,16 @@ def environment() -> jinja2.Environment:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
 
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FunctionLoader(load),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals |= {
+        "_": partial(label, lang=lang),
+        "told": partial(translate, lang=lang),
+        "lang": lang,
+    }
+    return made

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Level, Outcome, Severity
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import label, translate
 from loganalyze.report.cost import cost
 from loganalyze.report.redact import redact, visible
 from loganalyze.report.sparkline import sparkline
+from loganalyze.report.wrap import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,12 +49,13 @@ ENDS_WIDTH = 22
 
 
 class Page:
-    """Lines of text for a given width, with or without colour and Unicode."""
+    """Lines of text for a given width, with or without colour and Unicode, in one language."""
 
-    def __init__(self, *, width: int, color: bool, unicode: bool) -> None:
+    def __init__(self, *, width: int, color: bool, unicode: bool, lang: str) -> None:
         self.width = max(width, 40)
         self.color = color
         self.unicode = unicode
+        self.lang = lang
         self.lines: list[str] = []
 
     def style(self, text: str, name: str) -> str:
@@ -63,15 +67,9 @@ class Page:
         return shapes[0] if self.unicode else shapes[1]
 
     def put(self, text: str, *, indent: str = "", hang: str = "", style: str = "") -> None:
-        """Add `text`, wrapped; long words (paths, settings) are never cut."""
-        wrapped = textwrap.wrap(
-            visible(text),
-            self.width,
-            initial_indent=indent,
-            subsequent_indent=hang or indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        """Add `text`, wrapped, its own words in the page's language."""
+        told = visible(label(text, self.lang))
+        wrapped = wrap(told, self.width, indent=indent, hang=hang or indent)
         for line in wrapped or [""]:
             line = line if self.unicode else line.encode("ascii", "replace").decode()
             self.lines.append(self.style(line, style) if style else line)
@@ -90,9 +88,11 @@ def render(
     unicode: bool = True,
     verbose: bool = False,
     quiet: bool = False,
+    lang: str = ENGLISH,
 ) -> str:
     """Return the diagnosis as text; `quiet` gives the verdict only, `verbose` everything."""
-    page = Page(width=width, color=color, unicode=unicode)
+    page = Page(width=width, color=color, unicode=unicode, lang=lang)
+    diagnosis = localized(diagnosis, lang)
     _verdict(page, diagnosis)
     if not quiet:
         _curves(page, diagnosis)
@@ -102,27 +102,27 @@ def render(
     return "\n".join(page.lines).rstrip() + "\n"
 
 
-def describe(run: Run) -> str:
+def describe(run: Run, lang: str = ENGLISH) -> str:
     """Return the one line that says which run this is and how far it got."""
     parts = [run.name]
     if run.framework != "unknown":
         parts.append(run.framework)
     if run.last_step is not None:
         planned = f" of {run.planned_steps:,}" if run.planned_steps else ""
-        parts.append(f"steps {run.first_step:,} to {run.last_step:,}{planned}")
+        parts.append(label(f"steps {run.first_step:,} to {run.last_step:,}{planned}", lang))
     if run.status.value != "unknown":
-        parts.append(run.status.value)
+        parts.append(label(run.status.value, lang))
     return ", ".join(parts)
 
 
 def _verdict(page: Page, diagnosis: Diagnosis) -> None:
     level = diagnosis.verdict.level
-    mark = f"{page.shape(LEVEL_SHAPES[level])} {level.value.upper()}"
+    mark = f"{page.shape(LEVEL_SHAPES[level])} {label(level.value, page.lang).upper()}"
     page.put(f"{mark}  {redact(diagnosis.verdict.headline)}", hang="  ", style=level.value)
-    page.put(describe(diagnosis.run), indent="  ", style="faint")
+    page.put(describe(diagnosis.run, page.lang), indent="  ", style="faint")
     lost = cost(diagnosis)
     if lost is not None:
-        page.put(redact(lost.sentence), indent="  ", hang="  ")
+        page.put(redact(translate(lost.sentence, page.lang)), indent="  ", hang="  ")
 
 
 def _curves(page: Page, diagnosis: Diagnosis) -> None:
@@ -135,6 +135,7 @@ def _curves(page: Page, diagnosis: Diagnosis) -> None:
     for series in drawn:
         bars = f"{sparkline(series, width, steps):<{width}}"
         ends = " to ".join(f"{series.value[i]:.3g}".replace("nan", "NaN") for i in (0, -1))
+        ends = translate(ends, page.lang)
         page.lines.append(f"  {series.metric:<{NAME_WIDTH}}{page.style(bars, 'info')}  {ends}")
 
 
@@ -193,7 +194,7 @@ def _finding(page: Page, finding: Finding, *, verbose: bool) -> None:
     if not verbose:
         return
     steps = f" (steps {finding.steps[0]:,} to {finding.steps[1]:,})" if finding.steps else ""
-    page.put(redact(finding.summary) + steps, indent="  ")
+    page.put(redact(finding.summary) + label(steps, page.lang), indent="  ")
     for key, value in finding.evidence.items():
         shown = redact(value) if isinstance(value, str) else f"{value:.6g}"
         page.put(f"{key} = {shown}", indent="    ", hang="      ")
