@@ -8,6 +8,8 @@ from enum import Enum, auto
 from functools import cache
 from typing import Any
 
+from loganalyze.errors import UsageError
+from loganalyze.lang import LANGUAGES
 from loganalyze.lang.skeleton import Skeleton
 
 SENTENCES = ("findings", "causes", "sources")
@@ -77,7 +79,15 @@ class Catalogue:
 
 @cache
 def catalogue(lang: str) -> Catalogue:
-    """Read the catalogue of a language."""
+    """Read the catalogue of a language.
+
+    Raises
+    ------
+    UsageError
+        If there is no such language.
+    """
+    if lang not in LANGUAGES:
+        raise UsageError(f"no language is called {lang!r}; there are {', '.join(LANGUAGES)}")
     return Catalogue(_rooms(lang, SENTENCES), _rooms(lang, LABELS))
 
 

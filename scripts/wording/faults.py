@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -23,14 +24,19 @@ def faults(lang: str) -> Iterator[str]:
         needed = {text.skeleton: text for text in said(room)}
         for skeleton, text in needed.items():
             if skeleton not in entries:
-                yield f"{room}: no translation of {skeleton!r} ({text.path}:{text.line})"
+                yield f"{room}: no translation of {_quoted(skeleton)} ({text.path}:{text.line})"
         for key, template in (entries | joined).items():
             if key not in needed and key not in joined:
-                yield f"{room}: nothing says {key!r} any more"
+                yield f"{room}: nothing says {_quoted(key)} any more"
             holes = len(Skeleton.parse(key).holes)
             if any(int(slot) >= holes for slot in re.findall(r"(?<!\{)\{(\d+)", template)):
-                yield f"{room}: {key!r} has no hole for a slot of {template!r}"
+                yield f"{room}: {_quoted(key)} has no hole for a slot of {template!r}"
     yield from _documentation_faults(lang)
+
+
+def _quoted(key: str) -> str:
+    """Return a key as it stands in the file."""
+    return json.dumps(key, ensure_ascii=False)
 
 
 def said(room: str) -> Iterator[Text]:

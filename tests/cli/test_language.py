@@ -84,6 +84,20 @@ def test_errors_are_korean(spike: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "알 수 없는 설정" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["diagnose"], ["diagnose", "x", "--langg"], ["diagnose", "x", "--classes", "1"], ["diagnoze"],
+     ["diagnose", "x", "--format", "pdf"], ["diagnose", "x", "--run"], ["diagnose", "x", "y"]],
+)  # fmt: skip
+def test_wrong_usage_is_answered_in_korean(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOGANALYZE_LANG", "ko")
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert HANGUL.search(capsys.readouterr().err)
+
+
 def test_the_last_language_on_the_line_counts_for_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOGANALYZE_LANG", raising=False)
     assert of_complaints(["x", "--lang", "ko"]) == "ko"

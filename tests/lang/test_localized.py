@@ -64,6 +64,12 @@ def test_json_is_english_whatever_was_rendered(diagnosis: Diagnosis) -> None:
     assert not HANGUL.search(before)
 
 
+def test_a_language_that_there_is_not_is_refused(diagnosis: Diagnosis, tmp_path: Path) -> None:
+    with pytest.raises(la.UsageError, match="no language is called"):
+        diagnosis.to_html(tmp_path / "x.html", lang="../ko")
+    assert not (tmp_path / "x.html").exists()
+
+
 def test_english_is_the_diagnosis_itself(diagnosis: Diagnosis) -> None:
     assert localized(diagnosis, "en") is diagnosis
 
