@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from loganalyze.diagnosis import shorten
 from loganalyze.finding import Cause, Check, Clue, Diagnosis, Finding, Verdict
@@ -12,11 +10,13 @@ from loganalyze.lang import ENGLISH
 from loganalyze.lang.explanations import section
 from loganalyze.lang.translation import translate
 
-T = TypeVar("T")
-
 
 def localized(diagnosis: Diagnosis, lang: str) -> Diagnosis:
-    """Return the diagnosis for a reader of `lang`; JSON is made of the one it was made from."""
+    """Return the diagnosis for a reader of `lang`; JSON is made of the one it was made from.
+
+    What is to be drawn stays English: the font that lays figures out has no other letters. They are
+    translated when they are drawn (`loganalyze.report.translated`).
+    """
     if lang == ENGLISH:
         return diagnosis
     return replace(
@@ -47,13 +47,7 @@ def _finding(finding: Finding, lang: str) -> Finding:
             for name, value in finding.evidence.items()
         },
         fix=tuple(translate(line, lang) for line in finding.fix),
-        levels=_labelled(finding.levels, lang),
-        what_if=_labelled(finding.what_if, lang),
     )
-
-
-def _labelled(values: Mapping[str, T], lang: str) -> dict[str, T]:
-    return {translate(name, lang): value for name, value in values.items()}
 
 
 def _check(check: Check, lang: str) -> Check:

@@ -13,6 +13,7 @@ import loganalyze as la
 from loganalyze.diagnosis import LONGEST_HEADLINE
 from loganalyze.finding import Cause, Clue, Diagnosis, Outcome
 from loganalyze.lang.localized import localized
+from loganalyze.report import html
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = sorted(path.name for path in (ROOT / "sample_logs").iterdir() if path.is_dir())
@@ -62,6 +63,14 @@ def test_json_is_english_whatever_was_rendered(diagnosis: Diagnosis) -> None:
     localized(diagnosis, "ko")
     assert diagnosis.to_json() == before
     assert not HANGUL.search(before)
+
+
+def test_labels_of_figures_are_translated_after_they_are_drawn() -> None:
+    run = la.load(ROOT / "sample_logs" / "report-280-classes")
+    page = html.render(la.diagnose(run), lang="ko")  # a letter that is missing would warn
+    drawn = re.findall(r"<text[^>]*>([^<]*)</text>", page)
+    assert "목표 1e-05" in drawn
+    assert "ln(280) = 5.63" in drawn
 
 
 def test_a_language_that_there_is_not_is_refused(diagnosis: Diagnosis, tmp_path: Path) -> None:
