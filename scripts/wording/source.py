@@ -39,6 +39,7 @@ from wording.places import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+FIELD = re.compile(r"\{(\w+)(?::([^{}]+))?\}")  # of str.format
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def _inserted(function: ast.FunctionDef) -> frozenset[str]:
 def skeletons(node: ast.expr) -> list[str] | None:
     """Return the skeletons of a string expression, or None where it is none."""
     if isinstance(node, ast.Constant):
-        return [literal(node.value)] if isinstance(node.value, str) else None
+        return [_constant(node.value)] if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):
         parts = [_part(value) for value in node.values]
         made = ["".join(chosen) for chosen in product(*parts)]
@@ -206,10 +207,22 @@ def _part(node: ast.expr) -> list[str]:
     spec = node.format_spec
     if isinstance(spec, ast.JoinedStr):
         constant = "".join(v.value if isinstance(v, ast.Constant) else "0" for v in spec.values)
-        if NUMERIC.fullmatch(constant) and re.search(r"[,.dfge%]", constant):
-            return ["{#}"]
-        return ["{}"]
+        return ["{#}" if _is_numeric(constant) else "{}"]
     return skeletons(node.value) or [_hole(node.value)]
+
+
+def _constant(text: str) -> str:
+    """Return a string as a skeleton; one that ``str.format`` is to fill has holes of its own."""
+    made, begin = "", 0
+    for field in FIELD.finditer(text):
+        made += literal(text[begin : field.start()])
+        made += "{#}" if field[2] and _is_numeric(field[2]) else f"{{{field[1]}}}"
+        begin = field.end()
+    return made + literal(text[begin:])
+
+
+def _is_numeric(spec: str) -> bool:
+    return bool(NUMERIC.fullmatch(spec)) and bool(re.search(r"[,.dfge%]", spec))
 
 
 def _hole(node: ast.expr) -> str:

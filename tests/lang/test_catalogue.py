@@ -46,6 +46,12 @@ def test_numbers_phrases_and_values_leave_different_holes() -> None:
     assert skeletons('f"{len(values)} of {share:.0%}" "; joined"') == ["{#} of {#}; joined"]
 
 
+def test_a_string_for_format_has_the_holes_of_its_fields() -> None:
+    assert skeletons("'best {value:.4g}, step {step:,.0f} of {name}; {} and {0 :x}'") == [
+        "best {#}, step {#} of {name}; {{}} and {{0 :x}}"
+    ]
+
+
 def test_alternatives_are_sentences_of_their_own() -> None:
     assert skeletons('f"It {\'is\' if x else \'was\'} so" + (f": {m}" if m else ".")') == [
         "It is so: {m}",
