@@ -35,19 +35,20 @@ def verdict(
     worst = findings[0] if findings else None
     if worst is not None and worst.severity is not Severity.INFO:
         level = Level.CRITICAL if worst.severity is Severity.CRITICAL else Level.WARNING
-        return Verdict(level, _shorten(worst.summary))
+        return Verdict(level, shorten(worst.summary))
     lacking = next((finding for finding in findings if finding.id == "insufficient-data"), None)
     if lacking is not None:
-        return Verdict(Level.INSUFFICIENT, _shorten(lacking.summary))
+        return Verdict(Level.INSUFFICIENT, shorten(lacking.summary))
     judged = sum(check.outcome in (Outcome.PASSED, Outcome.FOUND) for check in checks)
     rest = [check for check in checks if check.outcome is Outcome.NOT_APPLICABLE]
     text = f"No problem found in {judged} checks"
     if rest:
         text += f"; {len(rest)} could not be judged (for example {rest[0].id}: {rest[0].reason})"
-    return Verdict(Level.HEALTHY, _shorten(text + "."))
+    return Verdict(Level.HEALTHY, shorten(text + "."))
 
 
-def _shorten(text: str) -> str:
+def shorten(text: str) -> str:
+    """Return a headline of at most `LONGEST_HEADLINE` characters, cut between words."""
     if len(text) <= LONGEST_HEADLINE:
         return text
     return text[: LONGEST_HEADLINE - 3].rsplit(" ", 1)[0] + " ..."

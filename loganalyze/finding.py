@@ -190,12 +190,12 @@ class Diagnosis:
 
         return render(self)
 
-    def to_html(self, path: str | Path) -> Path:
-        """Write the self-contained HTML postmortem to `path` and return it."""
+    def to_html(self, path: str | Path, *, lang: str = "en") -> Path:
+        """Write the self-contained HTML postmortem to `path`, in English or Korean (``"ko"``)."""
         from loganalyze.report.html import render
 
         target = Path(path)
-        target.write_text(render(self), encoding="utf-8", errors="replace")
+        target.write_text(render(self, lang=lang), encoding="utf-8", errors="replace")
         return target
 
     def _repr_html_(self) -> str:

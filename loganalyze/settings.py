@@ -19,7 +19,12 @@ from loganalyze.errors import SettingsError
 
 T = TypeVar("T")
 
-OPTIONS = ("select", "ignore", "given")  # what a settings file holds beside groups of thresholds
+OPTIONS = (
+    "select",
+    "ignore",
+    "given",
+    "lang",
+)  # what a settings file holds beside groups of thresholds
 
 
 def setting(default: float | bool | str, *, unit: str, source: str) -> Any:
@@ -152,8 +157,8 @@ def from_tables(
 ) -> Settings:
     """Combine a TOML table with command-line values; the latter win.
 
-    Table keys ``select``, ``ignore`` and ``[given]`` have the meaning of the options of the
-    same name; every other sub-table is a group of settings.
+    Table keys ``select``, ``ignore``, ``[given]`` and ``lang`` have the meaning of the options of
+    the same name; every other sub-table is a group of settings.
     """
     changed: dict[str, Any] = {}
     for group, values in table.items():

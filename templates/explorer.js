@@ -4,6 +4,7 @@
   const byId = (id) => document.getElementById(id);
   const { curves, bands } = JSON.parse(byId("loganalyze-explorer").textContent);
   const box = byId("explorer-plot"), list = byId("explorer-curves");
+  const words = byId("explorer").dataset, tips = words.tips.split("|");
   const scale = byId("explorer-scale"), smooth = byId("explorer-smooth");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const dashes = ["solid", [6, 3], [2, 2], [8, 3, 2, 3]];
@@ -39,7 +40,7 @@
     const mine = ++round, beta = Number(smooth.value), logarithmic = scale.value === "log";
     const figure = Bokeh.Plotting.figure({
       height: 380, sizing_mode: "stretch_width", tools: "pan,box_zoom,wheel_zoom,reset,save", active_drag: "box_zoom",
-      y_axis_type: scale.value, x_axis_label: "step"
+      y_axis_type: scale.value, x_axis_label: tips[1]
     });
     style(figure);
     const severity = { critical: "crit", warning: "warn", info: "info" };
@@ -73,7 +74,7 @@
       drawn += 1;
     });
     figure.add_tools(new Bokeh.HoverTool({
-      renderers, mode: "vline", tooltips: [["curve", "@name"], ["step", "@step{0,0}"], ["logged", "@logged"]]
+      renderers, mode: "vline", tooltips: ["@name", "@step{0,0}", "@logged"].map((value, i) => [tips[i], value])
     }));
     const next = document.createElement("div"), drawing = Bokeh.Plotting.show(figure, next);
     box.append(next);
@@ -87,7 +88,7 @@
     box.replaceChildren(next);
     view = made;
     last = { x_range: figure.x_range, first: last ? last.first : figure.x_range.start, end: last ? last.end : figure.x_range.end };
-    byId("explorer-beta").textContent = beta ? "beta " + beta : "none";
+    byId("explorer-beta").textContent = beta ? "beta " + beta : words.none;
     box.dataset.drawn = drawn;
   };
 

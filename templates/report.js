@@ -1,6 +1,6 @@
 (() => {
   "use strict";
-  const doc = document, root = doc.documentElement;
+  const doc = document, root = doc.documentElement, words = doc.body.dataset;
   const all = (selector, use) => doc.querySelectorAll(selector).forEach(use);
   const byId = (id) => doc.getElementById(id);
 
@@ -19,10 +19,10 @@
     const mark = () => getSelection().selectAllChildren(code);
     button.type = "button";
     button.className = "copy-button";
-    button.textContent = "Copy";
-    button.ariaLabel = "Copy " + text.slice(0, 80);
+    button.textContent = words.wordCopy;
+    button.ariaLabel = words.wordCopy + " " + text.slice(0, 80);
     button.onclick = () => {
-      if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, mark);
+      if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => { button.textContent = words.wordCopied; }, mark);
       else mark();
     };
     code.after(button);
@@ -52,7 +52,7 @@
     plot.hair.setAttribute("d", inside ? "M" + x + " 0V999" : "");
     plot.out.textContent = inside ? plot.curves.map(([name, steps, values]) => {
       const i = nearest(steps, step);
-      return name + " " + values[i] + " at step " + steps[i].toLocaleString("en");
+      return name + " " + values[i] + " " + words.wordAt + " " + steps[i].toLocaleString("en");
     }).join("   ") : "";
   });
   all("figure[data-axis]", (figure) => {

@@ -33,6 +33,7 @@ def test_templates_and_schema_are_in_the_wheel_and_in_the_sdist(built: Path) -> 
     assert "loganalyze/templates/report.html.j2" in names
     assert "loganalyze/diagnosis.schema.json" in names
     assert "loganalyze/py.typed" in names
+    assert "loganalyze/lang/ko/findings.toml" in names
     with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
         assert any(name.endswith("/templates/report.html.j2") for name in sdist.getnames())
 

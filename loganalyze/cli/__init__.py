@@ -106,10 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except click.ClickException as error:
-        _complain(error.format_message())
+        _complain(error.format_message(), arguments)
         code = LogAnalyzeError.exit_code
     except LogAnalyzeError as error:
-        _complain(str(error))
+        _complain(str(error), arguments)
         code = error.exit_code
     except BrokenPipeError:
         # The reader went away (`| head`): not an error of ours; keep the interpreter from
@@ -121,11 +121,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         _complain(
             f"internal error, {type(error).__name__}: {error}. This is a bug in loganalyze; "
-            "--debug shows where"
+            "--debug shows where",
+            arguments,
         )
         code = LogAnalyzeError.exit_code
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
-def _complain(message: str) -> None:
-    click.echo(f"loganalyze: {message}", err=True)
+def _complain(message: str, arguments: Sequence[str]) -> None:
+    from loganalyze.cli.language import of_complaints
+    from loganalyze.lang.translation import translate
+
+    click.echo(f"loganalyze: {translate(message, of_complaints(arguments))}", err=True)

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loganalyze.cli.options import Common, analyse, common_options, exit_code, run_argument
+from loganalyze.cli.options import (
+    Common,
+    analyse,
+    common_options,
+    exit_code,
+    language,
+    run_argument,
+)
 from loganalyze.cli.terminal import put_document, terminal
 from loganalyze.errors import UsageError
 from loganalyze.report import FORMATS
@@ -35,25 +42,27 @@ def command(path: str, style: str, common: Common) -> int:
     read by any CI server.
     """
     diagnosis = analyse(path, common)
+    lang = language(common)
     if style == "text":
         from loganalyze.report.text import render
 
-        text = render(
-            diagnosis, verbose=common.verbose, quiet=common.quiet, **terminal(common.color)
-        )
+        shown = terminal(common.color, lang)
+        text = render(diagnosis, verbose=common.verbose, quiet=common.quiet, **shown)
         click.echo(text, nl=False, color=True)
     else:
         renderer = import_module(f"loganalyze.report.{style}")
-        put_document(renderer.render(diagnosis))
+        # Programs read the JSON: it is English in every language.
+        spoken = {} if style == "json" else {"lang": lang}
+        put_document(renderer.render(diagnosis, **spoken))
     if style == "github" and os.environ.get(SUMMARY_FILE):
-        _summarise(diagnosis, Path(os.environ[SUMMARY_FILE]))
+        _summarise(diagnosis, Path(os.environ[SUMMARY_FILE]), lang)
     return exit_code(diagnosis, common.fail_on)
 
 
-def _summarise(diagnosis: Diagnosis, path: Path) -> None:
+def _summarise(diagnosis: Diagnosis, path: Path, lang: str) -> None:
     from loganalyze.report.github import write_summary
 
     try:
-        write_summary(diagnosis, path)
+        write_summary(diagnosis, path, lang=lang)
     except OSError as error:
         raise UsageError(f"cannot write the summary to {path}: {error.strerror or error}") from None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loganalyze.cli.options import run_argument, run_option
+from loganalyze.cli.language import chosen, lang_option
+from loganalyze.cli.options import project_table, run_argument, run_option
 from loganalyze.cli.output import Output, write
 from loganalyze.cli.progress import reading
 from loganalyze.errors import UsageError
@@ -28,18 +29,22 @@ PARQUET_MARK = b"PAR1"
               help="Where to write; the ending names the format.")  # fmt: skip
 @run_option
 @click.option("--force", is_flag=True, help="Overwrite a file that loganalyze did not write.")
+@lang_option
 @click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
-def command(path: str, output: str, run: str | None, force: bool, debug: bool) -> int:
+def command(
+    path: str, output: str, run: str | None, force: bool, lang: str | None, debug: bool
+) -> int:
     """Write every number that was read from RUN, one row each."""
     from loganalyze.ingest import load
 
     ending = Path(output).suffix.lower()
     if ending not in _WRITERS:
         raise UsageError(f"{output}: the file name must end in {', '.join(_WRITERS)}")
-    with reading(quiet=False) as opened:
+    told = chosen(lang, project_table)
+    with reading(quiet=False, lang=told) as opened:
         metrics = load(path, run=run, opened=opened).metrics
     written = Output(output, _WRITERS[ending](metrics), _MARKS[ending])
-    write([written], force=force, run=path)
+    write([written], force=force, run=path, lang=told)
     return 0
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loganalyze.cli.options import run_argument, run_option
+from loganalyze.cli.language import chosen, lang_option
+from loganalyze.cli.options import project_table, run_argument, run_option
 from loganalyze.cli.progress import reading
 from loganalyze.cli.terminal import put_document, terminal
+from loganalyze.lang.translation import label
 from loganalyze.report.json import plain
 from loganalyze.report.redact import redact, redact_value, visible
 from loganalyze.run import Where
@@ -30,28 +32,32 @@ RESTARTS_SHOWN = 20
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text",
               show_default=True, help="What to print.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="All evidence and checks of a report.")
+@lang_option
 @click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
-def command(path: str, run: str | None, style: str, verbose: bool, debug: bool) -> int:
+def command(
+    path: str, run: str | None, style: str, verbose: bool, lang: str | None, debug: bool
+) -> int:
     """Show what was found and read in RUN, before any judgement.
 
     RUN may also be a report written by `loganalyze report`: its diagnosis is shown as `diagnose` shows
     it, without the curves, which are in the page.
     """
+    told = chosen(lang, project_table)
     if path.lower().endswith((".html", ".htm")):
-        _show_report(Path(path), style, verbose=verbose)
+        _show_report(Path(path), style, verbose=verbose, lang=told)
         return 0
     from loganalyze.ingest import load
 
-    with reading(quiet=False) as opened:
+    with reading(quiet=False, lang=told) as opened:
         found = load(path, run=run, opened=opened)
     if style == "json":
         _put_json(plain(summary(found)))
     else:
-        click.echo("\n".join(visible(line) for line in _lines(found)))
+        click.echo("\n".join(visible(label(line, told)) for line in _lines(found, told)))
     return 0
 
 
-def _show_report(path: Path, style: str, *, verbose: bool) -> None:
+def _show_report(path: Path, style: str, *, verbose: bool, lang: str) -> None:
     from loganalyze.report.read_back import embedded, read_back
     from loganalyze.report.text import render
 
@@ -59,7 +65,7 @@ def _show_report(path: Path, style: str, *, verbose: bool) -> None:
     if style == "json":
         _put_json(document)
     else:
-        text = render(read_back(document), verbose=verbose, **terminal("auto"))
+        text = render(read_back(document), verbose=verbose, **terminal("auto", lang))
         click.echo(text, nl=False, color=True)
 
 
@@ -167,11 +173,11 @@ def _problem(text: str, row: int | None) -> str:
     return redact(text) if row is None else f"row {row}: {redact(text)}"
 
 
-def _lines(run: Run) -> Iterator[str]:
+def _lines(run: Run, lang: str) -> Iterator[str]:
     from loganalyze.report.text import describe
 
     data = summary(run)
-    yield describe(run)
+    yield describe(run, lang)
     yield ""
     yield f"Sources ({len(data['sources'])})"
     for source in data["sources"]:

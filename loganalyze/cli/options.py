@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loganalyze.cli.completion import finding_ids, run_names, setting_names
+from loganalyze.cli.language import chosen, lang_option
 from loganalyze.cli.progress import reading
 from loganalyze.errors import SettingsError
 from loganalyze.settings import Settings, check_names, from_tables, parse_assignments, read_toml
@@ -38,6 +39,7 @@ class Common:
     quiet: bool
     verbose: bool
     color: str
+    lang: str | None
     debug: bool
 
 
@@ -89,6 +91,7 @@ _OPTIONS = (
     click.option("-v", "--verbose", is_flag=True, help="All evidence, all checks."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
                  show_default=True, help="Colour in the terminal."),
+    lang_option,
     click.option("--debug", is_flag=True, help="Show a traceback on an internal error."),
 )  # fmt: skip
 
@@ -137,8 +140,11 @@ def _check_ids(patterns: tuple[str, ...]) -> None:
 def _table(common: Common) -> dict[str, Any]:
     if common.config is not None:
         return read_toml(Path(common.config))
-    if common.isolated:
-        return {}
+    return {} if common.isolated else project_table()
+
+
+def project_table() -> dict[str, Any]:
+    """Return the settings of the project in the working directory; empty without any."""
     for name in PROJECT_FILES:
         if Path(name).is_file():
             table = read_toml(Path(name))
@@ -153,9 +159,14 @@ def analyse(path: str, common: Common) -> Diagnosis:
     from loganalyze.ingest import load
 
     settings = settings_of(common)
-    with reading(quiet=common.quiet) as opened:
+    with reading(quiet=common.quiet, lang=language(common)) as opened:
         run = load(path, run=common.run, opened=opened)
     return diagnose(run, settings)
+
+
+def language(common: Common) -> str:
+    """Return the language to answer in: of the option, the environment or the settings file."""
+    return chosen(common.lang, lambda: _table(common))
 
 
 def exit_code(diagnosis: Diagnosis, fail_on: str | None) -> int:

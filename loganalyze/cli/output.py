@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from loganalyze.errors import UsageError
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.translation import label
 
 HEAD = 2048  # bytes in which a file of ours carries its mark
 
@@ -30,7 +32,7 @@ class Output:
     is_ours: Callable[[bytes], bool]
 
 
-def write(outputs: Sequence[Output], *, force: bool, run: str) -> None:
+def write(outputs: Sequence[Output], *, force: bool, run: str, lang: str = ENGLISH) -> None:
     """Write results and say so on stderr; if one of them must not be written, write none.
 
     `force` allows to overwrite a file that this tool did not write, and to add one to the run's own
@@ -48,7 +50,7 @@ def write(outputs: Sequence[Output], *, force: bool, run: str) -> None:
             _replace(Path(output.path), output.content)
         except OSError as error:
             raise UsageError(f"cannot write {output.path}: {error.strerror or error}") from None
-        click.echo(f"Wrote {output.path} ({size(len(output.content))})", err=True)
+        click.echo(label(f"Wrote {output.path} ({size(len(output.content))})", lang), err=True)
 
 
 def size(count: int) -> str:

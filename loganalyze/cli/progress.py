@@ -9,6 +9,9 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING
 
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.translation import label
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,7 +20,11 @@ PATIENCE = 2.0  # seconds that may pass in silence
 
 @contextmanager
 def reading(
-    *, quiet: bool, console: Console | None = None, patience: float = PATIENCE
+    *,
+    quiet: bool,
+    lang: str = ENGLISH,
+    console: Console | None = None,
+    patience: float = PATIENCE,
 ) -> Iterator[Callable[[Path], None] | None]:
     """Show the files that are read, from `patience` seconds on.
 
@@ -41,7 +48,9 @@ def reading(
     def opened(path: Path) -> None:
         nonlocal files
         files += 1
-        display.update(task, description=escape(f"Reading {_named(path)}, file {files:,}"))
+        display.update(
+            task, description=escape(label(f"Reading {_named(path)}, file {files:,}", lang))
+        )
 
     timer = Timer(patience, display.start)
     timer.daemon = True

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loganalyze.cli.options import Common, analyse, common_options, exit_code, run_argument
+from loganalyze.cli.options import (
+    Common,
+    analyse,
+    common_options,
+    exit_code,
+    language,
+    run_argument,
+)
 from loganalyze.cli.output import Output, write
 from loganalyze.cli.terminal import terminal
+from loganalyze.lang.translation import label
 
 if TYPE_CHECKING:
     from loganalyze.finding import Diagnosis
@@ -57,22 +65,25 @@ def command(
     if to_mlflow:
         _check_address(path)
     diagnosis = analyse(path, common)
-    shown = terminal(common.color)
+    lang = language(common)
+    shown = terminal(common.color, lang)
     text = render_text(diagnosis, verbose=common.verbose, quiet=common.quiet, **shown)
     click.echo(text, nl=False, color=True)
     target = output or f"{file_stem(diagnosis.run.name)}-postmortem.html"
-    page = render_html(diagnosis, explorer(diagnosis) if interactive else None)
+    page = render_html(
+        diagnosis, explorer(diagnosis, lang=lang) if interactive else None, lang=lang
+    )
     outputs = [Output(target, page.encode("utf-8", "replace"), lambda head: HTML_MARK in head)]
     if json_path is not None:
         document = diagnosis.to_json().encode("utf-8")
         outputs.append(Output(json_path, document, lambda head: JSON_MARK in head))
-    write(outputs, force=force, run=path)
+    write(outputs, force=force, run=path, lang=lang)
     if to_mlflow:
-        _attach(diagnosis, path, page)
+        _attach(diagnosis, path, page, lang)
     if diagnosis.causes and not common.quiet:
-        click.echo(f"Next: loganalyze explain {diagnosis.causes[0].id}", err=True)
+        click.echo(label(f"Next: loganalyze explain {diagnosis.causes[0].id}", lang), err=True)
     if shows and not webbrowser.open(Path(target).resolve().as_uri()):
-        click.echo(f"No browser was found; the report is {target}", err=True)
+        click.echo(label(f"No browser was found; the report is {target}", lang), err=True)
     return exit_code(diagnosis, common.fail_on)
 
 
@@ -89,7 +100,8 @@ def _check_address(path: str) -> None:
     attachable(path)
 
 
-def _attach(diagnosis: Diagnosis, path: str, page: str) -> None:
+def _attach(diagnosis: Diagnosis, path: str, page: str, lang: str) -> None:
     from loganalyze.report.attach import attach, attachable
 
-    click.echo(f"Attached to {attach(diagnosis, attachable(path), page)}", err=True)
+    target = attach(diagnosis, attachable(path), page)
+    click.echo(label(f"Attached to {target}", lang), err=True)

@@ -1,4 +1,4 @@
-"""What stdout can show: its width, colour, Unicode."""
+"""What stdout can show: its width, colour, Unicode, and with that its language."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from typing import Any
 
 import click
 
+from loganalyze.lang import ENGLISH
+
 PLAIN_WIDTH = 80  # columns of text that goes into a pipe or a file
 
 
-def terminal(color: str) -> dict[str, Any]:
-    """Return width, colour and Unicode for text on stdout; `color` is auto, always or never."""
+def terminal(color: str, lang: str = ENGLISH) -> dict[str, Any]:
+    """Return width, colour, Unicode and language for text on stdout; `color` is auto, always or never.
+
+    Where Unicode cannot be shown, text is English.
+    """
     interactive = sys.stdout.isatty()
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     columns = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
+    unicode = encoding.startswith("utf")
     return {
         "width": columns if interactive else PLAIN_WIDTH,
         "color": _coloured(color, interactive=interactive),
-        "unicode": encoding.startswith("utf"),
+        "unicode": unicode,
+        "lang": lang if unicode else ENGLISH,
     }
 
 

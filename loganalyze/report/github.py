@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Severity
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import label
 from loganalyze.report.markdown import literal, rest
 from loganalyze.report.markdown import render as markdown
 from loganalyze.report.redact import redact, visible
@@ -24,23 +27,25 @@ ANNOTATIONS = 10  # what GitHub shows of a step
 SUMMARY_LIMIT = 1_000_000  # bytes; GitHub takes no more than 1 MiB of one step
 
 
-def render(diagnosis: Diagnosis) -> str:
+def render(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
     """Return a workflow command for each finding that is shown; one notice for a run without any."""
+    diagnosis = localized(diagnosis, lang)
     if not diagnosis.findings:
         return f"::notice title=loganalyze::{_message(diagnosis.verdict.headline)}\n"
     shown = diagnosis.findings[:ANNOTATIONS]
     lines = [_annotation(finding, diagnosis.run) for finding in shown]
     if len(shown) < len(diagnosis.findings):
-        lines.append(f"{len(diagnosis.findings) - len(shown)} more findings are in the summary.\n")
+        more = f"{len(diagnosis.findings) - len(shown)} more findings are in the summary."
+        lines.append(f"{label(more, lang)}\n")
     return "".join(lines)
 
 
-def write_summary(diagnosis: Diagnosis, path: Path) -> None:
+def write_summary(diagnosis: Diagnosis, path: Path, *, lang: str = ENGLISH) -> None:
     """Append the diagnosis as Markdown, with every finding, to the file of the step's summary."""
-    text = f"### loganalyze: {literal(diagnosis.run.name)}\n\n{markdown(diagnosis)}\n"
-    more = rest(diagnosis)
+    text = f"### loganalyze: {literal(diagnosis.run.name)}\n\n{markdown(diagnosis, lang=lang)}\n"
+    more = rest(diagnosis, lang=lang)
     if more:
-        text += f"**The other findings**\n\n{more}\n"
+        text += f"{label('**The other findings**', lang)}\n\n{more}\n"
     with path.open("ab") as file:
         room = max(SUMMARY_LIMIT - file.tell(), 0)
         file.write(text.encode("utf-8", "replace")[:room].decode("utf-8", "ignore").encode())

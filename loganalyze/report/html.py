@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from loganalyze import __version__
 from loganalyze.finding import Diagnosis, Outcome
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import label
 from loganalyze.report import views
 from loganalyze.report.json import SCHEMA_VERSION, to_dict
 from loganalyze.report.marks import marks
@@ -20,6 +23,7 @@ from loganalyze.report.strip import strip
 from loganalyze.report.templates import environment, harmless, text
 from loganalyze.report.text import describe
 from loganalyze.report.thresholds import thresholds
+from loganalyze.report.translated import translated
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -56,13 +60,16 @@ class Figure:
     curves: str
 
 
-def render(diagnosis: Diagnosis, explorer: Explorer | None = None) -> str:
-    """Return the complete page, with a section to explore every metric in if there is an `explorer`."""
+def render(diagnosis: Diagnosis, explorer: Explorer | None = None, *, lang: str = ENGLISH) -> str:
+    """Return the complete page, with a section to explore every metric in if there is an `explorer`.
+
+    The JSON in it is English in every language.
+    """
     theme, script = (plain_script(text(name)) for name in ("theme.js", "report.js"))
     scripts = [theme, script, *(explorer.scripts if explorer else ())]
-    page = environment().get_template("report.html.j2")
+    page = environment(lang).get_template("report.html.j2")
     return page.render(
-        **_context(diagnosis),
+        **_context(localized(diagnosis, lang), lang),
         style=_markup(text("style.css")),
         policy=_markup(policy(scripts)),
         theme=_markup(theme),
@@ -94,7 +101,7 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def _base(diagnosis: Diagnosis) -> dict[str, Any]:
+def _base(diagnosis: Diagnosis, lang: str) -> dict[str, Any]:
     return {
         "version": __version__,
         "schema_version": SCHEMA_VERSION,
@@ -102,30 +109,30 @@ def _base(diagnosis: Diagnosis) -> dict[str, Any]:
         "run": diagnosis.run,
         "level": diagnosis.verdict.level.value,
         "headline": diagnosis.verdict.headline,
-        "described": describe(diagnosis.run),
+        "described": describe(diagnosis.run, lang),
         "causes": views.cause_views(diagnosis),
-        "words": WORDS,
+        "words": {name: label(word, lang) for name, word in WORDS.items()},
         "shapes": SHAPES,
         "number": format_number,
         "markup": _markup,
     }
 
 
-def _context(diagnosis: Diagnosis) -> dict[str, Any]:
+def _context(diagnosis: Diagnosis, lang: str) -> dict[str, Any]:
     from loganalyze.report.charts import overview
 
     run = diagnosis.run
-    found = views.finding_views(diagnosis)
+    found = views.finding_views(diagnosis, lang)
     happened = marks(run)
     store = Store()
     metrics, more_metrics = views.metric_views(run)
-    charts = [Figure(chart, store.keys(chart)) for chart in overview(diagnosis)]
+    charts = [_figure(chart, store, lang) for chart in overview(diagnosis)]
     of_findings = {
-        view.anchor: [Figure(chart, store.keys(chart)) for chart in view.charts] for view in found
+        view.anchor: [_figure(chart, store, lang) for chart in view.charts] for view in found
     }
     return {
-        **_base(diagnosis),
-        "facts": views.facts(diagnosis),
+        **_base(diagnosis, lang),
+        "facts": views.facts(diagnosis, lang),
         "findings": found,
         "figures": of_findings,
         "counts": views.counted(found),
@@ -150,6 +157,10 @@ def _context(diagnosis: Diagnosis) -> dict[str, Any]:
         "measured": measured(),
         "command": f"loganalyze report {shlex.quote(run.path)}",
     }
+
+
+def _figure(chart: Chart, store: Store, lang: str) -> Figure:
+    return Figure(translated(chart, lang), store.keys(chart))
 
 
 def _markup(value: str) -> Markup:

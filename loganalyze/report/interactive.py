@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import UsageError
+from loganalyze.lang import ENGLISH
 from loganalyze.report.envelope import envelope
-from loganalyze.report.html import Explorer
+from loganalyze.report.html import Explorer, format_number
 from loganalyze.report.points import logged
 from loganalyze.report.policy import plain_script
 from loganalyze.report.templates import environment, harmless, text
@@ -44,7 +45,7 @@ class Logged:
     value: NDArray[np.float64]
 
 
-def explorer(diagnosis: Diagnosis) -> Explorer:
+def explorer(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> Explorer:
     """Make the section for a page.
 
     Raises
@@ -60,13 +61,15 @@ def explorer(diagnosis: Diagnosis) -> Explorer:
     shown = every[:CURVES]
     buckets = min(max(POINTS // (2 * max(len(shown), 1)), FEWEST), MOST)
     curves = [_document(one, buckets) for one in shown]
-    markup = environment().get_template("parts/explorer.html.j2")
+    markup = environment(lang).get_template("parts/explorer.html.j2")
     bokeh = Resources(mode="inline", components=["bokeh", "bokeh-api"])
     # An end tag in a string of theirs would end the element.
     library = [script.replace("</script", "<\\/script") for script in bokeh.js_raw[:LIBRARY]]
     fields = ("name", "steps", "values", "shown")
     return Explorer(
-        markup.render(curves=curves, more=len(every) - len(shown), buckets=buckets),
+        markup.render(
+            curves=curves, more=len(every) - len(shown), buckets=buckets, number=format_number
+        ),
         (*library, plain_script(text("explorer.js"))),
         {
             "curves": [{name: one[name] for name in fields} for one in curves],

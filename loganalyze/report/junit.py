@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from loganalyze.finding import Outcome, Severity
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import label
 from loganalyze.report.redact import redact, visible
 
 if TYPE_CHECKING:
@@ -18,9 +21,10 @@ if TYPE_CHECKING:
 UNTIMED = "0"  # seconds; some servers ask for them, and a report must not depend on them
 
 
-def render(diagnosis: Diagnosis) -> str:
+def render(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
     """Return the XML document: one test suite, a test case for each check."""
-    cases = [_case(check, diagnosis) for check in diagnosis.checks]
+    diagnosis = localized(diagnosis, lang)
+    cases = [_case(check, diagnosis, lang) for check in diagnosis.checks]
     suite = ET.Element("testsuite", {
         "name": _text(f"loganalyze {diagnosis.run.name}"),
         "tests": str(len(cases)),
@@ -42,26 +46,27 @@ def render(diagnosis: Diagnosis) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _case(check: Check, diagnosis: Diagnosis) -> ET.Element:
+def _case(check: Check, diagnosis: Diagnosis, lang: str) -> ET.Element:
     case = ET.Element("testcase", {"classname": "loganalyze", "name": check.id, "time": UNTIMED})
     found = [f for f in diagnosis.findings if f.id == check.id]
     serious = [f for f in found if f.severity is not Severity.INFO]
     if serious:
         message = _text(serious[0].title)
         kind = {"message": message, "type": serious[0].severity.value}
-        ET.SubElement(case, "failure", kind).text = "\n".join(map(_story, serious))
+        ET.SubElement(case, "failure", kind).text = "\n".join(_story(one, lang) for one in serious)
     elif check.outcome is Outcome.NOT_APPLICABLE:
         ET.SubElement(case, "skipped", {"message": _text(check.reason)})
     elif check.outcome is Outcome.ERROR:
         ET.SubElement(case, "error", {"message": _text(check.reason), "type": "error"})
     elif found:
-        ET.SubElement(case, "system-out").text = "\n".join(map(_story, found))
+        ET.SubElement(case, "system-out").text = "\n".join(_story(one, lang) for one in found)
     return case
 
 
-def _story(finding: Finding) -> str:
-    lines = [finding.summary, *(f"at {where}" for where in finding.where)]
-    return "\n".join(map(_text, [*lines, *(f"fix: {line}" for line in finding.fix)]))
+def _story(finding: Finding, lang: str) -> str:
+    lines = [finding.summary, *(label(f"at {where}", lang) for where in finding.where)]
+    lines += [label(f"fix: {line}", lang) for line in finding.fix]
+    return "\n".join(map(_text, lines))
 
 
 def _text(text: str) -> str:

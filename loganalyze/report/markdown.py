@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import label, translate
 from loganalyze.report.cost import cost
 from loganalyze.report.redact import redact, visible
 from loganalyze.report.text import LEVEL_SHAPES, SHAPES, describe
@@ -21,34 +24,37 @@ _ACTIVE = re.compile(r"[\\`*_\[\]<>#|~$&]|:(?=//)|(?<=\bwww)\.")
 _MENTION = re.compile(r"@(?=\w)|#(?=\d)")
 
 
-def render(diagnosis: Diagnosis) -> str:
+def render(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
     """Return verdict, causes, fix and findings, each in a line or two."""
-    lines = _head(diagnosis)
+    diagnosis = localized(diagnosis, lang)
+    lines = _head(diagnosis, lang)
     findings, shown = diagnosis.findings, _shown(diagnosis, len(lines))
     if findings:
         lines += ["", "**Findings**", "", *map(_finding, findings[:shown])]
     if shown < len(findings):
         lines.append(f"- and {len(findings) - shown} more")
-    return "\n".join(lines) + "\n"
+    return "\n".join(label(line, lang) for line in lines) + "\n"
 
 
-def rest(diagnosis: Diagnosis) -> str:
+def rest(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
     """Return the findings that `render` only counts, a line each; empty where it shows them all."""
-    shown = _shown(diagnosis, len(_head(diagnosis)))
+    diagnosis = localized(diagnosis, lang)
+    shown = _shown(diagnosis, len(_head(diagnosis, lang)))
     return "".join(f"{_finding(finding)}\n" for finding in diagnosis.findings[shown:])
 
 
-def _head(diagnosis: Diagnosis) -> list[str]:
+def _head(diagnosis: Diagnosis, lang: str) -> list[str]:
     """Return the lines above the findings."""
     level = diagnosis.verdict.level
+    mark = f"{LEVEL_SHAPES[level][0]} {label(level.value, lang).upper()}"
     lines = [
-        f"**{LEVEL_SHAPES[level][0]} {level.value.upper()}** {literal(diagnosis.verdict.headline)}",
+        f"**{mark}** {literal(diagnosis.verdict.headline)}",
         "",
-        f"_{literal(describe(diagnosis.run))}_",
+        f"_{literal(describe(diagnosis.run, lang))}_",
     ]
     lost = cost(diagnosis)
     if lost is not None:
-        lines += ["", literal(lost.sentence)]
+        lines += ["", literal(translate(lost.sentence, lang))]
     if diagnosis.causes:
         lines += ["", "**Most likely causes**", ""]
         for rank, cause in enumerate(diagnosis.causes[:CAUSES], start=1):

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import translate
 from loganalyze.report.cost import cost
 from loganalyze.report.redact import redact, visible
 from loganalyze.report.templates import environment
@@ -21,20 +24,21 @@ CURVE_WIDTH = 60  # columns of the curves with their names and values
 LONGEST = 600  # characters of a text from the log
 
 
-def render(diagnosis: Diagnosis) -> str:
+def render(diagnosis: Diagnosis, *, lang: str = ENGLISH) -> str:
     """Return verdict, curves, causes and findings as a piece of HTML."""
+    diagnosis = localized(diagnosis, lang)
     level = diagnosis.verdict.level
     lost = cost(diagnosis)
     return (
-        environment()
+        environment(lang)
         .get_template("notebook.html.j2")
         .render(
             level=level.value,
             shape=LEVEL_SHAPES[level][0],
             headline=_clean(diagnosis.verdict.headline),
-            described=_clean(describe(diagnosis.run)),
-            cost=_clean(lost.sentence) if lost is not None else "",
-            curves=curves(diagnosis.run, CURVE_WIDTH),
+            described=_clean(describe(diagnosis.run, lang)),
+            cost=_clean(translate(lost.sentence, lang)) if lost is not None else "",
+            curves=curves(diagnosis.run, CURVE_WIDTH, lang),
             causes=diagnosis.causes[:CAUSES_SHOWN],
             findings=diagnosis.findings[:FINDINGS_SHOWN],
             more=max(len(diagnosis.findings) - FINDINGS_SHOWN, 0),

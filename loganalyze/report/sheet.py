@@ -1,4 +1,4 @@
-"""Lines of text for a terminal of a given width, with or without colour and Unicode."""
+"""Lines of text for a terminal of a given width, in one language, with or without colour and Unicode."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from unicodedata import combining, east_asian_width
 
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.translation import label
 from loganalyze.report.redact import visible
 
 STYLES = {
@@ -36,6 +38,7 @@ class Sheet:
     width: int = 80
     color: bool = False
     unicode: bool = True
+    lang: str = ENGLISH
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -43,7 +46,7 @@ class Sheet:
 
     def blank(self) -> Sheet:
         """Return an empty sheet of the same kind."""
-        return Sheet(self.width, self.color, self.unicode)
+        return Sheet(self.width, self.color, self.unicode, self.lang)
 
     def style(self, text: str, name: str) -> str:
         """Return `text` in a colour, or as it is where colour is off."""
@@ -54,8 +57,9 @@ class Sheet:
         return shapes[0] if self.unicode else shapes[1]
 
     def put(self, text: str, *, indent: str = "", hang: str = "", style: str = "") -> None:
-        """Add `text`, wrapped at spaces."""
-        shown = visible(text) if self.unicode else visible(text).encode("ascii", "replace").decode()
+        """Add `text`, wrapped at spaces, its own words in the sheet's language."""
+        told = visible(label(text, self.lang))
+        shown = told if self.unicode else told.encode("ascii", "replace").decode()
         for line in wrap(shown, self.width, indent, hang or indent):
             self.lines.append(self.style(line, style) if style else line)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.translation import label, translate
 from loganalyze.report.redact import redact, visible
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
 LONGEST = 2_000  # characters of one string on a page
 
@@ -34,8 +38,22 @@ def harmless(value: str) -> str:
     return visible(redact(cut))
 
 
-def environment() -> jinja2.Environment:
-    """Return an environment that makes harmless and escapes everything, and knows no undefined names."""
+def coded(value: str) -> Markup:
+    """Return text as HTML in which what stands between backticks is code."""
+    from markupsafe import Markup, escape
+
+    parts = str(escape(harmless(value))).split("`")
+    return Markup(  # noqa: S704 - escaped above
+        "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+    )
+
+
+def environment(lang: str = ENGLISH) -> jinja2.Environment:
+    """Return an environment that makes harmless and escapes everything, and knows no undefined names.
+
+    Templates write their own words as ``{{ _("Findings") }}``, and sentences that no `Diagnosis` holds as
+    ``{{ told(problem.text) }}``: both give them in the page's language, named by ``lang``.
+    """
     import jinja2
     from markupsafe import Markup
 
@@ -49,7 +67,7 @@ def environment() -> jinja2.Environment:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
 
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FunctionLoader(load),
         autoescape=True,
         finalize=finalize,
@@ -57,3 +75,10 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["coded"] = coded
+    made.globals |= {
+        "_": partial(label, lang=lang),
+        "told": partial(translate, lang=lang),
+        "lang": lang,
+    }
+    return made

@@ -7,6 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Level, Outcome, Severity
+from loganalyze.lang import ENGLISH
+from loganalyze.lang.localized import localized
+from loganalyze.lang.translation import label, translate
 from loganalyze.report.cost import cost
 from loganalyze.report.json import number
 from loganalyze.report.redact import redact
@@ -15,7 +18,7 @@ from loganalyze.report.sparkline import sparkline
 
 if TYPE_CHECKING:
     from loganalyze.finding import Cause, Diagnosis, Finding
-    from loganalyze.run import Run
+    from loganalyze.run import Run, Series
 
 SHAPES = {
     Severity.CRITICAL: ("▲", "x"),
@@ -46,9 +49,11 @@ def render(
     unicode: bool = True,
     verbose: bool = False,
     quiet: bool = False,
+    lang: str = ENGLISH,
 ) -> str:
     """Return the diagnosis as text; `quiet` gives the verdict only, `verbose` everything."""
-    sheet = Sheet(width, color, unicode)
+    sheet = Sheet(width, color, unicode, lang)
+    diagnosis = localized(diagnosis, lang)
     _verdict(sheet, diagnosis)
     if verbose:
         _everything(sheet, diagnosis)
@@ -100,45 +105,42 @@ def _overview(sheet: Sheet, diagnosis: Diagnosis) -> None:
     sheet.lines += foot.lines
 
 
-def describe(run: Run) -> str:
+def describe(run: Run, lang: str = ENGLISH) -> str:
     """Return the one line that says which run this is and how far it got."""
     parts = [run.name if len(run.name) <= LONGEST_NAME else f"{run.name[:LONGEST_NAME]}..."]
     if run.framework != "unknown":
         parts.append(run.framework)
     if run.last_step is not None:
         planned = f" of {run.planned_steps:,}" if run.planned_steps else ""
-        parts.append(f"steps {run.first_step:,} to {run.last_step:,}{planned}")
+        parts.append(label(f"steps {run.first_step:,} to {run.last_step:,}{planned}", lang))
     if run.status.value != "unknown":
-        parts.append(run.status.value)
+        parts.append(label(run.status.value, lang))
     return ", ".join(parts)
 
 
 def _verdict(sheet: Sheet, diagnosis: Diagnosis) -> None:
     level = diagnosis.verdict.level
-    mark = f"{sheet.shape(LEVEL_SHAPES[level])} {level.value.upper()}"
+    mark = f"{sheet.shape(LEVEL_SHAPES[level])} {label(level.value, sheet.lang).upper()}"
     sheet.put(f"{mark}  {redact(diagnosis.verdict.headline)}", hang="  ", style=level.value)
-    sheet.put(redact(describe(diagnosis.run)), indent="  ", style="faint")
+    sheet.put(redact(describe(diagnosis.run, sheet.lang)), indent="  ", style="faint")
     lost = cost(diagnosis)
     if lost is not None:
-        sheet.put(redact(lost.sentence), indent="  ")
+        sheet.put(redact(translate(lost.sentence, sheet.lang)), indent="  ")
 
 
 def _curves(sheet: Sheet, run: Run) -> list[str]:
     """Return the main curves, a line each, where the terminal can show them."""
-    drawn = curves(run, sheet.width - 2) if sheet.unicode else []
+    drawn = curves(run, sheet.width - 2, sheet.lang) if sheet.unicode else []
     return [f"  {line[:NAME_WIDTH]}{sheet.style(line[NAME_WIDTH:], 'info')}" for line in drawn]
 
 
-def curves(run: Run, width: int) -> list[str]:
+def curves(run: Run, width: int, lang: str = ENGLISH) -> list[str]:
     """Return the main curves, a line each: name, bars, and the first and the last value where they fit."""
     drawn = [s for name in CURVES if len((s := run.series(name)).finite()) > 2]
     if not drawn:
         return []
     steps = (min(int(s.step[0]) for s in drawn), max(int(s.step[-1]) for s in drawn))
-    ends = [
-        "  " + " to ".join(f"{series.value[at]:.3g}".replace("nan", "NaN") for at in (0, -1))
-        for series in drawn
-    ]
+    ends = [f"  {translate(_ends(series), lang)}" for series in drawn]
     room = width - NAME_WIDTH
     bars = room - max(map(len, ends))
     if bars < FEWEST_BARS:
@@ -147,6 +149,11 @@ def curves(run: Run, width: int) -> list[str]:
         f"{series.metric:<{NAME_WIDTH}}{sparkline(series, bars, steps):<{bars}}{told}".rstrip()
         for series, told in zip(drawn, ends, strict=True)
     ]
+
+
+def _ends(series: Series) -> str:
+    """Return the first and the last value of a curve."""
+    return " to ".join(f"{series.value[at]:.3g}".replace("nan", "NaN") for at in (0, -1))
 
 
 def _heading(sheet: Sheet) -> None:
@@ -164,8 +171,8 @@ def _causes(sheet: Sheet, causes: tuple[Cause, ...], shown: int) -> None:
         _title(sheet, cause)
     rivals = [c for c in causes[shown:] if set(c.explains) & set(causes[0].explains)]
     apart = [c for c in causes[shown:] if c not in rivals]
-    named = [f"then {_named(rivals)}"] if rivals else []
-    named += [f"also {_named(apart)}"] if apart else []
+    named = [label(f"then {_named(rivals)}", sheet.lang)] if rivals else []
+    named += [label(f"also {_named(apart)}", sheet.lang)] if apart else []
     if named:
         sheet.put("; ".join(named), indent=" " * 6, style="faint")
 
@@ -205,7 +212,8 @@ def _findings(sheet: Sheet, findings: tuple[Finding, ...], room: int) -> list[st
         shown -= 1
     lines = [line for block in blocks[:shown] for line in block]
     if shown < len(findings):
-        lines.append(f"  and {len(findings) - shown} more: --verbose shows them")
+        more = f"and {len(findings) - shown} more: --verbose shows them"
+        lines.append(f"  {label(more, sheet.lang)}")
     return ["", *lines] if lines else []
 
 
@@ -222,7 +230,7 @@ def _finding(sheet: Sheet, finding: Finding) -> None:
 def _proof(sheet: Sheet, finding: Finding) -> None:
     """Put the numbers that a finding rests on."""
     steps = f" (steps {finding.steps[0]:,} to {finding.steps[1]:,})" if finding.steps else ""
-    sheet.put(redact(finding.summary) + steps, indent="  ")
+    sheet.put(redact(finding.summary) + label(steps, sheet.lang), indent="  ")
     if len(finding.where) > 1:
         places = ", ".join(map(str, finding.where[1:PLACES_SHOWN]))
         sheet.put(f"also {places}", indent="    ", hang="      ")
@@ -266,7 +274,8 @@ def _checks(sheet: Sheet, diagnosis: Diagnosis, *outcomes: Outcome) -> None:
     for check in diagnosis.checks:
         if check.outcome in outcomes and check.outcome in words:
             said = redact(check.reason) or check.title
-            sheet.put(f"{words[check.outcome]}: {check.id}: {said}", indent="  ", hang=" " * 4)
+            word = label(words[check.outcome], sheet.lang)
+            sheet.put(f"{word}: {check.id}: {said}", indent="  ", hang=" " * 4)
 
 
 def _others(sheet: Sheet, run: Run) -> None:

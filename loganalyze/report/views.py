@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loganalyze.finding import Cause, Check, Clue, Diagnosis, Finding, Outcome
+from loganalyze.lang import ENGLISH, explanations
+from loganalyze.lang.translation import label
 from loganalyze.report.cost import Cost, cost, duration
 from loganalyze.report.excerpt import Excerpt, around, quoted, tail
 from loganalyze.report.fixes import Fix, fixes
@@ -23,6 +25,7 @@ NEAR = 2  # lines around any other place
 QUOTED = 30  # lines of a traceback whose file is not there any more
 LAST_LINES = 15  # of the log of a run that did not end well
 METRICS = 200  # rows in the table of all metrics
+LOOK_ALIKES = "Not to be confused with"  # section of a check's documentation
 CURVE = 24  # characters of a small curve in it
 
 
@@ -32,8 +35,13 @@ class Fact:
 
     name: str
     value: str
-    detail: str = ""
+    details: tuple[str, ...] = ()
     copied: bool = False
+
+    @property
+    def detail(self) -> str:
+        """The small print, in one line."""
+        return ", ".join(self.details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +104,38 @@ class MetricView:
     curve: str
 
 
-def facts(diagnosis: Diagnosis) -> tuple[Fact, ...]:
+def facts(diagnosis: Diagnosis, lang: str = ENGLISH) -> tuple[Fact, ...]:
     """Return the facts beside the verdict."""
+    return tuple(
+        replace(
+            fact,
+            name=label(fact.name, lang),
+            value=fact.value if fact.copied else label(fact.value, lang),
+            details=tuple(label(part, lang) for part in fact.details),
+        )
+        for fact in _facts(diagnosis)
+    )
+
+
+def _facts(diagnosis: Diagnosis) -> list[Fact]:
     run = diagnosis.run
     found = []
     if run.last_step is not None:
-        detail = f"of {run.planned_steps:,} planned" if run.planned_steps else ""
+        detail = [f"of {run.planned_steps:,} planned"] if run.planned_steps else []
         if run.planned_steps and run.planned_steps >= run.last_step:
             share = run.last_step / run.planned_steps
-            detail += f", {share:.0%}" if share >= 0.01 else ", under 1%"
-        found.append(Fact("Got to", f"step {run.last_step:,}", detail))
+            detail.append(f"{share:.0%}" if share >= 0.01 else "under 1%")
+        found.append(Fact("Got to", f"step {run.last_step:,}", tuple(detail)))
     if run.status is not Status.UNKNOWN:
         found.append(Fact("Ended", run.status.value, _times(run)))
     lost = cost(diagnosis)
-    return tuple(found if lost is None else [*found, _lost(lost), _way_back(lost)])
+    return found if lost is None else [*found, _lost(lost), _way_back(lost)]
 
 
 def _lost(lost: Cost) -> Fact:
     """Say what was lost; where nothing was saved or went wrong before the end, how long all was well."""
     if not lost.steps:
-        return Fact("In order up to", f"step {lost.last:,}", "its last")
+        return Fact("In order up to", f"step {lost.last:,}", ("its last",))
     parts = []
     if lost.seconds:
         parts.append(duration(lost.seconds))
@@ -123,26 +143,25 @@ def _lost(lost: Cost) -> Fact:
             parts.append(f"{lost.seconds * lost.devices / 3600:.3g} device hours")
     place = "the checkpoint" if lost.checkpoint else f"step {lost.good_until:,}, the last in order"
     steps = f"{lost.steps:,} step{'' if lost.steps == 1 else 's'}"
-    return Fact("Lost", steps, ", ".join([*parts, f"since {place}"]))
+    return Fact("Lost", steps, (*parts, f"since {place}"))
 
 
 def _way_back(lost: Cost) -> Fact:
     if lost.checkpoint:
         detail = f"step {lost.checkpoint.step:,}"
-        return Fact("Go back to", lost.checkpoint.name, detail, copied=True)
-    return Fact(
-        "Go back to", "no checkpoint", "every one is later" if lost.saves else "none is known of"
-    )
+        return Fact("Go back to", lost.checkpoint.name, (detail,), copied=True)
+    known = "every one is later" if lost.saves else "none is known of"
+    return Fact("Go back to", "no checkpoint", (known,))
 
 
-def _times(run: Run) -> str:
+def _times(run: Run) -> tuple[str, ...]:
     """Return when the run was made, and how long it took."""
     if run.started is None or run.ended is None or run.ended < run.started:
-        return ""
+        return ()
     try:
         begin, end = (datetime.fromtimestamp(t, UTC) for t in (run.started, run.ended))
     except (ValueError, OverflowError, OSError):  # no clock of this world
-        return ""
+        return ()
     same = begin.date() == end.date()
     text = (
         f"{begin:%Y-%m-%d %H:%M} to {end:%H:%M}"
@@ -150,7 +169,7 @@ def _times(run: Run) -> str:
         else f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
     )
     seconds = run.ended - run.started
-    return f"{text} UTC" + (f", {duration(seconds)}" if seconds else "")
+    return (f"{text} UTC", duration(seconds)) if seconds else (f"{text} UTC",)
 
 
 def cause_views(diagnosis: Diagnosis) -> tuple[CauseView, ...]:
@@ -170,11 +189,12 @@ def probe_command(cause: Cause) -> str:
     return cause.probe if find_spec("loganalyze.probe") is not None else ""
 
 
-def finding_views(diagnosis: Diagnosis) -> tuple[FindingView, ...]:
+def finding_views(diagnosis: Diagnosis, lang: str = ENGLISH) -> tuple[FindingView, ...]:
     """Return the findings as the page shows them; the most severe have figures."""
     from loganalyze.report.charts import of_finding
 
-    documents = _explanations()
+    documents = _explanations(lang)
+    look_alikes = explanations.title(LOOK_ALIKES, lang)
     count: dict[str, int] = {}
     views: list[FindingView] = []
     for finding in diagnosis.findings:
@@ -186,21 +206,24 @@ def finding_views(diagnosis: Diagnosis) -> tuple[FindingView, ...]:
         views.append(
             FindingView(
                 anchor, finding, tuple(charts), _excerpt(diagnosis.run, finding), fixes(finding.fix),
-                dict(explained).get("Not to be confused with", ""), explained,
+                next((text for heading, text in explained if heading == look_alikes), ""), explained,
                 tuple(cause for cause in diagnosis.causes if finding.id in cause.explains),
             )
         )  # fmt: skip
     return tuple(views)
 
 
-def _explanations() -> dict[str, tuple[tuple[str, str], ...]]:
+def _explanations(lang: str) -> dict[str, tuple[tuple[str, str], ...]]:
     from loganalyze.causes.rank import section
     from loganalyze.detect import detectors
 
-    headings = ("What it does", "Why it matters", "Not to be confused with", "Fix", "References")
+    headings = ("What it does", "Why it matters", LOOK_ALIKES, "Fix", "References")
     return {
         detector.id: tuple(
-            (heading, text)
+            (
+                explanations.title(heading, lang),
+                explanations.section("finding", detector.id, heading, text, lang),
+            )
             for heading in headings
             if (text := section(detector.explanation, heading))
         )
