@@ -138,7 +138,9 @@ def _context(diagnosis: Diagnosis, lang: str) -> dict[str, Any]:
         "counts": views.counted(found),
         "anchors": {view.finding.id: view.anchor for view in reversed(found)},
         "charts": charts,
-        "points": _markup(script_safe(store.document())),
+        "points": _markup(
+            script_safe([[label(name, lang), *rest] for name, *rest in store.document()])
+        ),
         "strip": strip(run, [(view.anchor, view.finding) for view in found], happened),
         "marks": [mark for mark in happened if mark.anchor],
         "unlisted": sum(not mark.anchor for mark in happened),

@@ -30,7 +30,10 @@ def translated(chart: Chart, lang: str) -> Chart:
         svg=_WRITTEN.sub(written, chart.svg),
         notes=tuple(translate(note, lang) for note in chart.notes),
         description=translate(chart.description, lang),
-        cited=tuple(replace(row, why=_why(row.why, lang)) for row in chart.cited),
+        cited=tuple(
+            replace(row, metric=label(row.metric, lang), why=_why(row.why, lang))
+            for row in chart.cited
+        ),
     )
 
 

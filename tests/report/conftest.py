@@ -90,17 +90,17 @@ class Report:
 
 
 @pytest.fixture(scope="session")
-def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Report]:
+def report_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Report]:
     """Make the report of a sample, once."""
-    made: dict[str, Report] = {}
+    made: dict[tuple[str, str], Report] = {}
     folder = tmp_path_factory.mktemp("reports")
 
-    def report(name: str) -> Report:
-        if name not in made:
+    def report(name: str, lang: str = "en") -> Report:
+        if (name, lang) not in made:
             diagnosis = la.diagnose(la.load(ROOT / "sample_logs" / name))
-            path = folder / f"{name}.html"
-            path.write_text(render(diagnosis), encoding="utf-8")
-            made[name] = Report(diagnosis, path)
-        return made[name]
+            path = folder / f"{name}-{lang}.html"
+            path.write_text(render(diagnosis, lang=lang), encoding="utf-8")
+            made[name, lang] = Report(diagnosis, path)
+        return made[name, lang]
 
     return report
