@@ -13,7 +13,7 @@ from loganalyze.lang.explanations import AS_THEY_ARE, ROOM, digest, sections
 from loganalyze.lang.skeleton import Skeleton
 from wording.places import ROOMS
 from wording.source import Text, texts
-from wording.templates import template_texts
+from wording.templates import bare_words, template_texts
 
 
 def faults(lang: str) -> Iterator[str]:
@@ -32,6 +32,8 @@ def faults(lang: str) -> Iterator[str]:
             if any(int(slot) >= holes for slot in re.findall(r"(?<!\{)\{(\d+)", template)):
                 yield f"{room}: {_quoted(key)} has no hole for a slot of {template!r}"
     yield from _documentation_faults(lang)
+    for text in bare_words():
+        yield f"report: {_quoted(text.skeleton)} is not asked for with _() ({text.path}:{text.line})"
 
 
 def _quoted(key: str) -> str:

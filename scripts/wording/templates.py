@@ -4,23 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
 
 from jinja2 import Environment, nodes
 
 from wording.source import ROOT, Text, literal
 
+SHOWN = frozenset({"aria-label", "alt", "placeholder", "title"})  # attributes that a reader meets
+SILENT = frozenset({"code", "script", "style"})  # elements without words
+NAMES = frozenset({"loganalyze", "schema_version"})
+TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)  # of Jinja
+
+
+class Words(HTMLParser):
+    """Collects what a template shows without asking the catalogue."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        self.inside: list[str] = []
+        self.found: list[Text] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside.append(tag)
+        for name, value in attrs:
+            if name in SHOWN or name.startswith("data-word"):
+                self._take(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        while tag in self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not SILENT & set(self.inside):
+            self._take(data)
+
+    def _take(self, text: str) -> None:
+        words = re.findall(r"[A-Za-z][\w-]+", text)
+        if set(words) - NAMES:
+            self.found.append(Text(" ".join(text.split()), self.path, self.getpos()[0]))
+
 
 def bare_words() -> Iterator[Text]:
     """Yield what the templates show without asking the catalogue."""
-    for path, tree in _templates():
-        for node in tree.find_all(nodes.TemplateData):
-            for words in re.findall(
-                r">([^<>]+)<|(?:title|aria-label)=\"([^\"{]+)", f">{node.data}<"
-            ):
-                shown = " ".join(unescape(words[0] or words[1]).split())
-                if re.search(r"[A-Za-z]{2}", shown):
-                    yield Text(shown, path, node.lineno)
+    for path in _paths():
+        words = Words(str(path.relative_to(ROOT)))
+        source = path.read_text("utf-8")
+        words.feed(TAG.sub(lambda tag: "\n" * tag[0].count("\n"), source))
+        yield from words.found
 
 
 def template_texts() -> Iterator[Text]:
@@ -65,5 +97,9 @@ def _hole(mark: str, values: Iterator[nodes.Expr]) -> str:
 
 def _templates() -> Iterator[tuple[str, nodes.Template]]:
     environment = Environment(autoescape=True)
-    for path in sorted((ROOT / "templates").rglob("*.j2")):
+    for path in _paths():
         yield str(path.relative_to(ROOT)), environment.parse(path.read_text("utf-8"))
+
+
+def _paths() -> list[Path]:
+    return sorted((ROOT / "templates").rglob("*.j2"))

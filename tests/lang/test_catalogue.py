@@ -104,8 +104,13 @@ def test_words_of_templates_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     folder = tmp_path / "templates"
     folder.mkdir()
-    page = '<h1>{{ _("Findings") }}</h1><p title="Bare title">{{ _("%d more" % n) }} bare words</p>'
+    page = (
+        '<h1 class="x">{{ _("Findings") }}</h1><p title="Bare title">{{ _("%d more" % n) }} bare words</p>'
+        '{{ _("step %s to %s" % (number(n), name) if n else "no step") }}<code>id</code>'
+    )
     (folder / "page.html.j2").write_text(page, encoding="utf-8")
     monkeypatch.setattr(templates, "ROOT", tmp_path)
-    assert [text.skeleton for text in templates.template_texts()] == ["Findings", "{#} more"]
+    assert [text.skeleton for text in templates.template_texts()] == [
+        "Findings", "{#} more", "step {#} to {}", "no step",
+    ]  # fmt: skip
     assert {text.skeleton for text in templates.bare_words()} == {"Bare title", "bare words"}
