@@ -471,8 +471,8 @@ def eval_at_chance(run: Trace, twin: Trace) -> int:
 
 
 def eval_below_train(run: Trace, twin: Trace) -> int:
-    """Over the second half evaluations lie below 0.55 of the train loss (nobody sees in a log that less is not
-    dropout's), and the twin's do not. Faint: below 0.9."""
+    """Over the second half evaluations lie below 0.55 of the train loss (nobody sees in a log that
+    less is not dropout's), and the twin's do not. Faint: below 0.9."""
     ratio, usual = _eval_ratio(run), _eval_ratio(twin)
     if ratio is None or usual is None:
         return ABSENT

@@ -3,10 +3,11 @@
 What it does
 ------------
 The median of the last `tail` of the train loss lies within `near` of log(C), and a robust line through that
-part does not fall by more than `change`, two standard errors allowed for (or the evaluations, which have no
-noise of batches, move by less than that and end within `near` as well). C is the number of classes (or the
-vocabulary) from the settings; without it, it is inferred where an accuracy (or area under the curve) stands
-at the level of a guess over the same C. For preference losses C is 2, and the rewards must be exactly 0.
+part does not fall by more than `change`, two standard errors allowed for (or no fall is resolved, and the
+evaluations, which have no noise of batches, move by less than that and end within `near` as well). C is the
+number of classes (or the vocabulary) from the settings; without it, it is inferred where an accuracy (or
+area under the curve) stands at the level of a guess over the same C. For preference losses C is 2, and the
+rewards must be exactly 0.
 
 Why it matters
 --------------
@@ -98,9 +99,12 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
             f"{series.step[-1]:,} steps are too few: every training starts at chance"
         )
     moved, error = change(tail.value)
-    falls = moved - 2 * error < -settings.change * level
-    if falls and guess.unchanged < UNCHANGED and not _evaluation_stands(run, guess, settings):
-        if moved + 2 * error > 0:
+    falls, unresolved = moved - 2 * error < -settings.change * level, moved + 2 * error > 0
+    stands = guess.unchanged >= UNCHANGED or (
+        unresolved and _evaluation_stands(run, guess, settings)
+    )
+    if falls and not stands:
+        if unresolved:
             return NotApplicable("the loss is too noisy: its slope is not resolved")
         return ()
     if is_alive(run, int(tail.step[len(tail) // 2])) is False:
