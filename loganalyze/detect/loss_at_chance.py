@@ -99,11 +99,10 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
             f"{series.step[-1]:,} steps are too few: every training starts at chance"
         )
     moved, error = change(tail.value)
-    falls, unresolved = moved - 2 * error < -settings.change * level, moved + 2 * error > 0
-    stands = guess.unchanged >= UNCHANGED or (
-        unresolved and _evaluation_stands(run, guess, settings)
-    )
-    if falls and not stands:
+    unresolved = moved + 2 * error > 0
+    stands = unresolved and _evaluation_stands(run, guess, settings)
+    falls = moved - 2 * error < -settings.change * level
+    if falls and not stands and guess.unchanged < UNCHANGED:
         if unresolved:
             return NotApplicable("the loss is too noisy: its slope is not resolved")
         return ()
