@@ -113,6 +113,7 @@ CLEAR_OF = 1.5  # times the highest move without a jump of the gradient: heavy t
 HABIT_FACTOR_GRAD = 2.5  # the same where the gradient norm jumps as well
 HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
 FIFTHS = 5  # of the run
+MIDDLE = 2  # place of the third of them, by size
 RECOVERED = 1.25  # times the level before: below it the spike is over
 POINTS_FOR_TAIL = 150  # rises; with fewer the 99 % quantile is one or two points
 AFTERWARDS = 10  # log points in which a jump of the first ones has come back
@@ -227,12 +228,12 @@ def _outliers(
 
 
 def _habit(moves: np.ndarray, settings: SpikeSettings) -> float:
-    """Return how far this run moves as a rule: in the second most restless fifth of it.
+    """Return how far this run moves as a rule: in the fifth of it that is neither restless nor calm.
 
-    A burst of spikes fills its own fifth; heavy tails are everywhere.
+    A burst of spikes fills its own fifth, the first fall another one; heavy tails are everywhere.
     """
     parts = np.array_split(moves, FIFTHS)
-    return float(np.sort([np.nanquantile(part, settings.habit) for part in parts])[-2])
+    return float(np.sort([np.nanquantile(part, settings.habit) for part in parts])[MIDDLE])
 
 
 def _before_a_nan(logged: Series, finite: Series) -> BoolArray:

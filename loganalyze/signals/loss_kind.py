@@ -36,7 +36,7 @@ _ADVERSARIAL = re.compile(
 )
 _NOT_UNIFORM = re.compile(
     r"regress|contrast|info_?nce|triplet|elbo|vae|diffus|mse|l1_?loss|huber|mae\b|ctc|hinge|dpo|ppo|grpo|"
-    r"reconstruction|bce|binary", re.I
+    r"(?:^|[ _])l1(?:[ _]|$)|reconstruction|bce|binary|squared_error|absolute_error|log_?cosh", re.I
 )  # fmt: skip
 _PARTS = re.compile(
     r"(?:^|[/_])(?:kl|recon\w*|elbo|box|obj|dfl|mse|l1|bbox|mask|ctc)[\w]*loss|loss[/_]kl", re.I

@@ -48,3 +48,11 @@ def test_norms_beyond_any_ordinary_one_are_noted_though_they_only_fall() -> None
     (found,) = detect(make_run(loss=np.ones(120), grad_norm=norm), S)
     assert found.severity is Severity.INFO
     assert found.evidence["max"] == 1e5
+
+
+def test_a_norm_that_grows_without_bound_is_noted_and_a_large_steady_one_passes() -> None:
+    noise = RNG.lognormal(0, 0.2, 80)
+    (found,) = detect(make_run(grad_norm=np.geomspace(8, 180, 80) * noise), S)
+    assert found.severity is Severity.INFO
+    assert detect(make_run(grad_norm=180 * noise), S) == ()
+    assert detect(make_run(grad_norm=np.geomspace(0.5, 20, 80) * noise), S) == ()

@@ -180,3 +180,11 @@ def test_a_jump_at_a_restart_is_told_as_such_elsewhere() -> None:
     assert detect(make_run(loss=loss), S)
     segments = {"loss": [0] * 60 + [1] * 60}
     assert detect(make_run(loss=loss, segments=segments), S) == ()
+
+
+def test_the_first_fall_is_no_habit_beside_which_a_jump_is_nothing() -> None:
+    fall = 1.2 + 1.8 * np.exp(-np.arange(85) / 9)
+    loss = fall * np.random.default_rng(0).lognormal(0, 0.07, 85)
+    loss[47:49] = 4.5, 4.0
+    (found,) = detect(make_run(loss=loss, config={"vocab_size": 20}), S)
+    assert found.evidence["step"] == 48

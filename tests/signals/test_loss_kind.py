@@ -58,3 +58,8 @@ def test_the_loss_of_a_guess_is_the_logarithm_of_the_classes() -> None:
 @pytest.mark.parametrize("count", [0, 1, -3, 2.5, 1e9, "many"])
 def test_a_number_that_cannot_count_classes_is_not_used(count: object) -> None:
     assert chance(make_run(loss=LOSS, config={"num_classes": count})) is None
+
+
+@pytest.mark.parametrize("name", ["l1", "smooth_l1", "mean_squared_error"])
+def test_an_absolute_or_squared_error_is_a_regression(name: str) -> None:
+    assert loss_kind(make_run(loss=[3, 2], config={"loss": name})) is LossKind.REGRESSION
