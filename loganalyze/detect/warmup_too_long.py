@@ -41,7 +41,7 @@ import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run, Series, Status
+from loganalyze.run import EventKind, Run, Series, Status
 from loganalyze.settings import setting
 from loganalyze.signals.lr import ALIVE, FULL, Warmup, rises_in_a_curve, warmup
 from loganalyze.signals.schedule import schedule
@@ -152,7 +152,9 @@ def _unfinished(run: Run, series: Series, found: Warmup, settings: WarmupSetting
     share = found.steps / total if total and found.steps else None
     if share is not None and share < settings.share_inside:
         return ()
-    explained = run.status in (Status.CRASHED, Status.RUNNING)
+    # An error that ended the run is no plan either, though the log goes on after it or has no exit code.
+    stopped = bool(run.events_of(EventKind.TRACEBACK))
+    explained = stopped or run.status in (Status.CRASHED, Status.RUNNING)
     sure = share is not None and not explained
     length = f" of {found.steps:,}" if found.steps else ""
     summary = (
