@@ -48,3 +48,12 @@ def test_norms_beyond_any_ordinary_one_are_noted_though_they_only_fall() -> None
     (found,) = detect(make_run(loss=np.ones(120), grad_norm=norm), S)
     assert found.severity is Severity.INFO
     assert found.evidence["max"] == 1e5
+
+
+def test_a_likelihood_that_grows_sharper_has_a_growing_gradient() -> None:
+    norm = np.r_[np.full(60, 0.5), np.full(60, 80.0)]
+    (found,) = detect(make_run(loss=np.linspace(0.4, -2.7, 120), grad_norm=norm), S)
+    assert found.severity is Severity.INFO
+    back = np.r_[np.linspace(0.4, -2.7, 60), np.linspace(-2.7, 9.0, 60)]
+    (found,) = detect(make_run(loss=back, grad_norm=norm), S)
+    assert found.severity is not Severity.INFO
