@@ -17,8 +17,9 @@ to the other.
 Not to be confused with
 -----------------------
 Noise of small batches, which averages out; the same batches in a fixed order, which differ from one to the
-next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. The weight of a term that goes up and down
-a few times by plan, where the loss may be a sum (a note). Adversarial and reinforcement losses.
+next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. The weight of a
+term that goes up and down a few times by plan, where the loss may be a sum (a note). Adversarial and
+reinforcement losses.
 
 Settings
 --------

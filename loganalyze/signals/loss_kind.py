@@ -78,6 +78,9 @@ MODEL = ("model", "model_name", "arch")  # names of models, of which the method 
 
 
 FIRST = 3  # log points that tell where the loss begins
+SCATTER = (
+    1.5  # times log(2 B): the scores of an untrained encoder, divided by 0.07, scatter that far
+)
 ABOVE = 1.1  # times log(C): above it no common initialisation of a classifier begins
 
 
@@ -132,7 +135,7 @@ def _may_contrast_batches(run: Run, guess: Chance) -> bool:
     """Tell whether the loss may as well compare the rows of a batch: that begins near log(2 B), not log(C).
 
     The settings of such runs name the classes of their data all the same. A logged accuracy speaks for
-    classes, as does a vocabulary.
+    classes, as does a vocabulary; accumulation steps are the nearer reason for a multiple of log(C).
     """
     batch = run.number("train_batch_size")
     losses = run.series("train/loss").finite().value[:FIRST]
@@ -140,8 +143,10 @@ def _may_contrast_batches(run: Run, guess: Chance) -> bool:
         return False
     if run.has("train/accuracy") or run.has("eval/accuracy"):
         return False
+    if (run.number("gradient_accumulation_steps") or 1) > 1:
+        return False
     first = float(np.median(losses))
-    return ABOVE * guess.log_c < first <= math.log(2 * batch)
+    return ABOVE * guess.log_c < first <= SCATTER * math.log(2 * batch)
 
 
 def _words(run: Run, keys: tuple[str, ...]) -> str:

@@ -180,3 +180,12 @@ def test_a_jump_at_a_restart_is_told_as_such_elsewhere() -> None:
     assert detect(make_run(loss=loss), S)
     segments = {"loss": [0] * 60 + [1] * 60}
     assert detect(make_run(loss=loss, segments=segments), S) == ()
+
+
+@pytest.mark.parametrize(("batch", "severity"), [(2, Severity.INFO), (64, Severity.WARNING)])
+def test_one_wrong_answer_in_a_batch_of_two_is_no_more_than_a_note(batch, severity) -> None:
+    curve = np.geomspace(1.6, 1e-3, 300) * noisy(300)
+    curve[200:] = 1e-3 * noisy(100)
+    curve[250], curve[270] = 3.0, 2.0
+    (found,) = detect(make_run(loss=curve, config={"train_batch_size": batch}), S)
+    assert found.severity is severity

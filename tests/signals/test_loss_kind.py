@@ -113,4 +113,4 @@ def test_a_loss_that_begins_between_log_c_and_log_2b_may_compare_rows(
 ) -> None:
     config = {"num_classes": 30, "train_batch_size": 256}
     assert loss_kind(make_run(loss=LOSS + 3, config=config, **more)) is expected
-    assert loss_kind(make_run(loss=LOSS + 6, config=config)) is LossKind.CROSS_ENTROPY
+    assert loss_kind(make_run(loss=LOSS + 9, config=config)) is LossKind.CROSS_ENTROPY
