@@ -16,7 +16,8 @@ one is lost.
 Not to be confused with
 -----------------------
 The first steps of a warmup. A norm that is high but steady from the start (a scaling fault: see
-clip-saturated). Single outliers that recover (info). Reinforcement losses.
+clip-saturated). Single outliers that recover (info). A likelihood that falls below 0 and grows sharper, and
+its gradient with it (info). Reinforcement losses.
 
 Settings
 --------
@@ -103,6 +104,8 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
         severity = Severity.INFO
     else:
         severity = Severity.CRITICAL if stays else Severity.WARNING
+    if kind is LossKind.UNBOUNDED and _goes_on_to_fall(run, int(series.step[first])):
+        severity = Severity.INFO
     count = int(high.sum())
     return (
         Finding(
@@ -130,6 +133,20 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
             levels={f"level before {level:.3g}": level},
         ),
     )
+
+
+def _goes_on_to_fall(run: Run, step: int) -> bool:
+    """Tell whether the loss ends below where it was when the norm rose.
+
+    A likelihood below 0 grows sharper as it learns, and its gradient grows with that: by the inverse of
+    the standard deviation that is predicted.
+    """
+    loss = run.series("train/loss").finite()
+    before = loss.value[loss.step < step][-SHORTEST_WINDOW:]
+    after = loss.value[loss.step >= step]
+    if not len(before) or not len(after):
+        return False
+    return float(np.median(after[-SHORTEST_WINDOW:])) < float(np.median(before))
 
 
 def _extreme(series: Series, settings: ExplosionSettings) -> tuple[Finding, ...]:

@@ -71,7 +71,9 @@ FINITE = 0.5  # share of the logged losses; what is left of a run of NaN shows n
 SURE = 20  # log points from which the slope of the tail is well known
 AHEAD = 1.5  # times the accuracy of a guess: something was learned
 UNCHANGED = 10  # equal accuracies in a row that show as much as a long log
-UNJUDGED = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.REGRESSION)
+UNJUDGED = (
+    LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.REGRESSION, LossKind.OTHER,
+)  # fmt: skip
 
 
 def detect(run: Run, settings: ChanceSettings) -> Detected:

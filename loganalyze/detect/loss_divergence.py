@@ -47,7 +47,7 @@ from loganalyze.detect.grad_explosion import KL_GROWTH, kl_divergence, kl_growth
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
-from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import restarts
 from loganalyze.signals.robust import FloatArray, mad_sigma, noise_sigma
 from loganalyze.signals.saturation import saturation
@@ -146,7 +146,10 @@ def _for_good(
         return ()
     if _too_soon_after_restart(run, series, best):
         return ()
-    if rise <= settings.lost * progress or rise < FLOOR * start or best >= len(series) - 2:
+    # The first log line may come late; a guess costs log(C) all the same.
+    guess = chance(run) if loss_kind(run) is LossKind.CROSS_ENTROPY else None
+    least = FLOOR * max(start, guess.log_c if guess is not None else 0.0)
+    if rise <= settings.lost * progress or rise < least or best >= len(series) - 2:
         return ()
     if not _stays_up(series.value[best:]):
         return ()

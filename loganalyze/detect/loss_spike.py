@@ -19,11 +19,11 @@ recovers costs some steps; one that does not costs the run.
 
 Not to be confused with
 -----------------------
-Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that
-far). A new stage of a curriculum, from which the loss falls again (no more than a warning).
-Relative noise of a loss near zero. The first points. An intended restart of the learning rate.
-Losses that may be negative, adversarial and reinforcement losses, of which only sizes `away` times the usual
-one are told.
+Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that far). One
+sample answered wrong in a batch of a few, by a model whose loss is near 0 (a note). A new stage of a
+curriculum, from which the loss falls again (no more than a warning). Relative noise of a loss near zero.
+The first points. An intended restart of the learning rate. Losses that may be negative, adversarial and
+reinforcement losses, of which only sizes `away` times the usual one are told.
 
 Settings
 --------
@@ -104,6 +104,7 @@ class SpikeSettings:
 
 
 SHORTEST_WINDOW = 8
+FEW_SAMPLES = 8  # a batch in which one sample is most of the loss, once the others cost nothing
 EARLIEST = 8  # log points before the first that can be judged; a longer window is filled as it goes
 FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
@@ -143,7 +144,28 @@ def detect(run: Run, settings: SpikeSettings) -> Detected:
     near_restart = np.isin(series.step, np.concatenate([restarts(run), told_restarts(run)]))
     near_restart[1:] |= np.diff(series.segment) > 0
     spikes = [s for s in groups(hits, gap=3) if not near_restart[max(s[0] - 3, 0) : s[1] + 1].any()]
-    return (_finding(series, spikes, level, z, window),) if spikes else ()
+    if not spikes:
+        return ()
+    told = _finding(series, spikes, level, z, window)
+    ordinary = _are_single_samples(run, series, spikes, level)
+    return (replace(told, severity=Severity.INFO) if ordinary else told,)
+
+
+def _are_single_samples(
+    run: Run, series: Series, spikes: list[tuple[int, int]], level: np.ndarray
+) -> bool:
+    """Tell whether a few samples a batch, of which the model knows nearly all, explain every spike.
+
+    Then the loss is near 0 but for the batch with a sample that is answered wrong, and that alone.
+    """
+    batch = (run.number("train_batch_size") or np.inf) * (
+        run.number("gradient_accumulation_steps") or 1
+    )
+    known = NEAR_ZERO * float(np.median(series.value[:EARLIEST]))
+    return batch <= FEW_SAMPLES and all(
+        last - first < 2 and last < len(series) - 1 and level[first] < known
+        for first, last in spikes
+    )
 
 
 def _run_away(series: Series, settings: SpikeSettings) -> tuple[Finding, ...]:

@@ -149,3 +149,10 @@ def test_a_loss_far_above_its_start_for_long_ran_away_though_it_ends_below_it() 
 def test_zeros_after_an_absurd_loss_are_not_its_best() -> None:
     (found,) = detect(make_run(loss=[4.5, 4.4, 1e13, 0.0, 0.0]), S)
     assert found.evidence["best_loss"] == 4.4
+
+
+def test_a_rise_is_measured_by_the_loss_of_a_guess_where_the_log_begins_late() -> None:
+    loss = np.array([0.0035, 0.0034, 0.04, 0.05, 0.06, 0.08, 0.07])  # a harder stage begins
+    steps = np.arange(100, 701, 100)
+    assert detect(make_run(loss=loss, steps=steps, config={"num_classes": 5}), S) == ()
+    assert detect(make_run(loss=20 * loss, steps=steps, config={"num_classes": 5}), S)

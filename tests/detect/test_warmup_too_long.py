@@ -70,6 +70,11 @@ def test_a_crash_early_inside_the_warmup_is_no_more_than_a_note() -> None:
         linear(30, 700, 1e-4, 7000), config=config, planned_steps=7000, status=Status.CRASHED
     )
     assert [f.severity for f in detect(crashed, S)] == [Severity.INFO]
+    error = Event(
+        EventKind.TRACEBACK, "IndexError: Target 7 is out of bounds", Where("train.log", 9)
+    )
+    cut = run(linear(30, 700, 1e-4, 7000), config=config, planned_steps=7000, events=[error])
+    assert [f.severity for f in detect(cut, S)] == [Severity.INFO]
 
 
 def test_a_rise_to_the_end_with_an_unknown_target_is_not_judged() -> None:
