@@ -102,10 +102,11 @@ def _run(job: Job, folder: Path) -> tuple[Any, dict[str, Any]]:
 def _tasks() -> dict[str, Any]:
     from benchmarks.faults.exam_special import EXAM_SPECIAL
     from benchmarks.faults.exam_tasks import EXAM_TASKS
+    from benchmarks.faults.methods import METHODS
     from benchmarks.faults.special import SPECIAL
     from benchmarks.faults.tasks import TASKS
 
-    return {**TASKS, **SPECIAL, **EXAM_TASKS, **EXAM_SPECIAL}
+    return {**TASKS, **SPECIAL, **EXAM_TASKS, **EXAM_SPECIAL, **METHODS}
 
 
 def _compress(folder: Path) -> None:

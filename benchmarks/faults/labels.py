@@ -167,8 +167,7 @@ def loss_divergence(run: Trace, twin: Trace) -> int:
     if len(loss) < 4:
         return ABSENT
     tail = max(len(loss) // 10, 2) if len(loss) == len(run.loss) else 2
-    window = max(len(loss) // 20, 1)
-    smooth = np.array([np.median(loss[max(i - window, 0) : i + 1]) for i in range(len(loss))])
+    smooth = trailing(loss)
     best, end = float(smooth.min()), float(np.median(loss[-tail:]))
     if run.facts["kind"] == "other":
         return FAINT if loss.max() > 10 * twin.loss.max() else ABSENT
@@ -189,8 +188,9 @@ def loss_divergence(run: Trace, twin: Trace) -> int:
 RAN_AWAY = ("loss-divergence", "loss-spike", "loss-oscillation", "grad-explosion")
 
 
-def ran_away(run: Trace) -> bool:
-    """The smoothed loss was above twice its start for a twentieth of the run, whatever came then.
+def ran_away(run: Trace, twin: Trace) -> bool:
+    """The smoothed loss was above twice its start, and twice all that the twin's ever was, for a twentieth of
+    the run, whatever came then. A batch of four squared errors differs from the next by as much.
 
     No finding has this for its definition: where the rate's decay brings the loss back, it neither ends
     high nor is gone after a few points. Yet nobody would keep silent; which of `RAN_AWAY` is said is a matter
@@ -198,9 +198,16 @@ def ran_away(run: Trace) -> bool:
     """
     if run.facts["kind"] == "other" or len(run.finite) < 10 or run.start <= 0:
         return False
-    window = max(len(run.finite) // 20, 1)
-    smooth = [np.median(run.finite[max(i - window, 0) : i + 1]) for i in range(len(run.finite))]
-    return float(np.mean(np.array(smooth) > 2 * run.start)) > 0.05
+    smooth = trailing(run.finite)[3:]  # the first ones are the start, and may fall at once
+    start = min(run.start, float(run.finite[0]))
+    usual = run.facts.get("times", 1) * trailing(twin.finite).max()
+    return float(np.mean(smooth > 2 * max(start, usual))) > 0.05
+
+
+def trailing(loss: Array) -> Array:
+    """Return the running median over a twentieth of a run."""
+    window = max(len(loss) // 20, 1)
+    return np.array([np.median(loss[max(i - window, 0) : i + 1]) for i in range(len(loss))])
 
 
 COMES_ROUND = ("loss-spike", "loss-oscillation", "epoch-sawtooth")
@@ -244,10 +251,12 @@ def gained_little(run: Trace, twin: Trace, share: float) -> bool:
 def learns_too_little(run: Trace, twin: Trace) -> str:
     """Return what to call a run that gained a quarter of the twin's fall at most (or "").
 
-    Near log(C) it is at chance; elsewhere, unless it fell by half of its own start, it is a plateau if it
-    stands still to within 0.5 % of the twin's fall or the noise, and slow if it still falls by more than 4 %.
-    What lies between may be called either, and so may a run that never left its start: no progress from the
-    first step on is a plateau and the slowest of convergences. A loss that rises in the end is none of these.
+    Near log(C) it is at chance; elsewhere, unless it fell by half of its own start (or of its first loss; a
+    regression, whose scale nobody knows, by a third), it is a plateau if it stands still to within 0.5 % of
+    the twin's fall or the noise, and slow if it still falls by more than 4 %. What lies between may be
+    called either, and so may what the noise hides, and so may a run that never left its start: no progress
+    from the first step on is a plateau and the slowest of convergences. A loss that rises in the end is
+    none of these.
     """
     ended_early = run.through < 0.3 or len(run.finite) < max(8, 0.8 * len(run.loss))
     if run.facts["kind"] == "other" or run.facts.get("restarted_at") is not None:
@@ -263,11 +272,17 @@ def learns_too_little(run: Trace, twin: Trace) -> str:
     if quarter(run.finite, 3) > quarter(run.finite, 1) + 3 * run.noise:
         return ""
     rises = quarter(run.finite, 3) > quarter(run.finite, 1)
-    if not near_chance and run.fall > 0.5 * abs(run.start):
+    start = max(run.start, float(run.finite[0]))
+    enough = 0.5 if run.cross_entropy else 0.33
+    if not near_chance and start - run.end > enough * abs(start):
         return ""
     if stands_still(run, twin, 0.005):
         never_left = run.fall < 0.1 * abs(run.start)
-        flat = "loss-plateau|slow-convergence" if never_left else "loss-plateau"
+        change = abs(quarter(run.finite, 1) - quarter(run.finite, 3))
+        hidden = (
+            change > 0.005 * run.facts.get("times", 1) * twin.fall
+        )  # a fall may be, in the noise
+        flat = "loss-plateau|slow-convergence" if never_left or hidden else "loss-plateau"
         return "loss-at-chance" if near_chance else flat
     if near_chance:
         return "loss-at-chance|slow-convergence"
@@ -427,9 +442,9 @@ def eval_nonfinite(run: Trace, twin: Trace) -> int:
 
 def eval_at_chance(run: Trace, twin: Trace) -> int:
     """Train learns (below 0.75 log C, and is right twice as often as a guess where that is logged); late
-    evaluations' accuracies are 1/C within 3 deviations, or, of a language model, all their losses 0.95 to 1.1
-    log(C) (overfitting alone may lead there, but not begin there). Faint: train is below 0.95 log C; within
-    6 deviations; the losses 0.9 to 1.25."""
+    evaluations' accuracies are 1/C within 3 deviations, or, of a language model, all their losses 0.95 to
+    1.1 log(C) (overfitting alone may lead there, but not begin there). A loss below 0 does not tell.
+    Faint: train is below 0.95 log C; within 6 deviations; the losses 0.9 to 1.25."""
     chance = run.facts["chance"]
     if not run.cross_entropy or not len(run.finite) or run.end > 0.95 * chance:
         return ABSENT
@@ -439,6 +454,8 @@ def eval_at_chance(run: Trace, twin: Trace) -> int:
             return ABSENT
         near = held.min() > 0.95 and held.max() < 1.1
         return CLEAR if near and run.end < 0.75 * chance else FAINT
+    if run.end < 0 and not run.logged("accuracy"):
+        return ABSENT  # no cross-entropy: its fall does not tell that anything was learned
     right = run.column("accuracy", "eval")
     late = right[len(right) // 2 :]
     guess = 1 / run.facts["classes"]
@@ -454,12 +471,12 @@ def eval_at_chance(run: Trace, twin: Trace) -> int:
 
 
 def eval_below_train(run: Trace, twin: Trace) -> int:
-    """Over the second half evaluations lie below 0.7 of the train loss, and the twin's do not.
-    Faint: below 0.9."""
+    """Over the second half evaluations lie below 0.55 of the train loss (nobody sees in a log that
+    less is not dropout's), and the twin's do not. Faint: below 0.9."""
     ratio, usual = _eval_ratio(run), _eval_ratio(twin)
     if ratio is None or usual is None:
         return ABSENT
-    return CLEAR if ratio < 0.7 and usual > 0.9 else FAINT if ratio < 0.9 else ABSENT
+    return CLEAR if ratio < 0.55 and usual > 0.9 else FAINT if ratio < 0.9 else ABSENT
 
 
 def _eval_ratio(run: Trace) -> float | None:
@@ -545,10 +562,10 @@ def warmup_too_long(run: Trace, twin: Trace) -> int:
 
 
 def warmup_too_short(run: Trace, twin: Trace) -> int:
-    """A warmup under 2 %, and in the first sixth of the run a loss that is NaN, or twice its start, or 1.25
-    times it over three points (single batches differ by as much), where the twin's is not. Faint: the run
-    goes wrong at all."""
-    if run.facts["warmup"] >= 0.02 or run.facts["kind"] == "other":
+    """A warmup under 2 %, and in the first sixth of the run a loss that is NaN, or twice its start at two
+    points in a row, or 1.25 times it over three (a single batch may be as odd), where the twin's is not.
+    Faint: the run goes wrong at all; a warmup under 3 %."""
+    if run.facts["warmup"] >= 0.03 or run.facts["kind"] == "other":
         return ABSENT
     early = run.loss[1 : max(len(run.loss) // 6, 4)]
     usual = twin.loss[1 : max(len(twin.loss) // 6, 4)]
@@ -556,9 +573,11 @@ def warmup_too_short(run: Trace, twin: Trace) -> int:
         return ABSENT
     broken = not np.isfinite(early).all()
     start = max(float(run.loss[0]), float(usual.max()))
+    pairs = [float(early[i : i + 2].min()) for i in range(len(early) - 1)]
     three = [float(np.median(early[i : i + 3])) for i in range(len(early) - 2)]
-    if broken or early.max() > 2 * start or max(three, default=0.0) > 1.25 * start:
-        return CLEAR
+    bad = broken or max(pairs, default=0.0) > 2 * start or max(three, default=0.0) > 1.25 * start
+    if bad:
+        return CLEAR if run.facts["warmup"] < 0.02 else FAINT
     wrong = loss_divergence(run, twin) or learns_too_little(run, twin)
     return FAINT if wrong or early.max() > 1.25 * run.loss[0] else ABSENT
 
@@ -594,10 +613,12 @@ def throughput_drop(run: Trace, twin: Trace) -> int:
 
 
 def stall(run: Trace, twin: Trace) -> int:
-    """The loader stopped at steps that are logged, 20 times as long as usual."""
+    """The loader stopped at steps that are logged, 20 times as long as usual. Faint: it stopped, and they
+    do not show it; or they show it of a run that nothing stopped (others used the machine)."""
     took = run.column("step_time") if run.logged("step_time") else np.array([])
     if not run.facts.get("stalls_at") or not len(took):
-        return FAINT if run.facts.get("slow_from") or run.facts.get("raises") else ABSENT
+        shown = len(took) > 5 and took[1:].max() > 20 * np.median(took)
+        return FAINT if shown or run.facts.get("slow_from") or run.facts.get("raises") else ABSENT
     return CLEAR if took.max() > 20 * np.median(took) else FAINT
 
 
@@ -665,7 +686,7 @@ def findings(run: Trace, twin: Trace) -> tuple[list[str], list[str]]:
             "loss-plateau|slow-convergence|loss-divergence"  # it gained little, and lost some of it
         )
     clear += [learning] if learning else []
-    if ran_away(run):
+    if ran_away(run, twin):
         named = {"loss-divergence", "grad-explosion", "warmup-too-short"} & {*clear}
         matters_of_taste = ("loss-spike", "loss-oscillation", "slow-convergence", "overfit-gap")
         faint += [*RAN_AWAY, *(name for name in clear if name in matters_of_taste)]

@@ -131,7 +131,7 @@ class Recipe:
             "classification": {"num_classes": task.classes},
             "language": {"vocab_size": task.classes},
             "regression": {"loss": task.error.__name__.removesuffix("_loss")},
-            "other": {},
+            "other": {"num_classes": task.classes} if task.classes > 1 else {},  # of the data
         }[task.kind]
         given = self.optimizer_settings
         optional = {

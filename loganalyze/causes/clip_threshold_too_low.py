@@ -33,9 +33,11 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.rates import is_adam
 from loganalyze.finding import Clue
 
 ORDINARY = 10.0  # norms from 0.1 to 10 are those of most models
+FAR_BELOW = 0.01  # a tenth of the lowest ordinary norm
 USUAL_LIMIT = 0.5  # limits below it are rare
 
 
@@ -43,7 +45,7 @@ def weigh(case: Case) -> list[Clue]:
     """Weigh whether the norm or the limit is the odd one."""
     median, limit = (case.number("clip-saturated", n) for n in ("median_norm", "max_grad_norm"))
     if median is None or limit is None:
-        return [Clue("No clipping limit is known.", -DECISIVE)]
+        return _limit_alone(case)
     clues = []
     if case.found("initial-loss-high"):
         clues.append(
@@ -56,6 +58,17 @@ def weigh(case: Case) -> list[Clue]:
     if limit < USUAL_LIMIT:
         clues.append(Clue(f"max_grad_norm is {limit:g}, lower than usual.", STRONG))
     return clues
+
+
+def _limit_alone(case: Case) -> list[Clue]:
+    """Weigh the limit where no norm was logged: Adam does not care, SGD crawls."""
+    limit = case.run.number("max_grad_norm")
+    if not limit:
+        return [Clue("No clipping limit is known.", -DECISIVE)]
+    if limit > FAR_BELOW or is_adam(case.run):
+        return [Clue(f"Nothing shows that a limit of {limit:g} is met often.", -STRONG)]
+    text = f"max_grad_norm is {limit:g}, a tenth of the lowest norm in common: every step is cut."
+    return [Clue(text, DECISIVE)]
 
 
 def fix(case: Case) -> list[str]:
@@ -73,7 +86,7 @@ HYPOTHESIS = Hypothesis(
     id="clip-threshold-too-low",
     title="The clipping limit is too low",
     prior=-0.3,
-    explains=("clip-saturated", "slow-convergence"),
+    explains=("clip-saturated", "slow-convergence", "loss-at-chance", "loss-plateau"),
     weigh=weigh,
     fix=fix,
     probe="gradients",

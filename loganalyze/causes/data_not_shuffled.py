@@ -33,6 +33,13 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypo
 from loganalyze.finding import Clue
 from loganalyze.signals.batch_order import accuracy_spread, same_order
 
+SWINGS = (
+    "loss-oscillation",
+    "epoch-sawtooth",
+    "eval-at-chance",
+    "slow-convergence",
+    "loss-at-chance",
+)
 UNLIKE = 4.0  # times the variance of shuffled batches; a model that learns fast stays below
 ALIKE = 0.5  # correlation of the loss over one epoch with that over the next
 SETTINGS = ("shuffle", "dataloader_shuffle", "shuffle_train", "train_shuffle")
@@ -55,6 +62,12 @@ def weigh(case: Case) -> list[Clue]:
     elif swing and swing.evidence.get("periodic") == "no":
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
     clues += [*_batches(case), *_order(case)]
+    if not clues and not case.found(*SWINGS):
+        return [
+            Clue(
+                "Nothing shows that batches differ from each other more than by chance.", -DECISIVE
+            )
+        ]
     known = accuracy_spread(case.run) is not None or same_order(case.run) is not None
     if not clues and not known:
         return [Clue("The log has too little of each epoch to show an order.", -WEAK)]
@@ -84,6 +97,9 @@ def _order(case: Case) -> list[Clue]:
         return []
     if case.found("loss-repeats"):
         return [Clue("The losses repeat digit for digit: no order alone does that.", -DECISIVE)]
+    spread = accuracy_spread(case.run)
+    if alike < ALIKE and spread is not None and spread >= UNLIKE:
+        return []  # each epoch may begin elsewhere
     if alike < ALIKE:
         return [Clue("The course of the loss differs from epoch to epoch.", -MODERATE)]
     text = (
@@ -102,7 +118,7 @@ HYPOTHESIS = Hypothesis(
     title="The data are not shuffled",
     prior=-0.6,
     explains=("loss-oscillation", "epoch-sawtooth", "eval-at-chance", "slow-convergence",
-              "loss-at-chance"),
+              "loss-at-chance", "loss-spike", "loss-divergence", "loss-zero", "loss-plateau"),
     weigh=weigh,
     fix=fix,
     probe="data",

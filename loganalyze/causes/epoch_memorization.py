@@ -28,9 +28,12 @@ transformers#18730.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.first_pass import first_pass
 
+NOTHING = 0.06  # share of the first loss: as much as the frequencies of labels give
+AT_ONCE = 0.3  # share of the loss
 MANY = 3.0  # passes over the data; fine-tunings make one to three
 
 
@@ -41,6 +44,13 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The train loss steps down at the borders of epochs.", STRONG))
     elif case.found("overfit-gap"):
         clues.append(Clue("The train loss does not step down at the borders of epochs.", -MODERATE))
+    seen = first_pass(case.run)
+    if seen is not None and seen.fell < NOTHING and seen.again > AT_ONCE:
+        text = (
+            f"The train loss stood still in the first pass and fell by {seen.again:.0%} as the samples "
+            "came again."
+        )
+        clues.append(Clue(text, DECISIVE))
     epoch = case.run.series("train/loss").epoch
     passes = float(epoch[-1]) if len(epoch) and epoch[-1] == epoch[-1] else None
     if passes is not None and passes > MANY:

@@ -35,19 +35,33 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.causes.initial import followed
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import guessed_accuracy, share
+from loganalyze.signals.first_pass import first_pass
 from loganalyze.signals.loss_kind import chance
 
+OTHERWISE = ("loss-nonfinite", "eval-below-train", "epoch-sawtooth", "initial-loss-high")
+SEVERAL = 3  # train losses before the first evaluation
+FEW_SAMPLES = 500  # any network has more parameters than that
 FEWEST = 4  # evaluations
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 FLAT = 0.08  # range of the evaluation's accuracy; 400 samples scatter by 2 to 3 % about theirs
+APART = 1.4  # times the train loss; label noise and small evaluation sets explain 1.1 to 1.2
+AGREES = 1.15
+NOTHING = 0.06  # share of the first loss: as much as the frequencies of labels give
+AT_ONCE = 0.3  # share of the loss that falls as the samples come again
 LEARNED = 0.5  # of the first train loss: below it something was learned
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh training against evaluation."""
-    clues = []
+    if case.found("eval-nonfinite"):
+        text = "Evaluations are no number: their accuracy says nothing."
+        return [Clue(text, -DECISIVE)]
+    if case.found("loss-zero"):
+        text = "The train loss is 0: nothing is learned that an evaluation could show."
+        return [Clue(text, -DECISIVE)]
+    clues = _first_pass(case)
     if not case.found("eval-at-chance", "eval-below-train"):
-        return [_never_learned(case)]
+        return clues or [_never_learned(case)]
     if case.found("eval-at-chance"):
         clues.append(Clue("The evaluation stays at chance while the training learns.", STRONG))
     guessed = guessed_accuracy(case.run)
@@ -72,6 +86,26 @@ def weigh(case: Case) -> list[Clue]:
     return clues
 
 
+def _first_pass(case: Case) -> list[Clue]:
+    """Before a sample comes again the train loss is an evaluation itself, and the other must agree."""
+    seen = first_pass(case.run)
+    if seen is None or case.found(*OTHERWISE):
+        return []
+    if seen.apart is not None and seen.apart > APART and seen.fell > NOTHING:
+        text = (
+            f"Before any sample was seen twice the evaluation loss was {seen.apart:.1f} x the train loss: "
+            "it is not memory that parts them."
+        )
+        return [Clue(text, DECISIVE)]
+    if seen.fell < NOTHING and (seen.again > AT_ONCE or seen.is_gradual):
+        text = "In the first pass over the data next to nothing was learned, later only what had been seen."
+        return [Clue(text, -STRONG)]
+    if seen.apart is not None and seen.apart < AGREES:
+        text = f"In the first pass the evaluation agreed with the training ({seen.apart:.2f} x its loss)."
+        return [Clue(text, -DECISIVE)]
+    return []
+
+
 def _never_learned(case: Case) -> Clue:
     """Overfitting follows the training for a while; what does not belong to it is worse from the start."""
     best = case.number("overfit-gap", "best_step")
@@ -79,6 +113,12 @@ def _never_learned(case: Case) -> Clue:
     accuracy = share(case.run.series("eval/accuracy").finite().value)
     if best is None or not len(evals) or int(evals.step[0]) < best:
         return Clue("The evaluation followed the training for a while.", -DECISIVE)
+    if is_worse_than_untrained(case) and not (len(accuracy) >= FEWEST and np.ptp(accuracy) >= FLAT):
+        text = (
+            f"No evaluation, {evals.value.min():.4g} at best, is as good as the training was before it "
+            "learned anything."
+        )
+        return Clue(text, STRONG)
     guess = chance(case.run)
     if guess is not None and float(evals.value.min()) > BETTER * guess.log_c:
         text = (
@@ -95,6 +135,19 @@ def _never_learned(case: Case) -> Clue:
         )
         return Clue(text, MODERATE)
     return Clue("The evaluation loss rises from the first time on: it never followed.", -MODERATE)
+
+
+def is_worse_than_untrained(case: Case) -> bool:
+    """Tell whether no evaluation is as good as the training was before it learned anything."""
+    if (case.run.number("train_samples") or FEW_SAMPLES) < FEW_SAMPLES:
+        return False  # so few may be known by heart before the first evaluation
+    train, evaluation = (case.run.series(f"{part}/loss").finite() for part in ("train", "eval"))
+    loss, evals = train.value, evaluation.value
+    if len(evals) and int((train.step <= evaluation.step[0]).sum()) < SEVERAL:
+        return False  # means of epochs, or an excerpt: the start is not in them
+    if not len(loss) or not len(evals) or loss[0] <= 0:
+        return False
+    return float(evals.min()) > BETTER * float(loss[:3].max())
 
 
 def fix(case: Case) -> list[str]:

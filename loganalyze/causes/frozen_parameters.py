@@ -131,8 +131,11 @@ def _course(case: Case) -> list[Clue]:
     course = movement(case.run)
     if course is None or not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):
         return []
+    if course.span < SAME and saturation(case.run) is not None:
+        return []
     if course.span < SAME:
-        return [Clue(f"The evaluation loss stays at {course.last:.5g} throughout.", STRONG)]
+        text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
+        return [Clue(text, DECISIVE)]
     if course.wanders and course.span > MOVES:
         text = "The evaluation loss goes to and fro: the weights change, to no avail."
         return [Clue(text, -MODERATE)]
@@ -156,6 +159,9 @@ def _level(case: Case) -> list[Clue]:
         return [Clue(text, -STRONG)]
     if not case.found("loss-at-chance", "loss-plateau"):
         return []
+    course = movement(case.run)
+    if course is not None and course.span < SAME:
+        return []  # what the train loss did is the noise of its batches
     loss = case.run.series("train/loss").finite().value
     part = max(len(loss) // 4, 3)
     start, end = loss[:part], loss[-part:]

@@ -16,6 +16,13 @@ from loganalyze.signals.robust import FloatArray
 
 NEAREST = 3  # train losses about the evaluation whose median is compared; one may be an outlier
 MOST = 50  # evaluations; more add nothing
+STEADY = 0.04  # share of the loss; sums over 16 samples scatter by 1 to 3 %
+STANDS = "The first losses are all but equal: every batch costs the same, as an even guess does."
+OF_INPUTS = 17.0  # norm of one guess; heads of 15 to 100 times the usual weights measured 4 to 19
+RISEN = 1.1  # times; even guesses of 16 samples scatter by 1 to 3 %
+RISES = (
+    "The first losses go up and down: some batches are answered surely and wrong, others less so."
+)
 SEVERAL = 4  # evaluations; by then a training may have memorised its data
 STARTED = 20  # steps before which a gradient norm is that of the untouched model
 ORDINARY_NORM = 3.0  # first gradient norm of a model that guesses evenly; measured 0.4 to 3
@@ -33,6 +40,12 @@ class Evaluation:
     step: int
     loss: float
     train: float
+    lowest: float
+
+    @property
+    def least(self) -> float:
+        """How many times it is the lowest train loss about it: where the loss falls fast, others lag."""
+        return self.lowest / self.loss
 
     @property
     def factor(self) -> float:
@@ -54,7 +67,9 @@ def evaluations(case: Case) -> list[Evaluation]:
         # Those on both sides: before it alone a loss that falls fast is still high.
         beside = train.value[np.argsort(np.abs(train.step - step), kind="stable")[:NEAREST]]
         if loss > 0 and len(beside):
-            found.append(Evaluation(int(step), float(loss), float(np.median(beside))))
+            found.append(
+                Evaluation(int(step), float(loss), float(np.median(beside)), float(beside.min()))
+            )
     return found
 
 
@@ -74,6 +89,25 @@ def first_norm(case: Case) -> float | None:
     return float(np.median(norm.value[:NEAREST]))
 
 
+def norm_of_one(case: Case) -> float | None:
+    """Return the very first gradient norm over the first loss in guesses: that of one guess, in a sum of k.
+
+    It is ordinary in a sum, some times that under a large head, and larger still where inputs are, since the
+    gradient of a layer is proportional to what enters it.
+    """
+    norm, loss = (case.run.series(f"train/{name}").finite() for name in ("grad_norm", "loss"))
+    log_c = case.number("initial-loss-high", "log_c")
+    if (
+        not log_c
+        or not len(norm)
+        or not len(loss)
+        or int(norm.step[0]) > STARTED
+        or loss.value[0] <= 0
+    ):
+        return None
+    return float(norm.value[0]) * log_c / float(loss.value[0])
+
+
 def is_training_alone(case: Case) -> bool | None:
     """Tell whether only the training loss is too large; None where the log cannot say.
 
@@ -83,11 +117,26 @@ def is_training_alone(case: Case) -> bool | None:
     if ratio is None:
         return None
     for beside in evaluations(case)[:SEVERAL]:
-        if beside.factor > max(AGREE, CARRIED * ratio):
+        if beside.least > max(AGREE, CARRIED * ratio):
             return True
         if beside.factor < AGREE:
             return False
     return None
+
+
+def is_steady_at_first(case: Case) -> bool:
+    """Tell whether the first losses are all but equal, as even guesses cost every batch the same."""
+    first = case.run.series("train/loss").finite().value[:NEAREST]
+    return len(first) == NEAREST and bool(np.ptp(first) < STEADY * first[0])
+
+
+def rises_at_first(case: Case) -> bool:
+    """Tell whether one of the first losses lies well above the one before: learning only lowers them.
+
+    An even guess costs every batch the same, once or summed k times; sure and wrong answers do not.
+    """
+    first = case.run.series("train/loss").finite().value[:SEVERAL]
+    return len(first) == SEVERAL and bool((first[1:] > RISEN * first[:-1]).any())
 
 
 def model_clues(case: Case) -> list[Clue]:

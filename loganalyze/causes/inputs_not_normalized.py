@@ -33,7 +33,9 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import norms
+from loganalyze.causes.initial import OF_INPUTS, RISES, model_clues, norm_of_one, rises_at_first
 from loganalyze.finding import Clue
+from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.robust import FloatArray
 
@@ -71,7 +73,26 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(text, STRONG))
     if loss_kind(case.run) is LossKind.REGRESSION:
         clues.append(Clue("The loss is that of a regression.", WEAK))
+    if ratio is not None and case.found("loss-at-chance"):
+        text = (
+            "The loss starts far too high and falls to a guess, where it stays: large inputs drive units to "
+            "where they have no gradient."
+        )
+        clues.append(Clue(text, STRONG))
+    elif ratio is not None and rises_at_first(case):
+        clues.append(Clue(RISES, MODERATE))
+    elif ratio is not None and not clues:
+        clues += model_clues(case) or [
+            Clue("The loss starts too high: large inputs do that, among others.", -WEAK)
+        ]
     norm = case.run.series("train/grad_norm").finite()
+    of_one = norm_of_one(case)
+    if of_one is not None and of_one > OF_INPUTS:
+        text = (
+            f"The first gradient norm is {norm.value[0]:.3g}, {of_one:.3g} per guess that the loss is worth: "
+            "more than a head makes."
+        )
+        clues.append(Clue(text, STRONG))
     if len(norm) and norm.value[0] > HUGE:
         clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", STRONG))
     return clues or [Clue("Nothing shows that inputs or targets are large numbers.", -STRONG)]
@@ -86,6 +107,12 @@ def _near_a_guess(case: Case, text: str) -> Clue:
             "loss stayed that of a guess: large inputs saturate units so."
         )
         return Clue(text, WEAK)
+    if case.found("loss-at-chance") and counts_only(case.run) is not None:
+        text = (
+            "The gradient follows the class counts alone: the outputs do not depend on the input, as where "
+            "large inputs saturate all units."
+        )
+        return Clue(text, MODERATE)
     if (
         course is not None
         and course.largest > WIDELY * course.late
@@ -111,7 +138,7 @@ def fix(case: Case) -> list[str]:
 HYPOTHESIS = Hypothesis(
     id="inputs-not-normalized",
     title="Inputs or targets are not normalised",
-    prior=-1.2,
+    prior=-1.3,
     explains=("loss-nonfinite", "loss-divergence", "loss-oscillation", "grad-explosion", "loss-spike",
               "initial-loss-high", "slow-convergence", "clip-saturated", "loss-at-chance"),
     weigh=weigh,

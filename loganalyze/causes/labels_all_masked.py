@@ -31,13 +31,16 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.error_text import stated
-from loganalyze.causes.onset import onset
+from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
-from loganalyze.run import EventKind
+from loganalyze.run import EventKind, Series
 
 ERROR = re.compile(r"[Aa]ll labels.{0,40} are -100")
+SEVERAL = 3  # losses; one or two may be odd batches
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -61,17 +64,45 @@ def weigh(case: Case) -> list[Clue]:
         else:
             clues.append(Clue("Losses before it were not 0.", -STRONG))
     first = onset(case) if case.found("loss-nonfinite") else None
-    if first is not None and not first.is_first:
+    if first is not None and not first.is_first and not _mean_over_none(case, first):
         text = f"The losses before step {first.step:,} were finite."
         clues.append(Clue(text, -STRONG))
-    norms = case.run.series("train/grad_norm").finite().value
-    if first is not None and first.is_first and len(norms) and float(norms.max()) == 0:
-        text = "The loss is NaN from the first step and the gradient norm exactly 0: a mean over no label."
-        clues.append(Clue(text, DECISIVE))
+    if first is not None:
+        clues += _mean_over_none(case, first)
     clues += _answers(case)
     if any("-100" in event.text for event in case.run.events_of(EventKind.HINT)):
         clues.append(Clue("The log says that most labels are -100.", DECISIVE))
     return clues
+
+
+def _mean_over_none(case: Case, first: Onset) -> list[Clue]:
+    """0 / 0 has a gradient of exactly 0: the weights stay as they were, and evaluate as before."""
+    norm, evals = case.run.series("train/grad_norm").finite(), case.run.series("eval/loss")
+    evals = (
+        evals if np.isfinite(evals.value[evals.step > first.step]).all() else evals.take(slice(0))
+    )
+    loss = case.run.series("train/loss")
+    after = norm.value[norm.step >= first.step]
+    clues = []
+    if len(after) and float(after.max()) == 0:
+        text = (
+            f"From step {first.step:,} on the loss is NaN and the gradient norm exactly 0: a mean over no "
+            "label."
+        )
+        clues.append(Clue(text, DECISIVE))
+    late = loss.value[loss.step >= first.step]
+    if len(late) >= SEVERAL and not np.isfinite(late).any() and _holds(evals, first.step):
+        text = (
+            "The train loss stays NaN while the evaluation stays finite: the weights are whole, the batches "
+            "have nothing to learn from."
+        )
+        clues.append(Clue(text, DECISIVE))
+    return clues
+
+
+def _holds(evals: Series, step: int) -> bool:
+    """Tell whether evaluations after `step` are finite: a NaN has not reached the weights."""
+    return int((evals.step > step).sum()) >= 2
 
 
 def _answers(case: Case) -> list[Clue]:
@@ -93,7 +124,14 @@ HYPOTHESIS = Hypothesis(
     id="labels-all-masked",
     title="Every label is masked",
     prior=-1.0,
-    explains=("loss-zero", "loss-nonfinite", "grad-zero", "loss-at-chance", "crash"),
+    explains=(
+        "loss-zero",
+        "loss-nonfinite",
+        "grad-zero",
+        "loss-at-chance",
+        "eval-at-chance",
+        "crash",
+    ),
     weigh=weigh,
     fix=fix,
     probe="data",

@@ -34,8 +34,10 @@ from loganalyze.causes.cause import MODERATE, STATED, STRONG, WEAK, Case, Hypoth
 from loganalyze.causes.course import frequencies_only, short_steps
 from loganalyze.causes.rates import is_adam
 from loganalyze.finding import Clue
+from loganalyze.signals.accuracy import one_answer
 from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.class_counts import counts_only
+from loganalyze.signals.first_pass import first_pass
 from loganalyze.signals.loss_kind import chance
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
@@ -43,12 +45,17 @@ from loganalyze.signals.robust import noise_sigma
 LEVELS = ("loss-at-chance", "loss-plateau", "slow-convergence", "eval-at-chance")
 FREQUENCIES = 0.85  # times log(C): uneven labels alone lead down to it
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
+HALF = 0.4  # of log(C): what means something is learned farther than that
+AT_ONCE = 0.3  # share of the loss that falls as the samples come again: a model that remembers all
+FALLEN = 0.95  # times log(C): a train loss below it has left the guess
+SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
 STILL = 0.005  # share of the loss: a change below it is none
 ONE_KIND = 4.0  # times the variance of the accuracy of shuffled batches
 HOLDS = 0.005  # share of the evaluation loss: less is the frequencies being learned more exactly
 BALANCED = (
     0.01  # relative distance to log(C) at which labels that are as frequent as each other leave it
 )
+NOTHING = 0.06  # share of the first loss that frequencies give
 NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
 FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 
@@ -110,6 +117,15 @@ def _course(case: Case) -> list[Clue]:
     course = movement(case.run)
     if course is None or not case.found("loss-at-chance", "loss-plateau"):
         return []
+    if course.span < SAME:
+        return [
+            Clue(
+                "The evaluation loss does not change at all: nothing follows the labels.", -MODERATE
+            )
+        ]
+    if one_answer(case.run):
+        text = "All samples get one answer: the model does not look at its inputs, right labels or wrong."
+        return [Clue(text, -MODERATE)]
     if course.wanders:
         text = "The evaluation loss goes to and fro: the weights change, to no avail."
         return [Clue(text, MODERATE if is_adam(case.run) else WEAK)]
@@ -124,13 +140,23 @@ def _learned_by_heart(case: Case) -> list[Clue]:
     guess = chance(case.run)
     evals = case.run.series("eval/loss").finite().value
     train = case.run.series("train/loss").finite().value
-    if guess is None or len(evals) < 2 or len(train) < 2 or train[-1] > guess.log_c:
+    if guess is None or len(evals) < 2 or len(train) < 2:
         return []
     best = float(evals.min()) / guess.log_c
-    if FREQUENCIES <= best < BETTER:
+    if train[-1] > guess.log_c or FREQUENCIES <= best < BETTER:
         return []  # as much as the frequencies of the labels give
     if best < FREQUENCIES:
         return [Clue("The evaluation got better than a guess: the labels mean something.", -STRONG)]
+    seen = first_pass(case.run)
+    if seen is not None and seen.fell < NOTHING and train[-1] < FREQUENCIES * guess.log_c:
+        text = (
+            "In the first pass over the data next to nothing was learned, in later ones more: labels that "
+            "mean nothing can only be remembered."
+        )
+        far = train[-1] > HALF * guess.log_c and seen.again < AT_ONCE and seen.is_gradual
+        return [Clue(text, STRONG + MODERATE if far else WEAK)]
+    if train[-1] > FALLEN * guess.log_c:
+        return []
     return [Clue("The train loss falls below a guess, the evaluation never does.", MODERATE)]
 
 

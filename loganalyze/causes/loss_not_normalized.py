@@ -38,7 +38,18 @@ import math
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.initial import MATCH, evaluations, first_evaluation, is_training_alone
+from loganalyze.causes.initial import (
+    MATCH,
+    ORDINARY_NORM,
+    RISES,
+    STANDS,
+    evaluations,
+    first_evaluation,
+    first_norm,
+    is_steady_at_first,
+    is_training_alone,
+    rises_at_first,
+)
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.saturation import saturation
@@ -47,7 +58,9 @@ INTEGER = 0.05  # relative distance to an integer that counts as one; noise of f
 LARGEST_LOG_C = math.log(262_144)  # vocabulary of the largest tokenizers in use
 PERHAPS_CROSS_ENTROPY = (LossKind.CROSS_ENTROPY, LossKind.UNKNOWN)
 FEWEST = 3  # evaluations
+NEAR_COUNT = 0.25  # relative distance of that factor to the count; train losses lag and scatter
 STEADY = 0.4  # spread of the factor between train and evaluation loss, as a share of it
+SUM_OF_ALL = 2.0  # times the train loss that an evaluation loss is if both are sums
 LARGE_NORM = 10.0  # gradient norm; ordinary ones lie between 0.1 and 10
 
 
@@ -56,7 +69,17 @@ def weigh(case: Case) -> list[Clue]:
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     if ratio is None:
         return [_without_classes(case), *_steady(case)]
-    return [_level(case, ratio), *_factor(case, ratio), *_norm(case), *_evaluation(case)]
+    scatter = [Clue(RISES, -MODERATE)] if rises_at_first(case) else []
+    if is_steady_at_first(case):
+        scatter = [Clue(STANDS, WEAK)]
+    return [
+        _level(case, ratio),
+        *scatter,
+        *_factor(case, ratio),
+        *_first_norm(case, ratio),
+        *_norm(case),
+        *_evaluation(case),
+    ]
 
 
 def _without_classes(case: Case) -> Clue:
@@ -69,7 +92,10 @@ def _without_classes(case: Case) -> Clue:
             f"The first loss is {loss.value[0]:.4g}; a guess over the largest vocabulary in use "
             f"costs {LARGEST_LOG_C:.1f}."
         )
-        return Clue(text, STRONG)
+        if rises_at_first(case):
+            return Clue(RISES, -MODERATE)
+        words = case.run.has("train/accuracy") or case.run.has("eval/accuracy")
+        return Clue(text, STRONG if words or case.found("clip-saturated") else MODERATE)
     return Clue("Nothing shows that the loss started above log(C).", -MODERATE)
 
 
@@ -79,6 +105,13 @@ def _steady(case: Case) -> list[Clue]:
     if not case.found("eval-below-train"):
         return []
     middle = float(np.median(factors)) if len(factors) else 0.0
+    accumulation = case.run.number("gradient_accumulation_steps") or 1
+    if accumulation > 1 and len(factors) >= FEWEST and abs(middle / accumulation - 1) < NEAR_COUNT:
+        text = (
+            f"The train loss is {middle:.1f} x the evaluation loss, as a sum over the "
+            f"{accumulation:.0f} accumulation steps is."
+        )
+        return [Clue(text, DECISIVE)]
     if len(factors) < FEWEST or middle < 2 * (1 - INTEGER) or np.ptp(factors) > STEADY * middle:
         return [Clue("The train loss is no steady multiple of the evaluation loss.", -MODERATE)]
     text = f"The train loss stays {middle:.1f} x the evaluation loss from the first evaluation on."
@@ -105,7 +138,8 @@ def _factor(case: Case, ratio: float) -> list[Clue]:
         text = f"The factor {ratio:.2f} is the number of accumulation steps, {accumulation:.0f}."
         return [Clue(text, DECISIVE)]
     if batch and batch > 1 and _matches(ratio, batch):
-        return [Clue(f"The factor {ratio:.2f} is the batch size, {batch:.0f}.", STRONG)]
+        weight = DECISIVE if is_steady_at_first(case) else STRONG
+        return [Clue(f"The factor {ratio:.2f} is the batch size, {batch:.0f}.", weight)]
     if accumulation == 1:
         text = "gradient_accumulation_steps is 1: there are no micro-batches to sum over."
         return [Clue(text, -MODERATE)]
@@ -131,6 +165,23 @@ def _integer(ratio: float) -> list[Clue]:
     return [Clue(f"The factor {ratio:.2f} is close to the integer {k}.", -math.log(by_chance))]
 
 
+def _first_norm(case: Case, ratio: float) -> list[Clue]:
+    """A sum of k even guesses has k times the gradient of one; sure and wrong answers have far more."""
+    norm = first_norm(case)
+    if norm is None or ratio < 2:
+        return []
+    of_one = norm / ratio
+    if of_one > 2 * ORDINARY_NORM:
+        text = f"The first gradient norm is {norm:.3g}, {of_one:.3g} for each part of the sum: too large."
+        return [Clue(text, -STRONG)]
+    if of_one < ORDINARY_NORM and norm > LARGE_NORM:
+        text = (
+            f"The first gradient norm of {norm:.3g} is {ratio:.0f} x {of_one:.2g}, an ordinary one."
+        )
+        return [Clue(text, MODERATE)]
+    return []
+
+
 def _norm(case: Case) -> list[Clue]:
     norm = case.number("clip-saturated", "median_norm")
     if norm is None or norm <= LARGE_NORM:
@@ -143,6 +194,12 @@ def _evaluation(case: Case) -> list[Clue]:
     beside, alone = first_evaluation(case), is_training_alone(case)
     if beside is None or alone is None:
         return []
+    if beside.factor < 1 / SUM_OF_ALL:
+        text = (
+            f"The evaluation loss, {beside.loss:.3g}, is {1 / beside.factor:.1f} x the train loss at step "
+            f"{beside.step:,}: a sum over more samples is."
+        )
+        return [Clue(text, MODERATE if is_steady_at_first(case) else WEAK)]
     where = f"At step {beside.step:,} the evaluation loss is {beside.loss:.3g}"
     if alone:
         text = f"{where} and the train loss {beside.train:.3g}: only the training loss is summed."

@@ -33,6 +33,7 @@ import re
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.fp16_overflow import precision
 from loganalyze.finding import Clue
+from loganalyze.signals.half import norms_in_bf16
 from loganalyze.signals.movement import movement
 
 PURE = re.compile(
@@ -56,6 +57,13 @@ def weigh(case: Case) -> list[Clue]:
                 clues.append(Clue("Small updates are rounded away: progress stops.", MODERATE))
             return clues
     kind, name = precision(case)
+    held = norms_in_bf16(case.run)
+    if held is not None:
+        text = (
+            f"All {held} different gradient norms are numbers that bf16 can hold: gradients, and so weights, "
+            "are kept in 16 bits."
+        )
+        return [Clue(text, DECISIVE + STRONG if kind in (None, "bf16") else MODERATE)]
     course = movement(case.run)
     if kind in ("bf16", "fp16") and course is not None and course.span < ROUNDED:
         return [

@@ -43,8 +43,10 @@ from loganalyze.causes.course import (
     short_steps,
 )
 from loganalyze.causes.onset import Onset, onset
-from loganalyze.causes.rates import common_rates, is_unbounded
+from loganalyze.causes.rates import HIGH_FOR_SGD, common_rates, is_unbounded
+from loganalyze.causes.rates import optimizer as optimizer_name
 from loganalyze.finding import Clue
+from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import warmup
 from loganalyze.signals.saturation import saturation
@@ -61,6 +63,8 @@ NO_UPDATE = 1e-7  # rate that moves no weight, whatever the optimizer
 TINY = 0.1  # share of the peak or target below which a rate cannot be too high
 TOP = 0.7  # share of the peak from which the rate counts as full
 AFTER_WARMUP = 1.5  # times the warmup: a rate that is too high shows soon after it is reached
+ONE_KIND = 4.0  # times the variance of the accuracy of shuffled batches
+BORNE = 0.3  # of the run
 MANY = 3  # spikes: more than odd batches
 # What an overshooting update leaves behind. Clipping alone is none: a loss that is k times too
 # large makes a norm that is k times too large at any rate.
@@ -132,9 +136,22 @@ def _saturated(case: Case) -> list[Clue]:
 
 def _course(case: Case) -> list[Clue]:
     clues = []
+    zero = case.found("loss-zero")
+    if (
+        zero is not None
+        and zero.evidence.get("from_start") == "yes"
+        and zero.evidence.get("grad_norm") != "NaN"
+    ):
+        clues.append(
+            Clue("The loss is 0 from the first step on: no learning rate does that.", -DECISIVE)
+        )
     broken = case.found("loss-divergence", "loss-nonfinite")
     if case.found("clip-saturated") and not case.found(*OVERSHOOT):
         text = "The gradient is clipped hard, though no loss or gradient jumped, rose or broke."
+        clues.append(Clue(text, -STRONG))
+    spread = accuracy_spread(case.run)
+    if spread is not None and spread > ONE_KIND:
+        text = "Whole batches are answered right or wrong: what swings is what they hold."
         clues.append(Clue(text, -STRONG))
     above = share_above_guess(case)
     if above is not None and above > MOSTLY:
@@ -144,7 +161,9 @@ def _course(case: Case) -> list[Clue]:
         )
         clues.append(Clue(text, STRONG))
     clues += [*_falls_with_the_rate(case), *_died(case)]
-    if case.found("loss-divergence"):
+    if case.found("loss-divergence", "loss-spike") and case.found("loss-jump-on-resume"):
+        clues.append(Clue("The loss jumped at a restart, not at a step of its own.", -STRONG))
+    elif case.found("loss-divergence"):
         ratio = case.number("loss-divergence", "ratio") or 0.0
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
     spike = case.found("loss-spike")
@@ -155,7 +174,20 @@ def _course(case: Case) -> list[Clue]:
         clues.append(Clue(f"The loss spiked {count:.0f} times: more than one odd batch.", MODERATE))
     elif spike and not broken and case.number("loss-spike", "steps_to_recover") is not None:
         clues.append(Clue("The loss recovered while the rate stayed as it was.", -MODERATE))
+    elif spike and not broken and count == 1 and _was_borne(case):
+        clues.append(Clue("It spiked once, at a rate that it had borne for long.", -MODERATE))
     return clues
+
+
+def _was_borne(case: Case) -> bool:
+    """Tell whether the rate had been as high for a third of the run before the loss spiked."""
+    rate = case.run.series("train/learning_rate").finite()
+    step = case.number("loss-spike", "step")
+    at = rate.value_at(int(step)) if step is not None and len(rate) else None
+    if step is None or at is None:
+        return False
+    before = rate.value[rate.step < step]
+    return int((before >= TOP * at).sum()) > BORNE * len(rate)
 
 
 def _died(case: Case) -> list[Clue]:
@@ -212,7 +244,9 @@ def _height(case: Case, first: Onset | None) -> list[Clue]:
     rate = _highest(case, first)
     if rate is None:
         return []
-    high, optimizer = common_rates(case.run)
+    (high, optimizer), name = common_rates(case.run), optimizer_name(case.run)
+    if not name and high < rate <= HIGH_FOR_SGD and first is None:
+        return []  # SGD bears it
     if rate > FAR * high:
         text = f"The learning rate reaches {rate:.3g}, {rate / high:.0f} x the most that is usual{optimizer}."
         return [Clue(text, STRONG)]
@@ -220,7 +254,8 @@ def _height(case: Case, first: Onset | None) -> list[Clue]:
     if rate > high and gentle and rate < GENTLE * high:
         return [Clue(f"The learning rate reaches {rate:.3g}, somewhat high{optimizer}.", -WEAK)]
     if rate > high:
-        return [Clue(f"The learning rate reaches {rate:.3g}, high{optimizer}.", MODERATE)]
+        weight = WEAK if first is not None and first.was_sudden else MODERATE
+        return [Clue(f"The learning rate reaches {rate:.3g}, high{optimizer}.", weight)]
     if gentle:
         return [
             Clue(

@@ -6,7 +6,9 @@ With a rate far below the useful range the loss changes by less than its noise.
 
 What speaks for it
 ------------------
-The rate is below 1e-6 throughout. The loss falls, though hardly.
+The rate is below 1e-6 throughout. All steps together cannot take the weights anywhere: with Adam a weight
+moves by the sum of the rates at most, with SGD the loss falls by the sum of rate times squared gradient norm.
+The loss falls, though hardly.
 
 What speaks against it
 ----------------------
@@ -29,6 +31,7 @@ from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.rates import common_rates
+from loganalyze.causes.reach import reach
 from loganalyze.finding import Clue
 from loganalyze.signals.lr import warmup
 from loganalyze.signals.movement import Movement, movement
@@ -38,6 +41,7 @@ LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
 SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
 MODEST = 0.2  # share of the highest rate in common use: room for longer steps
 LEARNED = 0.01  # share of the evaluation loss
+ENOUGH = 0.1  # sum of the rates of Adam: as much as a weight of a layer of width 100 is large
 FACTOR = 10  # one notch of a range test
 
 
@@ -73,6 +77,13 @@ def weigh(case: Case) -> list[Clue]:
         if case.found("slow-convergence"):
             clues.append(Clue("The loss falls, only slowly.", WEAK))
         return clues
+    far = reach(case)
+    if far is not None and far.is_small:
+        text = f"{far.summary}, at a rate of {peak:.2g}: too little to learn from nothing."
+        return [Clue(text, DECISIVE if far.is_tiny else STRONG)]
+    if far is not None and far.travel is not None and far.travel > ENOUGH:
+        text = f"{far.summary}: enough to learn, at a rate of {peak:.2g}."
+        return [Clue(text, -STRONG)]
     clues = [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -WEAK)]
     if course is not None and peak < MODEST * usual:
         clues += _learns(course, peak, usual)

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
 from loganalyze.causes.error_text import quote
 from loganalyze.causes.onset import Onset, onset
@@ -56,7 +56,11 @@ def weigh(case: Case) -> list[Clue]:
     clues += _computed(case)
     first = onset(case)
     if first is None:
-        return clues
+        return (
+            clues
+            if case.found("loss-zero", "eval-nonfinite")
+            else [*clues, Clue("All losses are numbers.", -STATED)]
+        )
     if not case.run.has("train/loss") and not case.run.has("train/grad_norm"):
         return clues  # no shape is known
     if any("ctc" in str(name).lower() for name in case.run.metrics["name"].cat.categories):
@@ -134,7 +138,7 @@ HYPOTHESIS = Hypothesis(
     id="nan-in-data",
     title="The data hold NaN or infinite values",
     prior=-0.5,
-    explains=("loss-nonfinite", "grad-nonfinite", "loss-zero", "eval-nonfinite"),
+    explains=("loss-nonfinite", "grad-nonfinite", "loss-zero", "eval-nonfinite", "eval-at-chance"),
     weigh=weigh,
     fix=fix,
     probe="nan",

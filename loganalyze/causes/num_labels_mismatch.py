@@ -33,14 +33,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.initial import LARGE_NORM, ORDINARY_NORM, first_norm, model_clues
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import share
+from loganalyze.signals.robust import FloatArray
 
 SOMEWHAT = 1.2  # times the ordinary norm
 MOST_OUTPUTS = 100_000  # of a head; a loss that would take more is not that of an even guess
 FIRST = 3  # accuracies
+UNTRAINED = 0.9  # of the first loss
 SELDOM = 0.5  # times 1 / C: a guess over many more outputs is hardly ever right
 MUCH = 5.0  # times log(C): more than a uniform guess over unused outputs ever costs
 
@@ -79,7 +83,7 @@ def _even_guess(case: Case) -> list[Clue]:
         return [Clue(text, -WEAK)]
     if norm > ORDINARY_NORM * SOMEWHAT or first > math.log(MOST_OUTPUTS):
         return []
-    right = share(case.run.series("train/accuracy").finite().value)[:FIRST]
+    right = _at_first(case)
     guessed = 1 / (case.run.number("num_classes") or 1)
     if len(right) and right.mean() > SELDOM * guessed:
         text = (
@@ -91,6 +95,16 @@ def _even_guess(case: Case) -> list[Clue]:
         f"{math.exp(first):,.0f} outputs."
     )
     return [Clue(text, STRONG if len(right) else MODERATE)]
+
+
+def _at_first(case: Case) -> FloatArray:
+    """Return the first accuracies, of steps whose loss is still that of the untrained model."""
+    loss, accuracy = (case.run.series(f"train/{name}").finite() for name in ("loss", "accuracy"))
+    if not len(loss) or not len(accuracy):
+        return accuracy.value
+    beside = np.interp(accuracy.step, loss.step, loss.value)
+    early = beside > UNTRAINED * loss.value[0]
+    return np.asarray(share(accuracy.value)[early][:FIRST])
 
 
 def fix(case: Case) -> list[str]:

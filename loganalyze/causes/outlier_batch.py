@@ -28,11 +28,15 @@ LLaVA#918; PaLM (2022), section 5.1.
 
 from __future__ import annotations
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.memory_request import large_request
 from loganalyze.finding import Clue
 
 JUMP = 2.0  # times the evaluation before
+LAST = 5  # losses that make the level at the end
+UNDONE = 0.01  # of the jump
 AGAIN = 2  # jumps of the evaluation; one may be the batch's own echo
 MANY = 3  # spikes: more than odd batches
 
@@ -45,6 +49,8 @@ def weigh(case: Case) -> list[Clue]:
     if recover is not None:
         steps = f"{recover:.0f} step{'s' if recover != 1 else ''}"
         clues.append(Clue(f"The loss was back at its level {steps} later.", STRONG))
+    elif spike and _fell_back(case):
+        clues.append(Clue("The loss fell back by 99 % of its jump, and goes on falling.", WEAK))
     elif spike:
         clues.append(Clue("The loss did not come back to its level.", -STRONG))
     share = large_request(case)
@@ -70,6 +76,16 @@ def weigh(case: Case) -> list[Clue]:
 def _evaluations_that_jump(case: Case) -> int:
     value = case.run.series("eval/loss").finite().value
     return int((value[1:] > JUMP * value[:-1]).sum()) if len(value) and value.min() > 0 else 0
+
+
+def _fell_back(case: Case) -> bool:
+    """Tell whether most of a jump is undone: beside a loss near zero its last part takes long."""
+    step, top, level = (case.number("loss-spike", n) for n in ("step", "value", "level_before"))
+    loss = case.run.series("train/loss").finite()
+    if step is None or top is None or level is None:
+        return False
+    after = loss.value[loss.step > step]
+    return len(after) > 0 and float(np.median(after[-LAST:])) - level < UNDONE * (top - level)
 
 
 def fix(case: Case) -> list[str]:

@@ -30,10 +30,13 @@ Prechelt, "Early Stopping, But When?" (1998).
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.eval_mismatch import APART, NOTHING, is_worse_than_untrained
 from loganalyze.finding import Clue
+from loganalyze.signals.first_pass import first_pass
 from loganalyze.signals.loss_kind import chance
 
+FEW_SAMPLES = 500  # any network has more parameters than that
 NARROW = 0.1  # (eval - train) / train; less is no gap
 STILL = 0.9  # share of the train loss at the best evaluation: more has not fallen
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
@@ -63,9 +66,22 @@ def weigh(case: Case) -> list[Clue]:
                 clues.append(
                     Clue(f"The turn came inside the first epoch ({at[0]:.2f}).", -MODERATE)
                 )
+    samples = case.run.number("train_samples")
+    if samples and samples < FEW_SAMPLES:
+        clues.append(Clue(f"The training set holds only {samples:,.0f} samples.", STRONG))
     guess = chance(case.run)
     if guess is not None and len(series) and float(series.value.min()) > BETTER * guess.log_c:
         text = "The evaluation never got better than a guess: what is learned does not reach it."
+        clues.append(Clue(text, -STRONG))
+    seen = first_pass(case.run)
+    if seen is not None and seen.apart is not None and seen.apart > APART and seen.fell > NOTHING:
+        text = (
+            f"The evaluation loss was {seen.apart:.1f} x the train loss before any sample was seen twice: "
+            "nothing can have been remembered by then."
+        )
+        clues.append(Clue(text, -DECISIVE))
+    elif is_worse_than_untrained(case):
+        text = "The evaluation never got better than the training was at its start."
         clues.append(Clue(text, -STRONG))
     if case.found("eval-at-chance"):
         clues.append(

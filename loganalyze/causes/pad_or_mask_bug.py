@@ -34,10 +34,12 @@ from __future__ import annotations
 import re
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.eval_mismatch import APART
 from loganalyze.causes.initial import model_clues
 from loganalyze.causes.onset import onset
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
+from loganalyze.signals.first_pass import first_pass
 from loganalyze.signals.loss_kind import is_language_model
 
 # Settings of models that read sequences.
@@ -49,6 +51,7 @@ SEQUENCES = (
     "seq_length",
 )
 
+NO_PADDING = "Nothing says that the model reads padded sequences."
 NAMES = ("model", "model_type", "model_name", "_name_or_path", "architectures", "arch")
 ATTENDS = re.compile(
     r"attention|transformer|former|bert|gpt|llama|mistral|qwen|gemma|(?:^|[-_/])(?:vit|deit|t5|opt)",
@@ -79,20 +82,36 @@ def weigh(case: Case) -> list[Clue]:
 def _not_a_number(case: Case) -> list[Clue]:
     """A row that attends to padding alone is 0 / 0; it comes with the data, not with a rise."""
     first = onset(case)
+    seen = first_pass(case.run)
+    if (
+        first is None
+        and _reads_sequences(case)
+        and seen is not None
+        and (seen.apart or 0.0) > APART
+    ):
+        text = (
+            f"Before any sample was seen twice the evaluation loss was {seen.apart:.1f} x the train loss: "
+            "padding that is learned makes the train loss low at once."
+        )
+        return [Clue(text, STRONG)]
     if first is None:
         return [Clue("The initial loss does not stand out.", -DECISIVE)]
     clues = []
-    if any(case.run.setting(key) is not None for key in SEQUENCES):
+    if _reads_sequences(case):
         clues.append(Clue("The model reads sequences: a row may hold padding alone.", WEAK))
     elif any(ATTENDS.search(str(item.value)) for key in NAMES if (item := case.run.setting(key))):
         clues.append(Clue("The model attends, by its name: a row may attend to nothing.", WEAK))
     else:
-        clues.append(Clue("Nothing says that the model reads padded sequences.", -STRONG))
+        clues.append(Clue(NO_PADDING, -STRONG))
     if first.rose:
         clues.append(Clue("The loss rose before it was no number; a mask breaks at once.", -STRONG))
     elif first.was_sudden:
         clues.append(Clue("The loss did not rise before it was no number.", WEAK))
     return clues
+
+
+def _reads_sequences(case: Case) -> bool:
+    return any(case.run.setting(key) is not None for key in SEQUENCES)
 
 
 def fix(case: Case) -> list[str]:
@@ -103,8 +122,14 @@ def fix(case: Case) -> list[str]:
 HYPOTHESIS = Hypothesis(
     id="pad-or-mask-bug",
     title="Padding takes part in the loss or in the pooling",
-    prior=-0.5,
-    explains=("initial-loss-high", "loss-nonfinite", "grad-nonfinite"),
+    prior=-0.7,
+    explains=(
+        "initial-loss-high",
+        "loss-nonfinite",
+        "grad-nonfinite",
+        "overfit-gap",
+        "eval-at-chance",
+    ),
     weigh=weigh,
     fix=fix,
     probe="init",

@@ -10,6 +10,7 @@ HIGH_FOR_SGD = 1.0  # SGD without momentum
 # With momentum m a gradient is followed for 1 / (1 - m) steps, so that the steps add up to
 # rate / (1 - m). Image classifiers use 0.1 with momentum 0.9, which is 1.
 HIGH_WITH_MOMENTUM = 2.0  # rate / (1 - m), twice that
+USUAL_MOMENTUM = 0.95  # the most that is usual
 HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
 
 
@@ -44,5 +45,7 @@ def common_rates(run: Run) -> tuple[float, str]:
     momentum = run.number("momentum") or 0.0
     if not 0 < momentum < 1:
         return HIGH_FOR_SGD, " for SGD"
+    # More than that is odd itself, and not the rate beside it.
+    momentum = min(momentum, USUAL_MOMENTUM)
     most = min(HIGH_FOR_SGD, HIGH_WITH_MOMENTUM * (1 - momentum))
     return most, f" for SGD with momentum {momentum:g}"

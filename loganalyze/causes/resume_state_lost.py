@@ -32,6 +32,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.restart import told_restarts
 
+APART = 0.5  # relative difference of repeated losses; shuffled batches differ by 10 to 30 %
 AGAIN = 0.5  # of the rate before the restart: less, and the schedule began anew
 
 
@@ -43,6 +44,12 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     if case.found("loss-jump-on-resume"):
         clues.append(Clue("The loss jumps exactly where the run was restarted.", STRONG))
+    differ = case.number("steps-overlap", "median_relative_difference")
+    if differ is not None and differ > APART:
+        text = (
+            f"The steps that were repeated have losses that differ by {differ:.0%} in the median."
+        )
+        clues.append(Clue(text, STRONG))
     rate = case.run.series("train/learning_rate").finite()
     starts = [i for i in range(1, len(rate)) if rate.segment[i] != rate.segment[i - 1]]
     lost = [i for i in starts if rate.value[i] < AGAIN * rate.value[i - 1]]
@@ -65,7 +72,15 @@ HYPOTHESIS = Hypothesis(
     id="resume-state-lost",
     title="State was lost at the restart",
     prior=0.3,
-    explains=("loss-jump-on-resume", "lr-schedule-anomaly", "loss-spike"),
+    explains=(
+        "steps-overlap",
+        "loss-jump-on-resume",
+        "lr-schedule-anomaly",
+        "loss-spike",
+        "loss-divergence",
+        "grad-explosion",
+        "loss-plateau",
+    ),
     weigh=weigh,
     fix=fix,
     probe="data",

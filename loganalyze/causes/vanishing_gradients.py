@@ -36,14 +36,17 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.course import norms
-from loganalyze.causes.rates import is_adam
+from loganalyze.causes.course import SLOW, norms, peak_rate, share_above_guess
+from loganalyze.causes.rates import common_rates, is_adam, optimizer
 from loganalyze.finding import Clue
+from loganalyze.signals.accuracy import one_answer
 from loganalyze.signals.class_counts import counts_only
+from loganalyze.signals.movement import movement
 from loganalyze.signals.saturation import saturation
 
 TINY = 1e-3  # norms below it hardly move the weights at usual rates
 FEWEST = 20  # norms whose median is the level at the end
+SAME = 1e-5  # share of the evaluation loss; below it nothing is trained
 LARGE = 1.0  # norms above it do not come from the last layers alone
 ORDINARY = 0.05  # norms above it are those of a model that learns
 
@@ -58,15 +61,25 @@ def weigh(case: Case) -> list[Clue]:
         )
         return [Clue(text, DECISIVE)]
     clues = _norm(case)
+    course = movement(case.run)
+    if case.found(*SLOW) and one_answer(case.run) and course is not None and course.span > SAME:
+        text = (
+            "The evaluation's accuracy is that of one answer to all samples, though its loss changes: the "
+            "outputs do not depend on the input."
+        )
+        peak = peak_rate(case)
+        overshot = case.found("initial-loss-high") or (share_above_guess(case) or 0.0) > 0
+        high = peak is not None and peak > common_rates(case.run)[0] and bool(optimizer(case.run))
+        clues.append(Clue(text, WEAK if overshot or high else STRONG))
     late = case.run.series("train/grad_norm").finite().value[-FEWEST:]
     # Far below it the gradient of a single weight is lost in Adam's epsilon of 1e-8.
     if is_adam(case.run) and len(late) and float(np.median(late)) > TINY:
         text = "Adam scales every gradient to the same size: small ones move their weights as far."
         clues.append(Clue(text, -STRONG))
-    course = norms(case)
-    if course is not None and course.died and not case.found("grad-vanishing"):
+    norm = norms(case)
+    if norm is not None and norm.died and not case.found("grad-vanishing"):
         text = (
-            f"The gradient norm was {course.early:.3g} at first, against {course.late:.3g} later: it came "
+            f"The gradient norm was {norm.early:.3g} at first, against {norm.late:.3g} later: it came "
             "through."
         )
         clues.append(Clue(text, -MODERATE))

@@ -37,9 +37,10 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.causes.initial import followed
+from loganalyze.causes.reach import reach
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import beats_guess, guessed_accuracy, share
-from loganalyze.signals.loss_kind import Chance, chance
+from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
 from loganalyze.signals.robust import FloatArray
 
 NEAR = 0.08  # share of the way from the floor to log(C) within which a loss stands at the floor
@@ -52,6 +53,9 @@ FELL = 0.5  # of the first loss: below it training got somewhere
 CONFIDENT = 0.5  # accuracy from which the answers are mostly sure of themselves
 ON_LINE = (0.03, 0.06)  # distance of the loss to the line, for evaluations and for single batches
 EXPLAINED = 0.65  # what is left of the scatter of a batch's accuracy when its loss is added
+NEARLY_ALL = 0.9  # right answers; more leave little room to rise
+TOO_CHEAP = 0.1  # share of the answers; evaluation sets of 400 scatter by 2 to 3 %
+TOO_DEAR = 1.4  # times; young models are less sure than they could be by 10 to 20 %
 LAST = 10  # points whose median is the level at the end
 
 
@@ -59,16 +63,67 @@ def weigh(case: Case) -> list[Clue]:
     """Compare the losses with what a softmax applied twice and an error of class numbers leave."""
     loss = case.run.series("train/loss").finite().value
     guess = chance(case.run)
-    clues = _accuracy(case, loss, guess)
+    clues = [*(_negative(case, loss) or _accuracy(case, loss, guess)), *_too_cheap(case)]
     if len(loss) and guess is not None:
         if not beats_guess(case.run):
             clues += _class_numbers(loss, guess)
         # A softmax applied twice is one wrong loss of several: that it is not this one counts only
         # where nothing else points at the loss.
         clues = [*(clues or _below_floor(case, loss, guess)), *_at_floor(case, loss, guess)]
-        clues += _on_line(case, guess)
+        clues += _on_line(case, guess) or _too_dear(case, guess)
     weight = -DECISIVE if case.found("initial-loss-high") else -MODERATE
     return clues or [Clue("Nothing points at the loss function.", weight)]
+
+
+def _negative(case: Case, loss: FloatArray) -> list[Clue]:
+    """A cross-entropy is a distance: below zero it was taken of numbers that are no log-probabilities."""
+    classifies = chance(case.run) is not None or case.run.has("train/accuracy")
+    if not classifies or not len(loss) or float(loss.min()) >= 0:
+        return []
+    if loss_kind(case.run) not in (LossKind.UNBOUNDED, LossKind.CROSS_ENTROPY):
+        return []
+    text = f"The loss of a classifier falls to {loss.min():.3g}: no cross-entropy is below 0."
+    return [Clue(text, DECISIVE + STRONG)]
+
+
+def _too_cheap(case: Case) -> list[Clue]:
+    """Each wrong answer costs a cross-entropy ln 2 and more, since another class has the larger share."""
+    loss, accuracy = _together(case, "eval")
+    if len(loss) < FIRST or loss_kind(case.run) is LossKind.REGRESSION or float(loss.min()) < 0:
+        return []
+    off = 1 - loss / math.log(2) - accuracy
+    if float(np.median(off)) < TOO_CHEAP:
+        return []
+    text = (
+        f"An evaluation loss of {float(np.median(loss)):.3g} goes with {1 - float(np.median(accuracy)):.0%} "
+        "of wrong answers. Each costs a cross-entropy 0.69 at least: it is the loss of something else."
+    )
+    return [Clue(text, DECISIVE)]
+
+
+def _too_dear(case: Case, guess: Chance) -> list[Clue]:
+    """Answers that are mostly right, and cost nearly as much as a guess, come from a flattened softmax."""
+    loss, accuracy = _together(case, "eval")
+    far = reach(case)
+    if (
+        len(loss) < FIRST
+        or float(accuracy.mean()) < CONFIDENT
+        or (far is not None and far.is_small)
+    ):
+        return []
+    if case.run.number("label_smoothing") or guess.classes <= 2:
+        return []
+    wrong = 1 - accuracy
+    entropy = -(wrong * np.log(wrong.clip(1e-9)) + accuracy * np.log(accuracy.clip(1e-9)))
+    honest = float(np.median(entropy + wrong * math.log(guess.classes - 1)))
+    level = float(np.median(loss))
+    if level < TOO_DEAR * honest or level < _floor(guess):
+        return []
+    text = (
+        f"{float(np.median(accuracy)):.0%} of the answers are right, which costs {honest:.3g} at most where "
+        f"the outputs mean what they say; the loss is {level:.3g}, as of a softmax applied twice."
+    )
+    return [Clue(text, STRONG)]
 
 
 def _floor(guess: Chance) -> float:
@@ -137,13 +192,14 @@ def _class_numbers(loss: FloatArray, guess: Chance) -> list[Clue]:
     if len(first) == FIRST and np.ptp(first) < ALIKE * float(np.median(first)):
         return []  # squares scatter from batch to batch, an even guess does not
     squares = (guess.classes - 1) * (2 * guess.classes - 1) / 6
-    if guess.classes <= 2 or abs(float(np.median(loss[:FIRST])) / squares - 1) >= SQUARES:
+    off = [abs(value / squares - 1) for value in (float(np.median(first)), float(loss[0]))]
+    if guess.classes <= 2 or min(off) >= SQUARES:
         return []
     text = (
         f"The first losses are near {squares:.3g}, the mean square of the numbers 0 to "
         f"{guess.classes - 1}: the error of class numbers, not a cross-entropy."
     )
-    return [Clue(text, DECISIVE if guess.classes > FEW_CLASSES else STRONG)]
+    return [Clue(text, DECISIVE if guess.classes > FEW_CLASSES and off[0] < SQUARES else STRONG)]
 
 
 def _accuracy(case: Case, loss: FloatArray, guess: Chance | None) -> list[Clue]:
@@ -166,7 +222,12 @@ def _accuracy(case: Case, loss: FloatArray, guess: Chance | None) -> list[Clue]:
         )
         return [Clue(text, DECISIVE)]
     accuracy = case.run.series("eval/accuracy").finite().value
-    if len(accuracy) > 2 and np.ptp(accuracy) == 0 and loss[-1] < FELL * loss[0]:
+    if (
+        len(accuracy) > 2
+        and np.ptp(accuracy) == 0
+        and share(accuracy)[0] < NEARLY_ALL
+        and loss[-1] < FELL * loss[0]
+    ):
         return [Clue(f"The accuracy stays at {accuracy[0]:.3g} while the loss falls.", STRONG)]
     return []
 
@@ -181,7 +242,7 @@ HYPOTHESIS = Hypothesis(
     title="The loss function does not fit",
     prior=-0.8,
     explains=("initial-loss-high", "loss-plateau", "loss-at-chance", "slow-convergence",
-              "eval-at-chance"),
+              "eval-at-chance", "clip-saturated", "grad-explosion", "loss-divergence", "overfit-gap"),
     weigh=weigh,
     fix=fix,
     probe="overfit",

@@ -17,7 +17,8 @@ hidden.
 Not to be confused with
 -----------------------
 Mild clipping (norm 1 to 10 at a limit of 1), usual in language-model pretraining and fine-tuning.
-A norm that was logged *after* clipping and so stands at the limit.
+A norm that was logged *after* clipping and so stands at the limit. A limit that the log does not tell (the
+Trainer's default is assumed): no more than a note, but for `surviving_critical`.
 
 Settings
 --------
@@ -96,7 +97,8 @@ def detect(run: Run, settings: ClipSettings) -> Detected:
     hard = share > settings.share and surviving < settings.surviving
     if not hard and not (share > settings.share_note and surviving < settings.surviving_note):
         return ()
-    severity = Severity.WARNING if hard else Severity.INFO
+    # Where the limit is only assumed, the shares are no more certain than that.
+    severity = Severity.WARNING if hard and known else Severity.INFO
     if share >= settings.share_critical and surviving < settings.surviving_critical:
         severity = Severity.CRITICAL
     median = float(np.median(norm))

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, Severity
-from loganalyze.run import Run, Where
+from loganalyze.run import FATAL, Run, Where
 from loganalyze.settings import NoSettings
 
 SHOWN = 5  # problems listed in the evidence
@@ -48,6 +48,8 @@ def detect(run: Run, settings: NoSettings) -> Detected:
     ]
     if not lossy:
         return ()
+    # A crash before the first log line leaves a table with a header only: nothing of it was lost.
+    unborn = run.metrics.empty and bool(run.events_of(*FATAL))
     lost = [source for source, problem in lossy if problem.lossy and source.format != "config"]
     files = list(dict.fromkeys(source.path for source, _ in lossy))
     source, problem = next(((s, p) for s, p in lossy if p.lossy), lossy[0])
@@ -55,7 +57,7 @@ def detect(run: Run, settings: NoSettings) -> Detected:
     return (
         Finding(
             id="corrupt-source",
-            severity=Severity.WARNING if lost else Severity.INFO,
+            severity=Severity.WARNING if lost and not unborn else Severity.INFO,
             confidence=1.0,
             title=f"{len(files)} of {len(run.sources)} sources could not be read whole",
             summary=f"{source.path}: {problem.text}{more}.",

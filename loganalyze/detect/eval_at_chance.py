@@ -144,7 +144,8 @@ def _guesses(accuracy: np.ndarray, classes: int, settings: EvalChanceSettings) -
 def _learned(run: Run, train: np.ndarray, guess: Chance, settings: EvalChanceSettings) -> bool:
     """Tell whether the training is clearly better than a guess."""
     last = float(np.median(train[-max(5, len(train) // 10) :]))
-    if last < (1 - settings.learned) * guess.log_c:
+    # Below 0 a loss is no cross-entropy: its fall says nothing of what was learned.
+    if 0 <= last < (1 - settings.learned) * guess.log_c:
         return True
     accuracy = share(run.series("train/accuracy").finite().value)
     above = len(accuracy) and float(np.median(accuracy[-5:])) > 2.0 / guess.classes + 0.1

@@ -14,7 +14,8 @@ is reported on another scale (summed over accumulation steps).
 Not to be confused with
 -----------------------
 Dropout, augmentation, mixup and label smoothing, which act in training only (`below` leaves room for them).
-A train loss that is a running mean of a falling curve. The first evaluations.
+Where training also gets half again as many answers wrong it is no more than a note: wrong labels in
+training look the same. A train loss that is a running mean of a falling curve. The first evaluations.
 
 Settings
 --------
@@ -40,6 +41,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
 from loganalyze.settings import setting
+from loganalyze.signals.accuracy import share
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 
 
@@ -59,6 +61,7 @@ class BelowSettings:
 COARSE = 3  # train losses per evaluation up to which each is the mean of a long stretch
 WINDOW = 10  # train losses around an evaluation
 FALL = 0.5  # of the train loss one interval earlier: below it a window lags behind
+HARDER = 1.5  # times the share of wrong answers; a loss k times too large leaves them as they are
 # Settings that act in training only, and from where on they explain any gap.
 STRONG = {
     "label_smoothing_factor": 0.05, "mixup": 0.1, "mixup_alpha": 0.1, "cutmix": 0.1,
@@ -92,17 +95,21 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
     if settled.sum() < settings.evaluations - 1 or low[settled].mean() < settings.share:
         return ()
     ratio = float(np.median((around / np.maximum(evals.value, 1e-12))[settled]))
+    harder = _is_harder(run)
+    answers = (
+        "training also gets more answers wrong: dropout or augmentation do that, as do wrong labels"
+    )
     return (
         Finding(
             id="eval-below-train",
-            severity=Severity.WARNING,
+            severity=Severity.INFO if harder else Severity.WARNING,
             confidence=0.7 if len(evals) >= 8 else 0.55,
             title=f"The train loss is {ratio:.1f} x the evaluation loss",
             summary=(
                 f"In {int(low.sum())} of {len(evals)} evaluations the loss is far below that of "
                 "training (train "
-                f"{around[-1]:.4g}, evaluation {evals.value[-1]:.4g} at step {evals.step[-1]:,}): more than "
-                "dropout and averaging explain."
+                f"{around[-1]:.4g}, evaluation {evals.value[-1]:.4g} at step {evals.step[-1]:,}): "
+                + (f"{answers}." if harder else "more than dropout and averaging explain.")
             ),
             steps=(int(evals.step[0]), int(evals.step[-1])),
             metrics=("eval/loss", "train/loss"),
@@ -119,6 +126,17 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
             ),
         ),
     )
+
+
+def _is_harder(run: Run) -> bool:
+    """Tell whether training answers more wrong than evaluation does: a harder task, no larger loss."""
+    train, evals = (
+        share(run.series(f"{part}/accuracy").finite().value) for part in ("train", "eval")
+    )
+    if not len(train) or not len(evals):
+        return False
+    wrong, wrong_later = (float(1 - np.median(v[-max(len(v) // 3, 1) :])) for v in (train, evals))
+    return wrong > HARDER * wrong_later
 
 
 DETECTOR = Detector(

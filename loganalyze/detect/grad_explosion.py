@@ -4,8 +4,9 @@ What it does
 ------------
 Each log norm is compared with the median of the `window` points before it. Points more than
 `factor` times above it, and above `absolute`, count. It holds if at least `points` of them come
-in a row, or if they last to the end of the log. Without such points, norms above `extreme` at
-`points` steps are noted: no ordinary run has them.
+in a row, or if they last to the end of the log. Without such points, a norm that grew `factor` times from
+the first tenth of the log to the last, to more than `high`, is noted: it grows without bound. So are norms
+above `extreme` at `points` steps: no ordinary run has them.
 
 Why it matters
 --------------
@@ -15,11 +16,12 @@ one is lost.
 Not to be confused with
 -----------------------
 The first steps of a warmup. A norm that is high but steady from the start (a scaling fault: see
-clip-saturated). Single outliers that recover (info). Reinforcement losses.
+clip-saturated). Single outliers that recover (info). A likelihood that falls below 0 and grows sharper, and
+its gradient with it (info). Reinforcement losses.
 
 Settings
 --------
-`factor`, `absolute`, `window`, `points`, `extreme`.
+`factor`, `absolute`, `high`, `window`, `points`, `extreme`.
 
 Fix
 ---
@@ -51,6 +53,7 @@ class ExplosionSettings:
 
     factor: float = setting(10.0, unit="ratio to the median before", source="alpha 5 to 10")
     absolute: float = setting(10.0, unit="gradient norm", source="0.1 to 10 is the ordinary range")
+    high: float = setting(100.0, unit="gradient norm", source="above 100 absolute")
     window: int = setting(50, unit="log points", source="long enough for a steady median")
     extreme: float = setting(
         1000.0, unit="gradient norm", source="ten times what is called out of the ordinary, 100"
@@ -101,6 +104,8 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
         severity = Severity.INFO
     else:
         severity = Severity.CRITICAL if stays else Severity.WARNING
+    if kind is LossKind.UNBOUNDED and _goes_on_to_fall(run, int(series.step[first])):
+        severity = Severity.INFO
     count = int(high.sum())
     return (
         Finding(
@@ -130,9 +135,28 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
     )
 
 
+def _goes_on_to_fall(run: Run, step: int) -> bool:
+    """Tell whether the loss ends below where it was when the norm rose.
+
+    A likelihood below 0 grows sharper as it learns, and its gradient grows with that: by the inverse of
+    the standard deviation that is predicted.
+    """
+    loss = run.series("train/loss").finite()
+    before = loss.value[loss.step < step][-SHORTEST_WINDOW:]
+    after = loss.value[loss.step >= step]
+    if not len(before) or not len(after):
+        return False
+    return float(np.median(after[-SHORTEST_WINDOW:])) < float(np.median(before))
+
+
 def _extreme(series: Series, settings: ExplosionSettings) -> tuple[Finding, ...]:
     """Note norms beyond any ordinary one, though they are this run's habit or its start."""
-    high = np.flatnonzero(series.value > settings.extreme)
+    tenth = max(len(series) // 10, FIRST)
+    first, last = (float(np.median(part)) for part in (series.value[:tenth], series.value[-tenth:]))
+    limit = settings.extreme
+    if last > max(settings.high, settings.factor * first):
+        limit = settings.high
+    high = np.flatnonzero(series.value > limit)
     if len(high) < settings.points:
         return ()
     worst = int(np.argmax(series.value))
@@ -144,7 +168,7 @@ def _extreme(series: Series, settings: ExplosionSettings) -> tuple[Finding, ...]
             title=f"The gradient norm reaches {series.value[worst]:,.3g}",
             summary=(
                 f"At {len(high):,} of {len(series):,} logged steps the gradient norm is above "
-                f"{settings.extreme:,.0f}, {series.value[worst]:,.3g} at step {series.step[worst]:,}; "
+                f"{limit:,.0f}, {series.value[worst]:,.3g} at step {series.step[worst]:,}; "
                 "0.1 to 10 is ordinary."
             ),
             steps=(int(series.step[high[0]]), int(series.step[high[-1]])),

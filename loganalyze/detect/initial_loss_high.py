@@ -81,6 +81,9 @@ EARLY, EARLY_SHARE = (
     0.2,
 )  # steps, share of the run: an excerpt from the middle has no first loss
 FIRST = 1  # step whose loss is that of the untouched model: what comes later may have blown up
+MAY_CONTRAST = (
+    " Unless the loss compares the rows of a batch with each other: that begins near log(2 B)."
+)
 NEAR = 0.005  # share of the run within which points count as the start
 
 
@@ -116,7 +119,7 @@ def detect(run: Run, settings: InitialSettings) -> Detected:
     ratio = initial / guess.log_c
     if ratio < settings.ratio_many:
         return ()
-    return (_finding(run, early, initial, ratio, guess, settings),)
+    return (_finding(run, kind, early, initial, ratio, guess, settings),)
 
 
 def _without_classes(run: Run) -> Detected:
@@ -183,7 +186,13 @@ def _beyond_all(series: Series) -> Finding:
 
 
 def _finding(
-    run: Run, early: object, initial: float, ratio: float, guess: Chance, settings: InitialSettings
+    run: Run,
+    kind: LossKind,
+    early: object,
+    initial: float,
+    ratio: float,
+    guess: Chance,
+    settings: InitialSettings,
 ) -> Finding:
     assert isinstance(early, Series)  # noqa: S101 - narrows the type, cannot fail
     accumulation = run.number("gradient_accumulation_steps")
@@ -198,7 +207,7 @@ def _finding(
     if accumulation:
         evidence["gradient_accumulation_steps"] = accumulation
     severity = Severity.CRITICAL if ratio >= settings.ratio_critical else Severity.WARNING
-    if guess.log_c < MANY and ratio < settings.ratio_warning:
+    if kind is LossKind.UNKNOWN or (guess.log_c < MANY and ratio < settings.ratio_warning):
         severity = Severity.INFO
     return Finding(
         id="initial-loss-high",
@@ -209,6 +218,7 @@ def _finding(
             f"The train loss starts at {initial:.4g} (step {early.step[0]:,}), {ratio:.1f} x the "
             f"{guess.log_c:.2f} = log({guess.classes:,}) of a uniform guess over {guess.classes:,} "
             "classes: worse than knowing nothing, before any training could matter."
+            + (MAY_CONTRAST if kind is LossKind.UNKNOWN else "")
         ),
         steps=(int(early.step[0]), int(early.step[-1])),
         metrics=("train/loss",),

@@ -11,7 +11,7 @@ Why it matters
 
 Not to be confused with
 -----------------------
-A short run that crashed: the crash is the finding then.
+A short run that crashed: the crash is the finding then, unless it was stopped by hand.
 
 Settings
 --------
@@ -32,6 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from loganalyze.detect.crash import BY_HAND
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, Severity
 from loganalyze.run import FATAL, Run
@@ -52,7 +53,7 @@ def detect(run: Run, settings: DataSettings) -> Detected:
     """Count the train losses."""
     series = run.series("train/loss")
     count = int(np.isfinite(series.value).sum())
-    if count >= settings.points or len(series) >= settings.points or run.events_of(*FATAL):
+    if count >= settings.points or len(series) >= settings.points or _broke(run):
         return ()
     interval = ""
     if run.last_step and run.last_step > LOG_LINES:
@@ -71,6 +72,11 @@ def detect(run: Run, settings: DataSettings) -> Detected:
             fix=(f"Log the train loss at least {LOG_LINES} times over the run{interval}",),
         ),
     )
+
+
+def _broke(run: Run) -> bool:
+    """Tell whether an error ended the run; a stop by hand says nothing of the training."""
+    return any(event.data.get("exception") not in BY_HAND for event in run.events_of(*FATAL))
 
 
 DETECTOR = Detector(

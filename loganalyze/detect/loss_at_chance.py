@@ -3,9 +3,11 @@
 What it does
 ------------
 The median of the last `tail` of the train loss lies within `near` of log(C), and a robust line through that
-part does not fall by more than `change`, two standard errors allowed for. C is the number of classes (or the
-vocabulary) from the settings; without it, it is inferred where an accuracy (or area under the curve) stands
-at the level of a guess over the same C. For preference losses C is 2, and the rewards must be exactly 0.
+part does not fall by more than `change`, two standard errors allowed for (or no fall is resolved, and the
+evaluations, which have no noise of batches, move by less than that and end within `near` as well). C is the
+number of classes (or the vocabulary) from the settings; without it, it is inferred where an accuracy (or
+area under the curve) stands at the level of a guess over the same C. For preference losses C is 2, and the
+rewards must be exactly 0.
 
 Why it matters
 --------------
@@ -40,9 +42,10 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
 from loganalyze.settings import setting
-from loganalyze.signals.guess import guess_level
+from loganalyze.signals.guess import Guess, guess_level
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import is_alive
+from loganalyze.signals.movement import movement
 from loganalyze.signals.trend import change
 
 
@@ -68,7 +71,9 @@ FINITE = 0.5  # share of the logged losses; what is left of a run of NaN shows n
 SURE = 20  # log points from which the slope of the tail is well known
 AHEAD = 1.5  # times the accuracy of a guess: something was learned
 UNCHANGED = 10  # equal accuracies in a row that show as much as a long log
-UNJUDGED = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.REGRESSION)
+UNJUDGED = (
+    LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.REGRESSION, LossKind.OTHER,
+)  # fmt: skip
 
 
 def detect(run: Run, settings: ChanceSettings) -> Detected:
@@ -96,8 +101,11 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
             f"{series.step[-1]:,} steps are too few: every training starts at chance"
         )
     moved, error = change(tail.value)
-    if moved - 2 * error < -settings.change * level and guess.unchanged < UNCHANGED:
-        if moved + 2 * error > 0:
+    unresolved = moved + 2 * error > 0
+    stands = unresolved and _evaluation_stands(run, guess, settings)
+    falls = moved - 2 * error < -settings.change * level
+    if falls and not stands and guess.unchanged < UNCHANGED:
+        if unresolved:
             return NotApplicable("the loss is too noisy: its slope is not resolved")
         return ()
     if is_alive(run, int(tail.step[len(tail) // 2])) is False:
@@ -132,6 +140,14 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
             levels={guess.label: guess.log_c},
         ),
     )
+
+
+def _evaluation_stands(run: Run, guess: Guess, settings: ChanceSettings) -> bool:
+    """Tell whether the evaluations, which have no noise of batches, stay at the level of a guess."""
+    course = movement(run)
+    if course is None or course.span >= settings.change:
+        return False
+    return abs(course.last / guess.log_c - 1) < settings.near
 
 
 def is_ahead(run: Run, classes: int) -> bool:

@@ -9,7 +9,9 @@ best, beyond `noise` robust standard deviations, has lost more than `lost` of al
 It diverges as well if no later loss comes back within `never_back` times the very first one (or if nearly
 all of the run lies so far above it, and the end does not come back within that), if a loss exceeds `absurd`,
 if the last losses before a NaN are `leap` times all before them, and, said with little confidence, if a log
-of two or three losses ends in one that is `leap` times the others.
+of two or three losses ends in one that is `leap` times the others. A loss that runs away and is brought back,
+as by a rate that decays, diverged too: its running median lay above `never_back` times the start for `away`
+of the run, by `noise_away` standard errors of the start.
 
 Why it matters
 --------------
@@ -23,7 +25,7 @@ several points.
 
 Settings
 --------
-`ratio`, `noise`, `lost`, `never_back`, `absurd`, `leap`, `points`.
+`ratio`, `noise`, `lost`, `never_back`, `away`, `noise_away`, `absurd`, `leap`, `points`.
 
 Fix
 ---
@@ -45,9 +47,9 @@ from loganalyze.detect.grad_explosion import KL_GROWTH, kl_divergence, kl_growth
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
-from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import restarts
-from loganalyze.signals.robust import mad_sigma, noise_sigma
+from loganalyze.signals.robust import FloatArray, mad_sigma, noise_sigma
 from loganalyze.signals.saturation import saturation
 from loganalyze.signals.smooth import block_medians, centered_median
 
@@ -62,6 +64,10 @@ class DivergenceSettings:
     never_back: float = setting(
         2.0, unit="ratio to the first loss", source="a good model that the first update ruined"
     )
+    away: float = setting(
+        0.1, unit="share of the run", source="a spike is over sooner; nobody plans a tenth of it"
+    )
+    noise_away: float = setting(3.0, unit="standard errors of the start", source="beyond chance")
     absurd: float = setting(1e12, unit="loss", source="no loss of any target in use starts there")
     leap: float = setting(
         4.0,
@@ -74,6 +80,7 @@ class DivergenceSettings:
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 NEVER = 0.01  # quantile of the losses after the first tenth that counts as their least
 GOOD = 0.1  # quantile of the smoothed loss; a tenth of the run is no chance hit
+FIRST = 5  # log points that stand for the start
 FEWEST = 4  # log points: a first one and three that never come near it
 FEWEST_BLOCKS = 7  # fewer give no scale of their own
 FAR = 10.0  # times the first loss: nothing but a ruined model stays there for half of the run
@@ -116,6 +123,15 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
     width = max(3, len(series) // 20)
     smooth = centered_median(series.value, width)
+    return _for_good(run, series, smooth, width, settings) or _ran_away(
+        run, series, smooth, settings
+    )
+
+
+def _for_good(
+    run: Run, series: Series, smooth: FloatArray, width: int, settings: DivergenceSettings
+) -> tuple[Finding, ...]:
+    """Judge the end of the smoothed loss by its best."""
     best = int(np.argmin(smooth))
     start, low = float(np.median(series.value[:width])), float(smooth[best])
     end = float(np.median(series.value[-width:]))
@@ -130,11 +146,66 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         return ()
     if _too_soon_after_restart(run, series, best):
         return ()
-    if rise <= settings.lost * progress or rise < FLOOR * start or best >= len(series) - 2:
+    # The first log line may come late; a guess costs log(C) all the same.
+    guess = chance(run) if loss_kind(run) is LossKind.CROSS_ENTROPY else None
+    least = FLOOR * max(start, guess.log_c if guess is not None else 0.0)
+    if rise <= settings.lost * progress or rise < least or best >= len(series) - 2:
         return ()
     if not _stays_up(series.value[best:]):
         return ()
     return (_finding(series, best, low, start, end),)
+
+
+def _ran_away(
+    run: Run, series: Series, smooth: FloatArray, settings: DivergenceSettings
+) -> tuple[Finding, ...]:
+    """Judge the smoothed loss by its start: for long it was far above it, whatever came then."""
+    if len(restarts(run)) > 1:
+        return ()
+    start = _start_far_below(series.value, smooth, loss_kind(run), settings)
+    if start is None:
+        return ()
+    first, share = start
+    highest = int(np.argmax(smooth))
+    peak, end = float(smooth[highest]), float(np.median(series.value[-FIRST:]))
+    best = int(np.argmin(smooth[: highest + 1]))
+    found = _finding(series, best, float(smooth[best]), first, end)
+    summary = (
+        f"For {share:.0%} of the run the train loss lay above {settings.never_back:g} x the {first:.4g} it "
+        f"started at, around {peak:.4g} near step {series.step[highest]:,}; at the end it is {end:.4g}."
+    )
+    is_back = end <= BACK * settings.never_back * first
+    return (
+        replace(
+            found,
+            severity=Severity.WARNING if is_back else Severity.CRITICAL,
+            title=f"The loss ran away to {peak / first:.1f} x its start",
+            summary=summary,
+            evidence={**found.evidence, "ratio": peak / first, "highest": peak, "share": share},
+        ),
+    )
+
+
+def _start_far_below(
+    value: FloatArray, smooth: FloatArray, kind: LossKind, settings: DivergenceSettings
+) -> tuple[float, float] | None:
+    """Return the start and the share of the run far above it, or None where there is no such share.
+
+    The first update alone may ruin the model: the first cross-entropy, which is near log(C), stands for the
+    start. Of other losses, of which one may be low by chance, the highest of the first few does.
+    """
+    width = max(FIRST, len(value) // 20)
+    is_known = kind is LossKind.CROSS_ENTROPY
+    first = float(value[0] if is_known else value[:FIRST].max())
+    above = smooth > settings.never_back * first
+    above[:width] = False  # they hold the first fall
+    if first <= FLOOR or above.mean() < settings.away:
+        return None
+    noise = noise_sigma(np.log(np.maximum(value, FLOOR * first)))
+    noise *= 1.0 if is_known else MEDIAN_ERROR / np.sqrt(FIRST)
+    if np.log(np.median(smooth[above]) / first) < settings.noise_away * noise:
+        return None
+    return first, float(above.mean())
 
 
 def _finding(series: Series, best: int, low: float, start: float, end: float) -> Finding:

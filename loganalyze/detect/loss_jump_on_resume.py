@@ -43,6 +43,7 @@ from loganalyze.series import LOSS, every_start
 from loganalyze.settings import setting
 from loganalyze.signals.restart import begins_anew, told_restarts
 from loganalyze.signals.robust import noise_sigma
+from loganalyze.signals.trend import change
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,10 @@ def _compare(series: Series, border: int, settings: ResumeSettings) -> Finding |
     after = series.value[border:][segment[border:] == segment[border]][: settings.window]
     if len(before) < FEWEST or len(after) < FEWEST or begins_anew(series, border):
         return None
-    low, high = float(np.median(before)), float(np.median(after[: max(FEWEST, len(after) // 2)]))
+    middle = max(FEWEST, len(after) // 2)
+    low, high = float(np.median(before)), float(np.median(after[:middle]))
+    # A loss that rose before the restart goes on to rise: from middle to middle of the two windows.
+    climb = max(_slope(before), 0.0) * (len(before) + min(middle, len(after))) / 2
     # The noise of ten points is known to a quarter: more of them before the restart know better.
     longer = series.value[earlier][-NOISE_POINTS:]
     after_noise = noise_sigma(after) if len(after) >= settings.window else 0.0
@@ -108,7 +112,7 @@ def _compare(series: Series, border: int, settings: ResumeSettings) -> Finding |
     if float(after[0]) >= BACK * first and float(before[-1]) < LEARNED * first:
         high = float(after[0])  # all that was learned is lost; a fall before it is no noise
         low, error = float(before[-1]), error or 1.0
-    elif high - low < settings.noise * error or high - low < settings.rise * abs(low):
+    elif high - low - climb < max(settings.noise * error, settings.rise * abs(low)):
         return None
     return Finding(
         id="loss-jump-on-resume",
@@ -128,6 +132,11 @@ def _compare(series: Series, border: int, settings: ResumeSettings) -> Finding |
         where=(series.where(border - 1), series.where(border)),
         fix=("Save and load optimizer, scheduler, scaler and sampler state with the weights",),
     )
+
+
+def _slope(value: np.ndarray) -> float:
+    """Return the change per log point."""
+    return change(value)[0] / (len(value) - 1) if len(value) > FEWEST else 0.0
 
 
 DETECTOR = Detector(

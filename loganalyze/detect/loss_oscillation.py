@@ -17,7 +17,8 @@ to the other.
 Not to be confused with
 -----------------------
 Noise of small batches, which averages out; the same batches in a fixed order, which differ from one to the
-next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. Adversarial and
+next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. The weight of a
+term that goes up and down a few times by plan, where the loss may be a sum (a note). Adversarial and
 reinforcement losses.
 
 Settings
@@ -30,7 +31,7 @@ Shuffle; halve the learning rate: a swing of the steps gets smaller, one of the 
 
 References
 ----------
-Bottou, "Stochastic Gradient Descent Tricks" (2012).
+Bottou, "Stochastic Gradient Descent Tricks" (2012). Fu et al., "Cyclical Annealing Schedule" (2019).
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ HIGH = 1e-3  # of the highest: below it the loss is near 0, where factors are no
 BLOCKS = 40
 CROSSINGS = 0.15  # share of neighbouring blocks on different sides of the level
 PERIODIC = 0.5  # autocorrelation of the blocks at their period
+# Cycles in a run that may be a plan: the weight of a term goes up and down (Fu et al., 2019: four times).
+BY_PLAN = 6
 UNJUDGED = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED)
 
 
@@ -143,12 +146,16 @@ def _course(run: Run, series: Series, settings: OscillationSettings) -> tuple[Fi
     if stepped and not isinstance(stepped, NotApplicable):
         return ()  # that says it
     steps = round(found.points * float(np.median(np.diff(series.step))))
-    return (_recurring(series, found, steps, settings),)
+    few = len(series) <= BY_PLAN * found.points and not found.is_epoch
+    by_plan = few and loss_kind(run) in (LossKind.OTHER, LossKind.UNKNOWN)
+    return (_recurring(series, found, steps, settings, may_be_planned=by_plan),)
 
 
-def _recurring(series: Series, found: Cycle, steps: int, settings: OscillationSettings) -> Finding:
+def _recurring(
+    series: Series, found: Cycle, steps: int, settings: OscillationSettings, *, may_be_planned: bool
+) -> Finding:
     what = "with each epoch" if found.is_epoch else f"every {steps:,} steps"
-    grave = found.amplitude >= settings.course_warning
+    grave = found.amplitude >= settings.course_warning and not may_be_planned
     return Finding(
         id="loss-oscillation",
         severity=Severity.WARNING if grave else Severity.INFO,

@@ -9,9 +9,10 @@ more). A flat tail is noted if the loss has fallen by less than `learned` since 
 two standard errors of the start), or stands above `high` times log(C), over at least `points` points.
 Evaluations tell more than the noisy train loss: if theirs spans less than `evaluated` and no fall of the
 train loss is resolved, that is a plateau as well. A log of `fewest` or more points is flat if all of them lie
-within `spread`, which is said with little confidence. Whether that is wrong the loss alone does not tell: a
-flat loss at log(C) (loss-at-chance), losses that repeat, and a gradient that is 0 are findings of their
-own.
+within `spread`, which is said with little confidence. A short log of the first `steps` steps, the first
+`share` of a plan and a log in which the rate only rises show the start and are not judged. Whether that is
+wrong the loss alone does not tell: a flat loss at log(C) (loss-at-chance), losses that repeat, and a gradient
+that is 0 are findings of their own.
 
 Why it matters
 --------------
@@ -25,7 +26,8 @@ Pretrained models that start near their optimum: that is why this is a note.
 
 Settings
 --------
-`tail`, `change`, `hidden`, `chance`, `learned`, `evaluated`, `high`, `points`, `fewest`, `spread`.
+`tail`, `change`, `hidden`, `chance`, `learned`, `evaluated`, `high`, `points`, `fewest`, `spread`,
+`steps`, `share`.
 
 Fix
 ---
@@ -80,6 +82,10 @@ class PlateauSettings:
     spread: float = setting(
         0.015, unit="share of the loss", source="all values of a short log; noise alone is larger"
     )
+    steps: int = setting(
+        100, unit="steps", source="every training starts flat: a short log's least"
+    )
+    share: float = setting(0.01, unit="share of the plan", source="nothing to be seen so soon")
 
 
 MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
@@ -97,6 +103,8 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
         return (_saturated(run, series),)
     if len(series) < settings.fewest:
         return NotApplicable(f"{len(series)} losses are too few, {settings.fewest} needed")
+    if _only_begins(run, series, settings):
+        return NotApplicable("the log shows the start of the training only")
     if len(series) < settings.points:
         return _in_short_log(run, series, settings)
     tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
@@ -124,6 +132,23 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     if alive is False:
         return ()
     return (_finding(run, series, tail, level, moved, drop),)
+
+
+def _only_begins(run: Run, series: Series, settings: PlateauSettings) -> bool:
+    """Tell whether the log ends where no loss has fallen yet."""
+    last = int(series.step[-1])
+    by_epoch = np.array_equal(series.step, series.epoch)
+    if len(series) < settings.points and last < settings.steps and not by_epoch:
+        return True
+    if run.planned_steps and last < settings.share * run.planned_steps:
+        return True
+    rate = run.series("train/learning_rate").finite().value
+    return bool(
+        len(rate) > 1
+        and np.all(np.diff(rate) >= 0)
+        and rate[-1] > rate[0]
+        and rate[-1] > np.median(rate)
+    )
 
 
 def _in_short_log(run: Run, series: Series, settings: PlateauSettings) -> tuple[Finding, ...]:

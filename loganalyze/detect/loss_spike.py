@@ -19,11 +19,11 @@ recovers costs some steps; one that does not costs the run.
 
 Not to be confused with
 -----------------------
-Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that
-far). A new stage of a curriculum, from which the loss falls again (no more than a warning).
-Relative noise of a loss near zero. The first points. An intended restart of the learning rate.
-Losses that may be negative, adversarial and reinforcement losses, of which only sizes `away` times the usual
-one are told.
+Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that far). One
+sample answered wrong in a batch of a few, by a model whose loss is near 0 (a note). A new stage of a
+curriculum, from which the loss falls again (no more than a warning). Relative noise of a loss near zero.
+The first points. An intended restart of the learning rate. Losses that may be negative, adversarial and
+reinforcement losses, of which only sizes `away` times the usual one are told.
 
 Settings
 --------
@@ -104,6 +104,7 @@ class SpikeSettings:
 
 
 SHORTEST_WINDOW = 8
+FEW_SAMPLES = 8  # a batch in which one sample is most of the loss, once the others cost nothing
 EARLIEST = 8  # log points before the first that can be judged; a longer window is filled as it goes
 FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
@@ -113,6 +114,7 @@ CLEAR_OF = 1.5  # times the highest move without a jump of the gradient: heavy t
 HABIT_FACTOR_GRAD = 2.5  # the same where the gradient norm jumps as well
 HABIT_FACTOR = 5.0  # times the habitual move; 8 standard deviations of normal noise
 FIFTHS = 5  # of the run
+MIDDLE = 2  # place of the third of them, by size
 RECOVERED = 1.25  # times the level before: below it the spike is over
 POINTS_FOR_TAIL = 150  # rises; with fewer the 99 % quantile is one or two points
 AFTERWARDS = 10  # log points in which a jump of the first ones has come back
@@ -142,7 +144,28 @@ def detect(run: Run, settings: SpikeSettings) -> Detected:
     near_restart = np.isin(series.step, np.concatenate([restarts(run), told_restarts(run)]))
     near_restart[1:] |= np.diff(series.segment) > 0
     spikes = [s for s in groups(hits, gap=3) if not near_restart[max(s[0] - 3, 0) : s[1] + 1].any()]
-    return (_finding(series, spikes, level, z, window),) if spikes else ()
+    if not spikes:
+        return ()
+    told = _finding(series, spikes, level, z, window)
+    ordinary = _are_single_samples(run, series, spikes, level)
+    return (replace(told, severity=Severity.INFO) if ordinary else told,)
+
+
+def _are_single_samples(
+    run: Run, series: Series, spikes: list[tuple[int, int]], level: np.ndarray
+) -> bool:
+    """Tell whether a few samples a batch, of which the model knows nearly all, explain every spike.
+
+    Then the loss is near 0 but for the batch with a sample that is answered wrong, and that alone.
+    """
+    batch = (run.number("train_batch_size") or np.inf) * (
+        run.number("gradient_accumulation_steps") or 1
+    )
+    known = NEAR_ZERO * float(np.median(series.value[:EARLIEST]))
+    return batch <= FEW_SAMPLES and all(
+        last - first < 2 and last < len(series) - 1 and level[first] < known
+        for first, last in spikes
+    )
 
 
 def _run_away(series: Series, settings: SpikeSettings) -> tuple[Finding, ...]:
@@ -227,12 +250,12 @@ def _outliers(
 
 
 def _habit(moves: np.ndarray, settings: SpikeSettings) -> float:
-    """Return how far this run moves as a rule: in the second most restless fifth of it.
+    """Return how far this run moves as a rule: in the fifth of it that is neither restless nor calm.
 
-    A burst of spikes fills its own fifth; heavy tails are everywhere.
+    A burst of spikes fills its own fifth, the first fall another one; heavy tails are everywhere.
     """
     parts = np.array_split(moves, FIFTHS)
-    return float(np.sort([np.nanquantile(part, settings.habit) for part in parts])[-2])
+    return float(np.sort([np.nanquantile(part, settings.habit) for part in parts])[MIDDLE])
 
 
 def _before_a_nan(logged: Series, finite: Series) -> BoolArray:

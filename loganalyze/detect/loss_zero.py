@@ -12,7 +12,8 @@ A loss of exactly zero is almost never a loss: the NaN is hidden, or every label
 
 Not to be confused with
 -----------------------
-A loss that fell to zero through small values (a finished overfit test, rounding to few digits).
+A loss that fell to zero through small values (a finished overfit test, rounding to few digits), or to a
+quarter of where it began, and is above zero again later.
 Reinforcement and preference losses, which may be zero.
 
 Settings
@@ -47,6 +48,10 @@ SPREADS = ("reward_std", "train/reward_std", "rewards/std", "train/rewards/std")
 ANNOUNCED = re.compile(r"[Mm]ost labels.{0,40} are -100")
 
 
+FALLEN = 0.25  # of the first loss: single batches of it cost nothing that few digits show
+LEVEL = 20  # log points before the zeros
+
+
 @dataclass(frozen=True)
 class ZeroSettings:
     """Thresholds of the check."""
@@ -75,6 +80,8 @@ def detect(run: Run, settings: ZeroSettings) -> Detected:
         return ()
     count = sum(end - start + 1 for start, end in runs)
     norm = _norm(run, series, first, last)
+    if norm not in ("NaN", "0") and _is_rounding(series, before, last):
+        return ()
     meaning = {
         "NaN": "with a gradient norm of NaN: the loss is NaN and was printed as 0",
         "0": "with a gradient norm of 0: nothing is learned from",
@@ -105,6 +112,15 @@ def detect(run: Run, settings: ZeroSettings) -> Detected:
             else ("Count the labels that are not -100 in a few batches",),
         ),
     )
+
+
+def _is_rounding(series: Series, before: Series, last: int) -> bool:
+    """Tell whether the loss had nearly gone before the zeros and is above them afterwards: few digits."""
+    after = series.value[last + 1 :]
+    if not len(before) or not len(after) or not np.isfinite(after).all():
+        return False
+    level = float(np.median(before.value[-LEVEL:]))
+    return level < FALLEN * float(np.median(before.value[:3])) and bool((after > 0).any())
 
 
 def _no_advantage(run: Run, settings: ZeroSettings) -> Finding | None:

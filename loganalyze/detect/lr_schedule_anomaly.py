@@ -139,16 +139,26 @@ def _at_restarts(rate: Series, peak: float, settings: ScheduleSettings) -> tuple
 
 def _at_told(run: Run, rate: Series, settings: ScheduleSettings) -> tuple[Finding, ...]:
     """Look at the restarts that a line of the log tells of: the rate rises there and nowhere else."""
-    rises = np.flatnonzero(np.diff(rate.value) > settings.jump * rate.value[:-1])
-    if len(rises) != 1 or len(rate) < FEWEST:
+    if len(rate) < FEWEST:
         return ()
-    border = int(rises[0]) + 1
-    low, high = int(rate.step[border - 1]), int(rate.step[border])
+    peak = int(np.argmax(rate.value >= NEAR_PEAK * rate.value.max()))
+    # The rises after the first peak; a schedule that starts over may climb over a few points.
+    late = np.diff(rate.value) > settings.jump * rate.value[:-1]
+    late[:peak] = False
+    rises = groups(late, gap=1)
+    if len(rises) != 1 or rises[0][1] - rises[0][0] >= CLIMB:
+        return ()
+    border = rises[0][0] + 1
+    low, high = int(rate.step[max(border - 2, 0)]), int(rate.step[border])
     told = told_restarts(run)
-    falls_before = border > 1 and rate.value[border - 1] < rate.value[0]
+    # The foot of the climb may lie below the rate that the schedule had come down to.
+    before = float(rate.value[max(border - 2, 0) : border].max())
+    after = float(rate.value[border : border + CLIMB + 1].max())
+    falls_before = border > 1 and before < rate.value[:border].max()
     if not falls_before or not ((told >= low) & (told <= high)).any():
         return ()
-    before, after = float(rate.value[border - 1]), float(rate.value[border])
+    if after - before <= settings.jump * before:
+        return ()
     summary = (
         f"At the restart of step {high:,} the learning rate goes from {before:.3g} to {after:.3g}"
     )

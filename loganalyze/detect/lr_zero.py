@@ -4,7 +4,8 @@ What it does
 ------------
 Finds the stretch of rates at or below `zero` of the peak that lasts longest. The finding holds if it takes
 `share` of the logged steps (`points` log points at least) and is neither the end of a decay that ends with
-the run nor a first row.
+the run nor a first row. Rates at or below `low` of the peak are at their floor: the finding holds if the run
+ends with `share_low` of its steps there.
 
 Why it matters
 --------------
@@ -16,7 +17,7 @@ The last step of a decay. One first step at 0. Rows of a warmup, or of a loss sc
 
 Settings
 --------
-`zero`, `share`, `at_start`, `points`.
+`zero`, `share`, `low`, `share_low`, `at_start`, `points`.
 
 Fix
 ---
@@ -36,7 +37,7 @@ import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import EventKind, Run
+from loganalyze.run import EventKind, Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.robust import groups
 
@@ -48,6 +49,12 @@ class ZeroRateSettings:
     zero: float = setting(1e-6, unit="share of the peak", source="below it no weight moves")
     share: float = setting(
         0.1, unit="share of the logged steps", source="decays end within a few percent"
+    )
+    low: float = setting(
+        5e-4, unit="share of the peak", source="half of what three drops of a step decay leave"
+    )
+    share_low: float = setting(
+        0.15, unit="share of the logged steps", source="the end of a cosine takes 3 %"
     )
     at_start: float = setting(
         0.5,
@@ -71,12 +78,12 @@ def detect(run: Run, settings: ZeroRateSettings) -> Detected:
     _revive_rounded(rate.value, dead, peak)
     stretches = groups(dead)
     if not stretches:
-        return ()
+        return _at_floor(run, rate, peak, settings)
     first, last = max(stretches, key=lambda g: int(rate.step[g[1]] - rate.step[g[0]]))
     span = int(rate.step[-1] - rate.step[0])
     steps = int(rate.step[last] - rate.step[first])
     if last - first + 1 < settings.points or steps < settings.share * span:
-        return ()
+        return _at_floor(run, rate, peak, settings)
     at_start = first == 0
     if at_start and (steps < settings.at_start * span or _calibrates(run, last < len(rate) - 1)):
         return ()  # a loss scaler that calibrates, or the first rows of a warmup
@@ -103,6 +110,44 @@ def detect(run: Run, settings: ZeroRateSettings) -> Detected:
             },
             where=(rate.where(first), rate.where(last)),
             fix=("The scheduler's number of steps -> the optimizer steps that are really made",),
+        ),
+    )
+
+
+def _at_floor(
+    run: Run, rate: Series, peak: float, settings: ZeroRateSettings
+) -> tuple[Finding, ...]:
+    """Judge an end at rates that are no zeros and move hardly anything."""
+    alive = np.flatnonzero(np.abs(rate.value) > settings.low * peak)
+    first = int(alive[-1]) + 1 if len(alive) else 0
+    if not first or len(rate) - first < settings.points or not np.all(rate.value[first:] > 0):
+        return ()
+    span = int(rate.step[-1] - rate.step[0])
+    steps = int(rate.step[-1] - rate.step[first])
+    if steps < settings.share_low * max(span, run.planned_steps or 0):
+        return ()
+    return (
+        Finding(
+            id="lr-zero",
+            severity=Severity.WARNING,
+            confidence=0.8,
+            title=f"The learning rate is all but 0 from step {rate.step[first]:,}",
+            summary=(
+                f"From step {rate.step[first]:,} to {rate.step[-1]:,} the learning rate is below "
+                f"{settings.low:g} of its peak {peak:.3g}: {steps:,} of {span:,} logged steps moved hardly "
+                "anything."
+            ),
+            steps=(int(rate.step[first]), int(rate.step[-1])),
+            metrics=("train/learning_rate", "train/loss"),
+            evidence={
+                "first_step": int(rate.step[first]),
+                "last_step": int(rate.step[-1]),
+                "share": steps / max(span, 1),
+                "peak": peak,
+                "from_start": "no",
+            },
+            where=(rate.where(first), rate.where(len(rate) - 1)),
+            fix=("The decay -> one that ends with the run: per epoch, not per step",),
         ),
     )
 

@@ -6,7 +6,8 @@ The median of the last `window` losses is compared with that of the first. With 
 finding holds if the loss has covered less than `slow` of the way from log(C) to 0 and is still above
 `above` of log(C), when the plan is all but over (or after `steps` steps): it learned something, and little.
 It is a note where ambiguous labels may be the reason: where the loss covered `little` of the way, or the
-evaluation gets clearly more right than a guess does.
+evaluation gets clearly more right than a guess does. A regression has no such scale: it is noted where the
+whole run gained less than `regression` of the first losses, of the first one and of the first evaluation.
 
 Why it matters
 --------------
@@ -17,11 +18,11 @@ Not to be confused with
 -----------------------
 A pretrained model, which starts far below log(C). Large vocabularies, whose entropy is a floor, and ambiguous
 labels, which leave one, too. A train loss that counts otherwise than the evaluation, which got far. Losses
-without a known scale.
+without a known scale; targets that are mostly noise.
 
 Settings
 --------
-`window`, `slow`, `little`, `above`, `steps`.
+`window`, `slow`, `little`, `above`, `regression`, `least`, `steps`.
 
 Fix
 ---
@@ -45,6 +46,7 @@ from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
+from loganalyze.signals.movement import movement
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,24 @@ class SlowSettings:
         unit="ratio to log(C)",
         source="five-star reviews, whose labels are ambiguous, end at 0.65",
     )
+    regression: float = setting(
+        0.33, unit="share of the first losses", source="two thirds of what is called slow, 50 %"
+    )
+    least: int = setting(100, unit="steps", source="of a regression: every training starts so")
     steps: int = setting(200, unit="steps", source="every training is slow at first")
     finished: float = setting(0.9, unit="share of the plan", source="nearly all was spent")
 
 
-POINTS = 20  # log points; fewer do not resolve the slope
+FEWEST = 8  # log points: two in each quarter
+PARTS = 4  # of a log: the first and the last one are compared
+POINTS = 20  # log points; fewer are worth a note
 MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
 
 
 def detect(run: Run, settings: SlowSettings) -> Detected:
     """Compare what was gained with what there is to gain."""
+    if loss_kind(run) is LossKind.REGRESSION:
+        return _regression(run, settings)
     if loss_kind(run) is not LossKind.CROSS_ENTROPY:
         return NotApplicable("the scale of this loss is not known")
     guess = chance(run)
@@ -83,7 +93,7 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
             "no number of classes is known against which progress could be measured"
         )
     series = run.series("train/loss").finite()
-    if len(series) < POINTS or int(series.step[-1]) < settings.steps:
+    if len(series) < FEWEST or int(series.step[-1]) < settings.steps:
         return NotApplicable(
             f"{len(series)} losses over {int(series.step[-1]) if len(series) else 0:,} steps are too few"
         )
@@ -104,7 +114,9 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
         Finding(
             id="slow-convergence",
             severity=Severity.INFO
-            if gained >= settings.little or loss_at_chance.is_ahead(run, guess.classes)
+            if len(series) < POINTS
+            or gained >= settings.little
+            or loss_at_chance.is_ahead(run, guess.classes)
             else Severity.WARNING,
             confidence=0.7,
             title="The loss falls far too slowly",
@@ -124,6 +136,46 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
             where=(series.where(0), series.where(len(series) - 1)),
             fix=("Run a learning-rate range test; look at warmup, clipping and batch size",),
             levels={guess.label: guess.log_c},
+        ),
+    )
+
+
+def _regression(run: Run, settings: SlowSettings) -> Detected:
+    """Compare the end with the start, where that is told from the noise of the batches."""
+    series = run.series("train/loss").finite()
+    if len(series) < FEWEST or len(series) < len(run.series("train/loss")):
+        return NotApplicable(f"{len(series)} losses are too few, {FEWEST} needed")
+    if run.planned_steps and series.step[-1] < settings.finished * run.planned_steps:
+        return NotApplicable("most of the plan is still to come")
+    if int(series.step[-1]) < settings.least:
+        return NotApplicable(f"{series.step[-1]:,} steps are too few")
+    part = max(len(series) // PARTS, 3)
+    first, last = series.value[:part], series.value[-part:]
+    start, end = float(np.median(first)), float(np.median(last))
+    course = movement(run)
+    gained = (start - end) / start if start > 0 else 1.0
+    if course is not None and course.first > 0:
+        gained = max(gained, (course.first - course.last) / course.first)
+    gained = max(gained, (float(series.value[0]) - end) / float(series.value[0]))
+    if not 0 <= gained < settings.regression:
+        return ()
+    return (
+        Finding(
+            id="slow-convergence",
+            severity=Severity.INFO,
+            confidence=0.5 if len(series) >= POINTS else 0.4,
+            title="The loss hardly falls",
+            summary=(
+                f"Over {series.step[-1]:,} steps the train loss went from {start:.4g} to {end:.4g}; "
+                f"no more than {gained:.0%} were gained. Targets that are mostly noise end so as well."
+            ),
+            steps=(int(series.step[0]), int(series.step[-1])),
+            metrics=("train/loss",),
+            evidence={"first": start, "last": end, "improvement": gained},
+            where=(series.where(0), series.where(len(series) - 1)),
+            fix=(
+                "Compare with the loss of always answering the mean; then a range test of the rate",
+            ),
         ),
     )
 

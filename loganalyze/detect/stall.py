@@ -5,7 +5,8 @@ What it does
 Seconds per step are compared with their median. Steps beyond `factor` times the median and `seconds` stand
 out, and shorter ones beyond `short`, if they are `factor_short` times the median; those at an evaluation,
 at a checkpoint, the first ones, and those that come at regular intervals are what a run does. The finding
-holds if the others cost `cost` of the whole time, from `note` on as a note.
+holds if the others cost `cost` of the whole time, from `note` on as a note; one or two that cost less than
+`waited` are no more than a note.
 
 Why it matters
 --------------
@@ -17,7 +18,7 @@ Evaluations and checkpoints. Compilation in the first steps. A restart.
 
 Settings
 --------
-`factor`, `seconds`, `factor_short`, `short`, `cost`, `note`, `points`.
+`factor`, `seconds`, `factor_short`, `short`, `cost`, `note`, `waited`, `points`.
 
 Fix
 ---
@@ -57,10 +58,14 @@ class StallSettings:
     )
     cost: float = setting(0.2, unit="share of the whole time", source="worth a look")
     note: float = setting(0.1, unit="share of the whole time", source="visible in the bill")
+    waited: float = setting(
+        5.0, unit="seconds", source="one pause that costs less is the machine's, not the run's"
+    )
     points: int = setting(6, unit="log points", source="a median needs them")
 
 
 FIRST = 0.02  # share of the points that may be slow at the start
+OFTEN = 3  # pauses; they come back
 AS_A_RULE = 0.3  # share of the evaluations that are slow; fewer slow ones met something else
 NEAR = 1  # log points around an evaluation or a checkpoint
 SPARSE = 5.0  # log points between evaluations
@@ -88,10 +93,11 @@ def detect(run: Run, settings: StallSettings) -> Detected:
     if lost < settings.note * total:
         return ()
     worst = int(np.argmax(np.where(slow, series.value, 0)))
+    costly = lost >= settings.cost * total and (len(hits) >= OFTEN or lost >= settings.waited)
     return (
         Finding(
             id="stall",
-            severity=Severity.WARNING if lost >= settings.cost * total else Severity.INFO,
+            severity=Severity.WARNING if costly else Severity.INFO,
             confidence=0.75,
             title=f"{len(hits)} stall{'s' if len(hits) > 1 else ''} took {lost / total:.0%} of the time",
             summary=(

@@ -59,6 +59,7 @@ class ThroughputSettings:
     fewest: int = setting(8, unit="log points", source="five before the drop and three after")
 
 
+FEWEST_BEFORE = 5  # log points that tell what is usual
 FEWEST_AFTER = 3  # log points that last
 FEWEST_WAITS = 5  # log points, the first one left out
 SLOWER_SHORT = 2.0  # ratio of step times in a short log
@@ -151,11 +152,14 @@ def _waits(run: Run, settings: ThroughputSettings) -> tuple[Finding, ...]:
 
 
 def _halves(value: FloatArray, settings: ThroughputSettings) -> bool:
-    """Tell whether the last points of a short log are twice as slow as all before them."""
-    last = max(FEWEST_AFTER, round(settings.tail * len(value)))
-    before, after = value[:-last], value[-last:]
-    slower = float(after.min()) > settings.slower * float(before.max())
-    return slower and float(np.median(after)) > SLOWER_SHORT * float(np.median(before))
+    """Tell whether from some point on a short log is twice as slow as all before it."""
+    least = max(FEWEST_AFTER, round(settings.tail * len(value)))
+    for last in range(least, len(value) - FEWEST_BEFORE + 1):
+        before, after = value[:-last], value[-last:]
+        slower = float(after.min()) > settings.slower * float(before.max())
+        if slower and float(np.median(after)) > SLOWER_SHORT * float(np.median(before)):
+            return True
+    return False
 
 
 def _split(blocks: FloatArray, settings: ThroughputSettings) -> int | None:

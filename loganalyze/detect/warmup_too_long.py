@@ -41,9 +41,9 @@ import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
-from loganalyze.run import Run, Series, Status
+from loganalyze.run import FATAL, Run, Series, Status
 from loganalyze.settings import setting
-from loganalyze.signals.lr import ALIVE, FULL, Warmup, rises_in_a_curve, warmup
+from loganalyze.signals.lr import ALIVE, FULL, Warmup, configured_warmup, rises_in_a_curve, warmup
 from loganalyze.signals.schedule import schedule
 
 
@@ -76,6 +76,8 @@ FEW_STEPS = 50  # below this many logged steps the judgement is less sure
 def detect(run: Run, settings: WarmupSettings) -> Detected:
     """Measure the warmup against the run."""
     series = run.series("train/learning_rate").finite()
+    if not len(series):
+        return _as_set(run, settings)
     found = warmup(run)
     if found is None:
         return ()
@@ -89,6 +91,38 @@ def detect(run: Run, settings: WarmupSettings) -> Detected:
     if found.done:
         return _completed(run, series, found, settings)
     return _unfinished(run, series, found, settings)
+
+
+def _as_set(run: Run, settings: WarmupSettings) -> Detected:
+    """Judge the settings alone, where no rate was logged."""
+    steps, total = configured_warmup(run), run.planned_steps
+    if not steps or not total:
+        return NotApplicable("no train/learning_rate was logged, and no warmup is set")
+    share = steps / total
+    if share <= settings.share or _is_one_cycle(run):
+        return ()
+    critical = share >= settings.share_critical
+    shorter = round(settings.enough * total)
+    return (
+        Finding(
+            id="warmup-too-long",
+            severity=Severity.CRITICAL if critical else Severity.WARNING,
+            confidence=0.7,
+            title="The warmup takes too much of the run",
+            summary=(
+                f"The settings ask for a warmup of {steps:,} of {total:,} steps ({share:.0%}); no rate was "
+                f"logged. {settings.enough:.0%} is enough for most runs."
+            ),
+            metrics=("train/learning_rate",),
+            evidence={
+                "warmup_steps": steps,
+                "planned_steps": total,
+                "warmup_share_of_planned": share,
+                "length_from": "config",
+            },
+            fix=(f"warmup_steps {steps:,} -> {shorter:,}",),
+        ),
+    )
 
 
 def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings) -> Detected:
@@ -152,7 +186,8 @@ def _unfinished(run: Run, series: Series, found: Warmup, settings: WarmupSetting
     share = found.steps / total if total and found.steps else None
     if share is not None and share < settings.share_inside:
         return ()
-    explained = run.status in (Status.CRASHED, Status.RUNNING)
+    # What ended the run says why the warmup did not end.
+    explained = run.status in (Status.CRASHED, Status.RUNNING) or bool(run.events_of(*FATAL))
     sure = share is not None and not explained
     length = f" of {found.steps:,}" if found.steps else ""
     summary = (
@@ -277,7 +312,7 @@ DETECTOR = Detector(
     group="warmup",
     passed="The warmup is over early enough, or there is none",
     failed="The warmup takes too much of the run",
-    requires=("train/learning_rate",),
+    requires=(),
     settings=WarmupSettings,
     detect=detect,
 )

@@ -111,8 +111,8 @@ def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
     """Look for an instability at the very start."""
     if loss_kind(run) in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL):
         return NotApplicable(f"jumps are ordinary for {loss_kind(run).value}")
-    rate = run.series("train/learning_rate").finite()
     loss = run.series("train/loss")
+    rate = _rate(run, loss)
     if not len(rate) or not len(loss):
         return NotApplicable("no learning rate was logged")
     if len(loss) < settings.points:
@@ -134,6 +134,16 @@ def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
         ):
             return (_finding(length, total, at, sign),)
     return ()
+
+
+def _rate(run: Run, loss: Series) -> Series:
+    """Return the recorded rate; where there is none and the settings know no warmup, the rate that is set."""
+    rate = run.series("train/learning_rate").finite()
+    told = [run.number(name) for name in ("warmup_ratio", "warmup_steps")]
+    target = run.number("learning_rate")
+    if len(rate) or not target or not any(t == 0 for t in told) or any(told):
+        return rate
+    return loss.measuring("train/learning_rate", np.full(len(loss), target))
 
 
 def _signs(run: Run, loss: Series, last: float, settings: ShortWarmupSettings) -> Iterator[_Sign]:
@@ -248,7 +258,7 @@ DETECTOR = Detector(
     group="warmup_short",
     passed="The first steps at the full rate are calm",
     failed="The run is unstable in its first steps at the full rate",
-    requires=("train/loss", "train/learning_rate"),
+    requires=("train/loss",),
     settings=ShortWarmupSettings,
     detect=detect,
 )

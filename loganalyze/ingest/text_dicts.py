@@ -7,7 +7,7 @@ import re
 from loganalyze.ingest.text_config import is_setting
 from loganalyze.ingest.text_place import outside
 from loganalyze.ingest.text_reading import NUMBER, STAMP, Draft, Kind, Role, Span
-from loganalyze.ingest.text_words import is_metric, put_keyed
+from loganalyze.ingest.text_words import is_metric, names_a_split, put_keyed
 from loganalyze.names import canonical, fold
 
 SUMMARY_KEY = "train_runtime"  # stands only in the Trainer's summary
@@ -27,6 +27,11 @@ _TOKEN = re.compile(
     r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[-+]?(?:NaN|nan|Infinity|inf|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)|[a-z]+|\s+|.'
 )
 _NUMBER = re.compile(NUMBER, re.I)
+_RESULTS = re.compile(
+    r"\b(?:val|valid|validation|eval|evaluation|test)[ _]"
+    r"(?:results?|metrics|scores?|stats|performance|set)?\s*[:=]?\s*$",
+    re.I,
+)  # ``Evaluation results: {'loss': 0.5}``
 _MLPERF = re.compile(r":::MLL(?:OG)?\s+(?:(\d+\.\d+)\s+([\w/]{1,60}):\s*)?(?=\{)")
 
 
@@ -37,7 +42,7 @@ def dictionaries(text: str, start: int) -> list[Draft]:
     """
     drafts = []
     for found in _DICT.finditer(text):
-        draft = _dictionary(found)
+        draft = _dictionary(found, held_out=bool(_RESULTS.search(text, start, found.start())))
         if draft is not None:
             if not draft.has(Role.STEP, Role.EPOCH) and outside(draft, text, start, found.start()):
                 draft.kind = Kind.LINE
@@ -45,7 +50,7 @@ def dictionaries(text: str, start: int) -> list[Draft]:
     return drafts
 
 
-def _dictionary(found: re.Match[str]) -> Draft | None:
+def _dictionary(found: re.Match[str], *, held_out: bool) -> Draft | None:
     draft = Draft(Kind.DICT)
     items = []
     for item in _DICT_ITEM.finditer(found[0]):
@@ -55,10 +60,18 @@ def _dictionary(found: re.Match[str]) -> Draft | None:
         if item[place] is not None:
             span = (start + item.start(place), start + item.end(place))
             items.append((item[1], span, item[place]))
+    if held_out:
+        items = [(_held_out(key), span, number) for key, span, number in items]
     put_keyed(draft, items)
     if SUMMARY_KEY in draft.names():
         draft.kind = Kind.SUMMARY
     return draft if _has_metric(draft) else None
+
+
+def _held_out(key: str) -> str:
+    """Name a metric as that of an evaluation, unless it names a split itself."""
+    folded = fold(key)
+    return f"eval_{key}" if is_metric(folded) and not names_a_split(folded) else key
 
 
 def _has_metric(draft: Draft) -> bool:

@@ -37,6 +37,7 @@ _PAIR = re.compile(
     re.I,
 )
 _IN_UNIT = re.compile(r"\((\w+)\)\s*$")  # elapsed time per iteration (ms)
+_REMAINING = re.compile(r"\beta: ?\d")  # behind it a plain `time` is the seconds of a step
 _NUMBERED_EPOCH = re.compile(r"^epoch[_ ]?\d+$", re.I)  # `| epoch 001:    100 / 4321`
 _NO_STEP = frozenset({"ms", "s"})  # `Step: 50ms` is how long a step takes
 _EVAL = re.compile(
@@ -101,6 +102,8 @@ def _put_pair(line: _Line, found: re.Match[str], results: list[tuple[int, str]])
     if folded in STEP_KEYS:
         if unit not in _NO_STEP and not found["wrap"].strip():
             put_step(line.draft, found)
+    elif folded == "time" and _REMAINING.search(line.text, line.start, found.start("key")):
+        _put_metric(line, found, "step_time")
     elif folded in EPOCH_KEYS or folded in TIME_KEYS:
         return
     elif _IS_SPLIT.match(key) and line.last and unit != "%":  # `train loss 2.3, val 2.5`

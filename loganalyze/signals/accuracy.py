@@ -9,6 +9,10 @@ from loganalyze.signals.loss_kind import chance
 
 FEWEST = 10  # log points; an accuracy of one batch says little
 NEAR = 1.5  # times 1 / C; above it more than a guess
+EVALUATIONS = 5  # fewer may agree by chance
+SKIPPED = 5  # the first fifth of the evaluations: the model may still be leaving its start
+FEW = 0.4  # different accuracies per evaluation; of 400 samples those of a guess scatter over about 10
+MOST = 2.5  # times 1 / C; the share of the most frequent class
 MANY = 3  # classes; with two, a guess is as near to an accuracy that is learned
 
 
@@ -25,6 +29,24 @@ def guessed_accuracy(run: Run) -> float | None:
         return None
     level = float(values[-(len(values) // 3) :].mean())
     return level if level * guess.classes < NEAR else None
+
+
+def one_answer(run: Run) -> bool:
+    """Tell whether the model gives all samples of an evaluation one and the same answer.
+
+    Its accuracy is then the share of that class, and takes few values however often it is evaluated. Weights
+    that follow noise answer some samples otherwise each time.
+    """
+    values = share(run.series("eval/accuracy").finite().value)
+    values = values[len(values) // SKIPPED :]
+    guess = chance(run)
+    if len(values) < EVALUATIONS:
+        return False
+    if guess is None:
+        return len(np.unique(values)) == 1 and 0 < values[0] < 1
+    if float(values.max()) * guess.classes > MOST:
+        return False
+    return len(np.unique(values)) <= max(FEW * len(values), 1)
 
 
 def beats_guess(run: Run) -> bool:

@@ -47,15 +47,15 @@ def same_order(run: Run) -> float | None:
     ``1 / sqrt(n (s - 2))``. None where there are too few epochs or points in them.
     """
     loss = run.series("train/loss").finite()
-    epochs = _epochs(run, loss)
-    if epochs is None:
+    place = epochs(run, loss)
+    if place is None:
         return None
-    number = np.floor(epochs - 1e-9)
+    number = np.floor(place - 1e-9)
     names, counts = np.unique(number, return_counts=True)
     slots = min(int(np.median(counts)) * 3 // 4, SLOTS[1])
     if slots < SLOTS[0]:
         return None
-    parts = ((epochs[number == epoch] - epoch, loss.value[number == epoch]) for epoch in names)
+    parts = ((place[number == epoch] - epoch, loss.value[number == epoch]) for epoch in names)
     courses = [course for part in parts if (course := _course(*part, slots)) is not None]
     courses = courses[len(courses) // 3 :]  # the first ones fall too fast to compare
     if len(courses) < EPOCHS:
@@ -65,7 +65,7 @@ def same_order(run: Run) -> float | None:
     return alike if alike * np.sqrt(len(pairs) * (slots - 2)) > CLEAR else 0.0
 
 
-def _epochs(run: Run, loss: Series) -> FloatArray | None:
+def epochs(run: Run, loss: Series) -> FloatArray | None:
     """Return the epoch of each loss: as logged, or from the size of the data."""
     if len(loss) and np.isfinite(loss.epoch).all() and (loss.epoch != np.floor(loss.epoch)).any():
         return loss.epoch

@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from loganalyze.run import GIVEN, Run
+from loganalyze.signals.loss_sum import has_other_losses, is_sum_of_terms
 
 
 class LossKind(StrEnum):
@@ -21,27 +22,66 @@ class LossKind(StrEnum):
     REINFORCEMENT = "reinforcement learning"
     PREFERENCE = "preference optimisation"
     UNBOUNDED = "a loss that may be negative"
+    OTHER = "a loss that is no plain cross-entropy"
     UNKNOWN = "unknown"
 
 
 _REINFORCEMENT = re.compile(
     r"reward(?!s/(?:chosen|rejected|margins|accuracies))|policy_(?:gradient_)?loss|value_loss|"
     r"loss/policy|objective/(?:kl|scores|rlhf)|entropy_loss|approx_kl|ep_rew|rollout/|advantage|"
-    r"completion_length|completions/", re.I
+    r"completion_length|completions/|actor_loss|td_(?:error|loss)|(?:^|[/_])qf?\d?_(?:loss|mean|values?)$|"
+    r"(?:^|[/_])returns?$|(?:ep|episode|episodic|mean|avg|average)_(?:return|score|rew)|"
+    r"exploration_rate|clip_?frac|explained_variance", re.I
 )  # fmt: skip
 _PREFERENCE = re.compile(r"rewards/(?:chosen|rejected|margins|accuracies)|logps/", re.I)
 _ADVERSARIAL = re.compile(
-    r"(?:^|[/_])(?:d|g|gen|disc|generator|discriminator|critic|adv)_?loss|loss_?[dg]$|loss[/_](?:d|g)$",
+    r"(?:^|[/_])(?:d|g|gen|disc|generator|discriminator|critic|adv)_?loss|loss_?[dg]$|"
+    r"loss[/_](?:d|g|gen|disc|generator|discriminator|critic|adv)(?:[/_]|$)|(?:^|[/_])err_?[dg]$|"
+    r"gradient_penalty|wasserstein", re.I
+)  # fmt: skip
+# Words of settings: what is trained, by which method.
+_BY_REWARD = re.compile(
+    r"(?<![a-z])(?:ppo|dqn|ddqn|a2c|a3c|sac|td3|ddpg|trpo|impala|reinforce|grpo|rloo)(?![a-z])",
     re.I,
 )
+_GAN = re.compile(r"(?<![a-z])(?:dc|w|ls|style|cycle|big|info|pro)?gans?(?![a-z])", re.I)
+_NO_GUESS = re.compile(
+    r"contrast|info_?nce|nt_?xent|simclr|(?<![a-z])(?:moco|clip|siglip|ctc|kd|glow|realnvp|ebm|detr)(?![a-z])|"
+    r"byol|barlow|vicreg|simsiam|siamese|sup_?con|triplet|arcface|cosface|metric_learning|elbo|vae|diffus|"
+    r"ddpm|normali[sz]ing_flow|flow_matching|energy_based|autoenc|word2vec|skip_?gram|glove|distil(?!bert|gpt|"
+    r"roberta)|yolo|rcnn|retinanet|focal|dice|hinge|reconstruction|dpo", re.I
+)  # fmt: skip
+_ENVIRONMENTS = ("env", "env_id", "env_name", "environment")
+# Settings of methods that divide logits or follow a teacher; language models have a temperature to sample.
+_METHODS = (
+    "temperature",
+    "tau",
+    "teacher",
+    "teacher_model",
+    "distill_alpha",
+    "kl_weight",
+    "margin",
+)
+_ENVIRONMENT = re.compile(r"-v\d+$")  # CartPole-v1: so Gym and Gymnasium name theirs
 _NOT_UNIFORM = re.compile(
-    r"regress|contrast|info_?nce|triplet|elbo|vae|diffus|mse|l1_?loss|huber|mae\b|ctc|hinge|dpo|ppo|grpo|"
-    r"reconstruction|bce|binary", re.I
+    r"regress|mse|l1_?loss|smooth_?l1|(?:^|[ _])l1(?:[ _]|$)|huber|mae\b|rmse|squared_error|absolute_error|"
+    r"log_?cosh|quantile|pinball|poisson|tweedie|gaussian|bce|binary", re.I
 )  # fmt: skip
 _PARTS = re.compile(
     r"(?:^|[/_])(?:kl|recon\w*|elbo|box|obj|dfl|mse|l1|bbox|mask|ctc)[\w]*loss|loss[/_]kl", re.I
 )
-SETTINGS_THAT_TELL = ("loss", "problem_type", "task", "model_type", "trainer")
+SETTINGS_THAT_TELL = (
+    "loss", "loss_fn", "loss_function", "loss_type", "criterion", "objective", "problem_type", "task",
+    "model_type", "trainer", "method", "algo", "algorithm",
+)  # fmt: skip
+MODEL = ("model", "model_name", "arch")  # names of models, of which the method may be a part
+
+
+FIRST = 3  # log points that tell where the loss begins
+SCATTER = (
+    1.5  # times log(2 B): the scores of an untrained encoder, divided by 0.07, scatter that far
+)
+ABOVE = 1.1  # times log(C): above it no common initialisation of a classifier begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +107,50 @@ def loss_kind(run: Run) -> LossKind:
         return LossKind.REINFORCEMENT
     if any(_ADVERSARIAL.search(name) for name in names):
         return LossKind.ADVERSARIAL
-    words = " ".join(
-        str(found.value) for key in SETTINGS_THAT_TELL if (found := run.setting(key)) is not None
-    )
-    if _NOT_UNIFORM.search(words) or run.number("num_classes") == 1:
+    told = _words(run, SETTINGS_THAT_TELL)
+    words = f"{told} {_words(run, MODEL)}"
+    if _BY_REWARD.search(told) or any(
+        _ENVIRONMENT.search(_words(run, (key,))) for key in _ENVIRONMENTS
+    ):
+        return LossKind.REINFORCEMENT
+    if _GAN.search(words):
+        return LossKind.ADVERSARIAL
+    if _NOT_UNIFORM.search(told) or run.number("num_classes") == 1:
         return LossKind.REGRESSION
-    if any(_PARTS.search(name) for name in names):
-        return LossKind.UNKNOWN
     values = run.series("train/loss").finite().value
     if len(values) and float(np.min(values)) < 0:
         return LossKind.UNBOUNDED
-    return LossKind.CROSS_ENTROPY if chance(run) is not None else LossKind.UNKNOWN
+    if _NO_GUESS.search(words) or any(_PARTS.search(name) for name in names):
+        return LossKind.OTHER
+    if not run.number("vocab_size") and any(run.setting(key) is not None for key in _METHODS):
+        return LossKind.OTHER
+    if has_other_losses(run) or is_sum_of_terms(run):
+        return LossKind.OTHER
+    known = chance(run)
+    sure = known is not None and not _may_contrast_batches(run, known)
+    return LossKind.CROSS_ENTROPY if sure else LossKind.UNKNOWN
+
+
+def _may_contrast_batches(run: Run, guess: Chance) -> bool:
+    """Tell whether the loss may as well compare the rows of a batch: that begins near log(2 B), not log(C).
+
+    The settings of such runs name the classes of their data all the same. A logged accuracy speaks for
+    classes, as does a vocabulary; accumulation steps are the nearer reason for a multiple of log(C).
+    """
+    batch = run.number("train_batch_size")
+    losses = run.series("train/loss").finite().value[:FIRST]
+    if run.number("vocab_size") or not batch or not len(losses):
+        return False
+    if run.has("train/accuracy") or run.has("eval/accuracy"):
+        return False
+    if (run.number("gradient_accumulation_steps") or 1) > 1:
+        return False
+    first = float(np.median(losses))
+    return ABOVE * guess.log_c < first <= SCATTER * math.log(2 * batch)
+
+
+def _words(run: Run, keys: tuple[str, ...]) -> str:
+    return " ".join(str(found.value) for key in keys if (found := run.setting(key)) is not None)
 
 
 def chance(run: Run) -> Chance | None:

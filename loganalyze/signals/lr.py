@@ -50,7 +50,7 @@ def warmup(run: Run) -> Warmup | None:
     first = float(series.value[0])
     rises = first < FULL * peak
     target = run.number("learning_rate")
-    steps = _configured_steps(run)
+    steps = configured_warmup(run)
     last_value = float(series.value[-1])
     if steps is not None and steps > 0:
         goal = target if target else (peak if series.step[-1] >= steps else None)
@@ -78,7 +78,8 @@ def _share(value: float, goal: float | None, done: bool) -> float | None:
     return value / goal if goal else None
 
 
-def _configured_steps(run: Run) -> int | None:
+def configured_warmup(run: Run) -> int | None:
+    """Return the steps of warmup that the settings ask for, or None where they do not tell."""
     told = run.number("warmup_steps")
     if told and told >= 1:
         return round(told)

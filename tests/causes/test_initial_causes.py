@@ -48,7 +48,7 @@ def test_280_classes_from_69_is_a_sum_then_the_model_then_the_warmup() -> None:
     order = list(reported())
     assert order[0] == "loss-not-normalized"
     assert set(order[1:4]) == set(ABOUT_THE_MODEL)
-    assert order[4] == "warmup-too-long"
+    assert order.index("warmup-too-long") > 3
 
 
 def test_the_warmup_says_that_it_cannot_explain_12_times_log_c() -> None:

@@ -55,3 +55,13 @@ def test_values_that_are_not_numbers_are_left_out() -> None:
 def test_half_of_the_steps_clipped_hard_passes_while_the_median_survives() -> None:
     norm = np.tile([0.5, 200.0], 100)
     assert detect(make_run(grad_norm=norm, config={"max_grad_norm": 1.0}), S) == ()
+
+
+def test_a_limit_that_is_only_assumed_is_a_note_unless_hardly_anything_survives() -> None:
+    norm = np.full(50, 25.0)  # 4 % survive
+    (found,) = detect(make_run(grad_norm=norm, framework="hf-trainer"), S)
+    assert found.severity is Severity.INFO
+    (found,) = detect(make_run(grad_norm=norm, config={"max_grad_norm": 1.0}), S)
+    assert found.severity is Severity.WARNING
+    (found,) = detect(make_run(grad_norm=8 * norm, framework="hf-trainer"), S)
+    assert found.severity is Severity.CRITICAL

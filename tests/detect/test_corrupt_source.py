@@ -1,6 +1,6 @@
 from loganalyze.detect.corrupt_source import DETECTOR, detect
 from loganalyze.finding import Severity
-from loganalyze.run import Problem, Source
+from loganalyze.run import Event, EventKind, Problem, Source, Where
 from loganalyze.settings import NoSettings
 from tests.builders import make_run
 
@@ -26,3 +26,10 @@ def test_an_empty_file_and_a_pointer_are_notes() -> None:
 def test_a_remark_that_cost_nothing_passes() -> None:
     source = Source("train.log", "text", 9, problems=(Problem("steps were counted", lossy=False),))
     assert detect(make_run(loss=[1], sources=[source]), NoSettings()) == ()
+
+
+def test_a_table_that_a_crash_left_without_a_row_is_a_note() -> None:
+    empty = Source("log.csv", "csv", 0, problems=(Problem("a header of metrics, but no number"),))
+    event = Event(EventKind.TRACEBACK, "Traceback", Where("train.log", 1))
+    (found,) = detect(make_run(sources=[GOOD, empty], events=[event]), NoSettings())
+    assert found.severity is Severity.INFO

@@ -53,3 +53,8 @@ def test_few_evaluations_and_unknown_classes_are_not_judged(curves) -> None:
 def test_a_loss_that_is_nan_is_another_finding() -> None:
     broken = np.r_[FALL[:250], np.full(50, np.nan)]
     assert isinstance(detect(run(loss=broken, eval_accuracy=[0.01] * 6), S), NotApplicable)
+
+
+def test_a_loss_below_0_is_no_cross_entropy_that_was_learned() -> None:
+    below = np.linspace(0, -50, 300)
+    assert detect(run(loss=below, eval_accuracy=[0.01] * 6), S) == ()

@@ -44,3 +44,13 @@ def test_a_mean_over_an_epoch_lags_behind_and_passes() -> None:
     at = np.arange(1, 13)
     run = make_run(loss=train, eval_loss=train * 0.5, steps={"loss": at, "eval_loss": at})
     assert detect(run, S) == ()
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "severity"), [(0.78, Severity.INFO), (0.96, Severity.WARNING)]
+)
+def test_training_that_gets_more_answers_wrong_is_harder(accuracy, severity) -> None:
+    answers = {"train/accuracy": np.full(500, accuracy), "eval/accuracy": np.full(10, 0.97)}
+    steps = {"eval_loss": AT, "eval/accuracy": AT}
+    (found,) = detect(make_run(loss=TRAIN, eval_loss=TRAIN[AT - 1] / 3, steps=steps, **answers), S)
+    assert found.severity is severity

@@ -48,3 +48,20 @@ def test_norms_beyond_any_ordinary_one_are_noted_though_they_only_fall() -> None
     (found,) = detect(make_run(loss=np.ones(120), grad_norm=norm), S)
     assert found.severity is Severity.INFO
     assert found.evidence["max"] == 1e5
+
+
+def test_a_norm_that_grows_without_bound_is_noted_and_a_large_steady_one_passes() -> None:
+    noise = RNG.lognormal(0, 0.2, 80)
+    (found,) = detect(make_run(grad_norm=np.geomspace(8, 180, 80) * noise), S)
+    assert found.severity is Severity.INFO
+    assert detect(make_run(grad_norm=180 * noise), S) == ()
+    assert detect(make_run(grad_norm=np.geomspace(0.5, 20, 80) * noise), S) == ()
+
+
+def test_a_likelihood_that_grows_sharper_has_a_growing_gradient() -> None:
+    norm = np.r_[np.full(60, 0.5), np.full(60, 80.0)]
+    (found,) = detect(make_run(loss=np.linspace(0.4, -2.7, 120), grad_norm=norm), S)
+    assert found.severity is Severity.INFO
+    back = np.r_[np.linspace(0.4, -2.7, 60), np.linspace(-2.7, 9.0, 60)]
+    (found,) = detect(make_run(loss=back, grad_norm=norm), S)
+    assert found.severity is not Severity.INFO

@@ -27,3 +27,10 @@ def test_enough_losses_pass_even_if_they_are_nan() -> None:
 def test_a_crash_is_the_finding_then() -> None:
     event = Event(EventKind.TRACEBACK, "Traceback", Where("train.log", 1))
     assert detect(make_run(loss=[1], events=[event]), S) == ()
+
+
+def test_a_stop_by_hand_says_nothing_of_the_training() -> None:
+    stop = {"exception": "KeyboardInterrupt"}
+    event = Event(EventKind.TRACEBACK, "Traceback", Where("train.log", 1), data=stop)
+    (found,) = detect(make_run(events=[event]), S)
+    assert "no train loss" in found.summary

@@ -67,3 +67,18 @@ def test_three_rows_of_a_preference_without_any_margin_suffice() -> None:
     log_2 = [0.6931, 0.6932, 0.6931]
     assert detect(make_run(loss=log_2, **{"rewards/margins": np.zeros(3)}), S)
     assert isinstance(detect(make_run(loss=log_2, config={"num_classes": 2}), S), NotApplicable)
+
+
+def test_evaluations_that_stand_at_chance_tell_where_the_train_loss_is_too_noisy() -> None:
+    loss = np.log(4) * RNG.lognormal(0, 0.08, 80)
+    loss[-20:] *= 0.97
+    noisy = {
+        "loss": loss,
+        "steps": {"loss": 4 * np.arange(1, 81), "eval_loss": 40 * np.arange(1, 9)},
+    }
+    held = np.linspace(1.365, 1.358, 8)
+    (found,) = detect(make_run(eval_loss=held, config={"num_classes": 4}, **noisy), S)
+    assert found.id == DETECTOR.id
+    falls = np.linspace(1.365, 1.1, 8)
+    quiet = detect(make_run(eval_loss=falls, config={"num_classes": 4}, **noisy), S)
+    assert isinstance(quiet, NotApplicable) or quiet == ()

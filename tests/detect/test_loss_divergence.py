@@ -130,9 +130,29 @@ def test_a_loss_that_a_decaying_rate_takes_down_but_not_back_has_diverged() -> N
     (found,) = detect(make_run(loss=np.r_[2.5, up, down]), S)
     assert found.severity is Severity.CRITICAL
     back = np.geomspace(800, 2.5, 90)
-    assert detect(make_run(loss=np.r_[2.5, up, back]), S) == ()
+    (found,) = detect(make_run(loss=np.r_[2.5, up, back]), S)
+    assert found.severity is Severity.WARNING
+    assert "ran away" in found.title
+
+
+def test_a_loss_far_above_its_start_for_long_ran_away_though_it_ends_below_it() -> None:
+    loss = np.r_[2.7, np.geomspace(25, 1.2, 130)] * RNG.lognormal(0, 0.2, 131)
+    (found,) = detect(make_run(loss=loss, config={"num_classes": 14}), S)
+    assert "ran away" in found.title
+    for seed in range(20):  # noise of a regression: one low first loss tells nothing
+        noise = np.random.default_rng(seed).lognormal(0, 0.9, 131)
+        assert detect(make_run(loss=noise, config={"loss": "mse"}), S) == ()
+    first_fall = np.r_[41.0, 1.5, 0.8, 0.3, 0.16, 0.1, 0.11, 0.12, 0.12]
+    assert detect(make_run(loss=first_fall), S) == ()
 
 
 def test_zeros_after_an_absurd_loss_are_not_its_best() -> None:
     (found,) = detect(make_run(loss=[4.5, 4.4, 1e13, 0.0, 0.0]), S)
     assert found.evidence["best_loss"] == 4.4
+
+
+def test_a_rise_is_measured_by_the_loss_of_a_guess_where_the_log_begins_late() -> None:
+    loss = np.array([0.0035, 0.0034, 0.04, 0.05, 0.06, 0.08, 0.07])  # a harder stage begins
+    steps = np.arange(100, 701, 100)
+    assert detect(make_run(loss=loss, steps=steps, config={"num_classes": 5}), S) == ()
+    assert detect(make_run(loss=20 * loss, steps=steps, config={"num_classes": 5}), S)

@@ -51,3 +51,11 @@ def test_the_step_may_stand_in_the_settings_alone() -> None:
     config = {"resume_from_checkpoint": "checkpoints/step_50.pt"}
     (found,) = detect(make_run(loss=curve, config=config), S)
     assert found.evidence["step"] == 51
+
+
+def test_a_loss_that_rose_before_the_restart_may_go_on_to_rise() -> None:
+    rise = np.linspace(110, 220, 12) + RNG.normal(0, 1, 12)
+    halves = {"loss": [0] * 6 + [1] * 6}
+    assert detect(make_run(loss=rise, segments=halves), S) == ()
+    rise[6:] += 60
+    assert detect(make_run(loss=rise, segments=halves), S)

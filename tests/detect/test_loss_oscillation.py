@@ -53,3 +53,11 @@ def test_evaluations_that_jump_by_factors() -> None:
     calm = [49.3, 42, 48, 41, 40, 38, 39, 36]
     result = detect(make_run(loss=np.full(8, 50.0), eval_loss=calm), S)
     assert isinstance(result, NotApplicable)
+
+
+def test_a_few_cycles_of_a_loss_that_may_be_a_sum_are_no_more_than_a_note() -> None:
+    curve = swing(0.3, period=250, noise=0.02)
+    (found,) = detect(make_run(loss=curve), S)
+    assert found.severity is Severity.INFO
+    (found,) = detect(make_run(loss=curve, config={"num_classes": 10}), S)
+    assert found.severity is Severity.WARNING

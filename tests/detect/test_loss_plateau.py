@@ -50,9 +50,22 @@ def test_reinforcement_and_short_runs_are_not_judged() -> None:
 
 
 def test_a_short_log_is_flat_if_all_its_losses_agree() -> None:
-    (found,) = detect(make_run(loss=[11.17, 11.18, 11.16, 11.17, 11.17]), S)
+    steps = [100, 200, 300, 400, 500]
+    flat = [11.17, 11.18, 11.16, 11.17, 11.17]
+    (found,) = detect(make_run(loss=flat, steps=steps), S)
     assert found.confidence < 0.5
-    assert detect(make_run(loss=[11.17, 11.0, 10.9, 10.7, 10.5]), S) == ()
+    assert detect(make_run(loss=[11.17, 11.0, 10.9, 10.7, 10.5], steps=steps), S) == ()
+
+
+def test_the_start_of_a_run_is_no_plateau() -> None:
+    flat = [6.91, 6.92, 6.91, 6.9, 6.91, 6.9]
+    early, later = [0, 10, 20, 30, 40, 50], [100, 200, 300, 400, 500, 600]
+    rising = np.linspace(1e-6, 1e-4, 6)
+    assert isinstance(detect(make_run(loss=flat, steps=early), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=flat, steps=later, lr=rising), S), NotApplicable)
+    plan = make_run(loss=flat, steps=later, planned_steps=300 * 1251)
+    assert isinstance(detect(plan, S), NotApplicable)
+    assert detect(make_run(loss=flat, steps=later), S)
 
 
 def test_the_evaluation_shows_what_the_noise_of_the_batches_hides() -> None:

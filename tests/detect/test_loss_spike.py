@@ -180,3 +180,20 @@ def test_a_jump_at_a_restart_is_told_as_such_elsewhere() -> None:
     assert detect(make_run(loss=loss), S)
     segments = {"loss": [0] * 60 + [1] * 60}
     assert detect(make_run(loss=loss, segments=segments), S) == ()
+
+
+def test_the_first_fall_is_no_habit_beside_which_a_jump_is_nothing() -> None:
+    fall = 1.2 + 1.8 * np.exp(-np.arange(85) / 9)
+    loss = fall * np.random.default_rng(0).lognormal(0, 0.07, 85)
+    loss[47:49] = 4.5, 4.0
+    (found,) = detect(make_run(loss=loss, config={"vocab_size": 20}), S)
+    assert found.evidence["step"] == 48
+
+
+@pytest.mark.parametrize(("batch", "severity"), [(2, Severity.INFO), (64, Severity.WARNING)])
+def test_one_wrong_answer_in_a_batch_of_two_is_no_more_than_a_note(batch, severity) -> None:
+    curve = np.geomspace(1.6, 1e-3, 300) * noisy(300)
+    curve[200:] = 1e-3 * noisy(100)
+    curve[250], curve[270] = 3.0, 2.0
+    (found,) = detect(make_run(loss=curve, config={"train_batch_size": batch}), S)
+    assert found.severity is severity

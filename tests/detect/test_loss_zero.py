@@ -63,3 +63,9 @@ def test_a_loss_of_zero_whose_rewards_have_no_spread_has_no_advantage() -> None:
     assert found.evidence["reward_std"] == 0
     spread = {"reward": np.ones(9), "reward_std": np.ones(9)}
     assert isinstance(detect(make_run(loss=np.zeros(9), **spread), S), NotApplicable)
+
+
+def test_zeros_of_a_loss_that_had_nearly_gone_and_comes_back_are_rounding() -> None:
+    fallen = np.r_[np.geomspace(2, 0.1, 40), np.zeros(5), np.full(10, 0.05)]
+    assert detect(make_run(loss=fallen), S) == ()
+    assert detect(make_run(loss=np.r_[np.linspace(2, 1.5, 40), np.zeros(5), np.ones(10)]), S)

@@ -63,3 +63,13 @@ def test_the_warning_of_pytorch_is_a_note_and_none_with_a_scaler() -> None:
     (found,) = detect(make_run(events=[hint]), S)
     assert found.severity is Severity.INFO
     assert isinstance(detect(make_run(events=[hint], config={"fp16": True}), S), NotApplicable)
+
+
+def test_a_plan_that_starts_anew_with_a_warmup_over_several_log_points() -> None:
+    plan = np.r_[np.linspace(0.1, 1, 3), np.linspace(0.99, 0.5, 62)]
+    rate = 1e-3 * np.r_[plan, 0.38, 0.77, 1.0, np.linspace(0.99, 0.5, 62)]
+    steps = 5 * np.arange(1, len(rate) + 1)
+    event = Event(EventKind.RESUME, "Resuming from checkpoint step 325", Where("a", 1), step=325)
+    (found,) = detect(make_run(loss=np.ones(len(rate)), lr=rate, steps=steps, events=[event]), S)
+    assert found.evidence["before"] == pytest.approx(5e-4)
+    assert found.evidence["after"] == pytest.approx(1e-3)

@@ -44,3 +44,12 @@ def test_a_rate_below_the_last_digit_of_the_log_is_not_zero() -> None:
     rate = np.round(7e-6 * (1 + np.cos(np.pi * np.arange(400) / 400)) / 2, 6)
     assert (rate[-60:] == 0).all()
     assert detect(make_run(loss=np.ones(400), lr=rate), S) == ()
+
+
+def test_an_exponential_decay_that_is_all_but_over_early_and_three_drops_of_ten() -> None:
+    rate = 1e-3 * 0.97 ** np.arange(0, 320, 4)
+    (found,) = detect(make_run(loss=np.ones(80), lr=rate), S)
+    assert "all but 0" in found.title
+    assert 0.15 < float(found.evidence["share"]) < 0.3
+    drops = np.repeat([1e-3, 1e-4, 1e-5, 1e-6], 25)
+    assert detect(make_run(loss=np.ones(100), lr=drops), S) == ()

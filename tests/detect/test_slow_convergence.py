@@ -32,7 +32,7 @@ def test_a_fall_a_pretrained_start_and_chance_itself_pass(loss) -> None:
         {"config": {}},
         {"config": {"vocab_size": 50_000}},
         {"config": TEN, "planned_steps": 10_000},
-        {"config": TEN | {"loss": "mse"}},
+        {"config": TEN | {"loss": "mse"}, "planned_steps": 10_000},
     ],
 )
 def test_unknown_scales_tokens_and_unfinished_plans_are_not_judged(more) -> None:
@@ -45,3 +45,12 @@ def test_a_loss_that_ends_at_a_guess_after_an_overshoot_gained_nothing() -> None
     loss = loss * rng.lognormal(0, 0.02, 300)
     (found,) = detect(make_run(loss=loss, config={"num_classes": 6}), S)
     assert found.evidence["gained"] < 0.05
+
+
+def test_a_regression_that_gained_little_is_noted_and_one_that_fell_at_once_passes() -> None:
+    noise = np.random.default_rng(3).lognormal(0, 0.05, 60)
+    mse = {"config": {"loss": "l1"}, "steps": range(10, 610, 10)}
+    (found,) = detect(make_run(loss=np.linspace(7.3, 7.1, 60) * noise, **mse), S)
+    assert found.severity is Severity.INFO
+    fell = np.r_[40.0, np.full(59, 7.1)] * noise
+    assert detect(make_run(loss=fell, **mse), S) == ()

@@ -58,3 +58,13 @@ def test_a_pause_at_one_evaluation_of_many_is_no_evaluation() -> None:
     assert found.evidence["count"] == 2
     seconds[49::50] = 0.6
     assert detect(make_run(step_seconds=seconds, eval_loss=np.ones(12), steps=evals), S) == ()
+
+
+def test_one_pause_of_half_a_second_in_a_run_of_two_is_no_more_than_a_note() -> None:
+    values = np.full(400, 0.003)
+    values[200] = 0.5
+    (found,) = detect(make_run(loss=np.ones(400), step_time=values), S)
+    assert found.severity is Severity.INFO
+    values[[90, 350]] = 0.5  # they come back
+    (found,) = detect(make_run(loss=np.ones(400), step_time=values), S)
+    assert found.severity is Severity.WARNING

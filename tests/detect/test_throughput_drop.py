@@ -43,3 +43,9 @@ def test_a_short_log_that_ends_at_a_third_of_its_speed() -> None:
     (found,) = detect(make_run(loss=np.ones(10), samples_per_second=speed), S)
     assert found.confidence <= 0.5
     assert detect(make_run(loss=np.ones(10), samples_per_second=sorted(speed)), S) == ()
+
+
+def test_a_short_log_may_slow_down_before_its_last_third() -> None:
+    took = np.r_[0.006, np.full(5, 0.0016), 0.005, np.full(6, 0.0016), np.full(8, 0.0143)]
+    (found,) = detect(make_run(loss=np.ones(21), step_time=took), S)
+    assert found.confidence < 0.6

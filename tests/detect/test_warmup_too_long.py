@@ -3,7 +3,7 @@ import pytest
 
 from loganalyze.detect.warmup_too_long import DETECTOR, WarmupSettings, detect
 from loganalyze.finding import NotApplicable, Severity
-from loganalyze.run import Status
+from loganalyze.run import Event, EventKind, Status, Where
 from tests.builders import make_run
 
 S = WarmupSettings()
@@ -70,6 +70,11 @@ def test_a_crash_early_inside_the_warmup_is_no_more_than_a_note() -> None:
         linear(30, 700, 1e-4, 7000), config=config, planned_steps=7000, status=Status.CRASHED
     )
     assert [f.severity for f in detect(crashed, S)] == [Severity.INFO]
+    error = Event(
+        EventKind.TRACEBACK, "IndexError: Target 7 is out of bounds", Where("train.log", 9)
+    )
+    cut = run(linear(30, 700, 1e-4, 7000), config=config, planned_steps=7000, events=[error])
+    assert [f.severity for f in detect(cut, S)] == [Severity.INFO]
 
 
 def test_a_rise_to_the_end_with_an_unknown_target_is_not_judged() -> None:
@@ -115,3 +120,24 @@ def test_it_says_where_a_shorter_warmup_would_have_stood() -> None:
     assert max(values) == 1e-5
     # Full from step 210 against 5 sevenths at the end: areas of 395 and 178.6.
     assert abs(found.evidence["lr_sum_ratio"] - 395 / 178.6) < 0.02
+
+
+def test_an_error_says_why_a_warmup_did_not_end() -> None:
+    event = Event(EventKind.TRACEBACK, "Traceback", Where("train.log", 9))
+    config = {"learning_rate": 1e-4, "warmup_steps": 90}
+    rate = 1e-4 * np.arange(1, 11) / 90
+    short = {"loss": np.ones(10), "lr": rate, "config": config, "planned_steps": 300}
+    (sure,) = detect(make_run(**short, status=Status.TRUNCATED), S)
+    (noted,) = detect(make_run(**short, status=Status.TRUNCATED, events=[event]), S)
+    assert sure.severity is not Severity.INFO
+    assert noted.severity is Severity.INFO
+
+
+def test_the_settings_alone_tell_where_no_rate_was_logged() -> None:
+    half = make_run(loss=np.ones(50), config={"warmup_ratio": 0.5}, planned_steps=600)
+    (found,) = detect(half, S)
+    assert found.severity is Severity.WARNING
+    assert found.evidence["warmup_steps"] == 300
+    usual = make_run(loss=np.ones(50), config={"warmup_ratio": 0.05}, planned_steps=600)
+    assert detect(usual, S) == ()
+    assert isinstance(detect(make_run(loss=np.ones(50)), S), NotApplicable)

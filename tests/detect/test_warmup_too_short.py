@@ -64,3 +64,11 @@ def test_worse_than_a_guess_at_once_counts_and_a_slow_rise_does_not() -> None:
     slow = np.r_[np.linspace(2.31, 2.9, 30), fall[30:]]
     assert detect(make_run(loss=slow, lr=rate, config=ten, planned_steps=600), S) == ()
     assert detect(make_run(loss=leap, lr=rate, planned_steps=600), S) == ()  # C is not known
+
+
+def test_settings_without_a_warmup_stand_for_a_rate_that_was_not_logged() -> None:
+    none = {"learning_rate": 0.1, "warmup_ratio": 0.0}
+    (found,) = detect(make_run(loss=BROKEN, config=none, planned_steps=600), S)
+    assert found.evidence["warmup_steps"] == 0
+    some = {"learning_rate": 0.1, "warmup_ratio": 0.1}
+    assert isinstance(detect(make_run(loss=BROKEN, config=some), S), NotApplicable)

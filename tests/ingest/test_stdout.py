@@ -283,3 +283,13 @@ def test_hostile_lines_are_read_without_an_exception(tmp_path: Path, line: str) 
     path.write_text(line + "\nstep 1 loss=2.0\n")
     (table,) = read(path, path)
     assert 2.0 in table.metrics["value"].tolist()
+
+
+def test_a_dictionary_of_results_belongs_to_what_is_named_before_it(tmp_path: Path) -> None:
+    run = load(
+        tmp_path,
+        "Epoch: 1 | Step: 10 | Train loss: 0.9\nEvaluation results: {'loss': nan, 'accuracy': 0.5}\n"
+        "Epoch: 1 | Step: 20 | Train loss: 0.8\nEvaluation results: {'loss': 0.7, 'accuracy': 0.6}\n",
+    )
+    assert [value for _, value in points(run)] == [0.9, 0.8]
+    assert [value for _, value in points(run, "eval/accuracy")] == [0.5, 0.6]

@@ -99,14 +99,16 @@ LOGS = {
         "time: 0.4210  data_time: 0.0110  memory: 5012  grad_norm: 3.2100  loss: 1.9021  loss_cls: 1.1020  loss_bbox: 0.8001\n"
         "2023/05/01 10:00:30 - mmengine - INFO - Epoch(train)   [2][ 50/100]  base_lr: 1.0e-02 lr: 1.0e-02  eta: 0:09:00  "
         "time: 0.4110  data_time: 0.0100  memory: 5012  grad_norm: 2.9100  loss: 1.5021  loss_cls: 0.9020  loss_bbox: 0.6001\n",
-        {LOSS: [(50, 1.9021), (150, 1.5021)], RATE: [(50, 1e-2), (150, 1e-2)], NORM: [(50, 3.21), (150, 2.91)]},
+        {LOSS: [(50, 1.9021), (150, 1.5021)], RATE: [(50, 1e-2), (150, 1e-2)], NORM: [(50, 3.21), (150, 2.91)],
+         "perf/step_seconds": [(50, 0.421), (150, 0.411)]},
     ),
     "detectron2": Log(
         "[05/01 10:00:00 d2.utils.events]: \x1b[0m eta: 1:02:03  iter: 19  total_loss: 3.212  loss_cls: 2.1  loss_box_reg: 0.9  "
         "time: 0.31  data_time: 0.01  lr: 0.00039962  max_mem: 4010M\n"
         "[05/01 10:00:09 d2.utils.events]: \x1b[0m eta: 1:02:03  iter: 39  total_loss: 2.871  loss_cls: 1.9  loss_box_reg: 0.8  "
         "time: 0.30  data_time: 0.01  lr: 0.00079922  max_mem: 4010M\n",
-        {LOSS: [(19, 3.212), (39, 2.871)], RATE: [(19, 0.00039962), (39, 0.00079922)]},
+        {LOSS: [(19, 3.212), (39, 2.871)], RATE: [(19, 0.00039962), (39, 0.00079922)],
+         "perf/step_seconds": [(19, 0.31), (39, 0.3)]},
     ),
     "fairseq": Log(
         "2021-01-02 03:04:05 | INFO | train_inner | epoch 001:    100 / 4321 loss=12.061, nll_loss=11.42, ppl=2740.2, wps=21000, "
