@@ -41,8 +41,9 @@ def sparkline(series: Series, width: int, steps: tuple[int, int]) -> str:
     low, top = float(high[known].min()), float(high[known].max())
     if low > 0 and top / low > LOG_FROM:
         high, low, top = np.log(np.where(known, high, 1.0)), math.log(low), math.log(top)
-    scale = (len(BARS) - 1) / (top - low) if top > low else 0.0
-    height = np.rint(np.where(known, high - low, 0.0) * scale).astype(int)
+    half = top / 2 - low / 2  # the whole may be more than a number can hold
+    share = np.where(known, high / 2 - low / 2, 0.0) / half if half > 0 else np.zeros(width)
+    height = np.rint(share * (len(BARS) - 1)).astype(int)
     # Where a column has no point, the last column that had one goes on, to the end of the series.
     seen = np.bincount(column, minlength=width) > 0
     source = np.maximum.accumulate(np.where(seen, np.arange(width), -1))
