@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = sorted(path.name for path in (ROOT / "sample_logs").iterdir() if path.is_dir())
 HANGUL = re.compile("[가-힣]")
 # What is written as code, or as "name before -> after", reads the same in every language.
-CODE = re.compile(r"[\w.]+ \S+ -> \S+(?:, [\w.]+ \S+ -> \S+)*|print\(.*")
+CODE = re.compile(r"[\w.]+ (?:\S+ )?-> \S+(?:, [\w.]+ \S+ -> \S+)*|[\w.]+\(.*\)")
 
 
 @pytest.fixture(scope="module", params=SAMPLES)

@@ -24,7 +24,7 @@ ENGLISH = {
 }  # fmt: skip
 # Where text stands that is no word of the template: ids, settings, the log, citations.
 VALUES = (
-    "code, pre, td, svg, dd, script, style, .run, .bar-name, .tick, .toc ol ol, .where, .changes, .evidence th, "
+    "code, pre, td, svg, dd, script, style, .run, .bar-name, .tick, .toc ol ol, .where, .changes, .advice, .evidence th, "
     ".meta a"
 )
 WORDS = """values => [...document.querySelectorAll("body *")]
