@@ -33,6 +33,7 @@ LEVEL_SHAPES = {
 }
 LINES, COLUMNS = 24, 80  # a terminal that nobody has enlarged
 CAUSES_SHOWN = 2
+NAMED = 3  # findings, and causes of the same finding and of others, that are only named
 FINDINGS_SHOWN = 8
 PLACES_SHOWN = 5  # of one finding, with --verbose
 LONGEST_NAME = 100  # characters of a run's name; a store takes names of any length
@@ -87,12 +88,12 @@ def _overview(sheet: Sheet, diagnosis: Diagnosis) -> None:
     _others(foot, diagnosis.run)
     room -= len(foot.lines)
     curves = _curves(sheet, diagnosis.run)
-    least = len(curves[:1]) + min(len(diagnosis.findings), 2)
+    least = len(curves[:1]) + len(_findings(sheet, diagnosis.findings[:NAMED], LINES))
     causes = sheet.blank()
     for shown in range(CAUSES_SHOWN, 0, -1):
         causes = sheet.blank()
         _causes(causes, diagnosis.causes, shown)
-        if len(causes.lines) + least <= room:
+        if len(causes.lines) + least < room:
             break
     room -= len(causes.lines)
     findings = _findings(sheet, diagnosis.findings, room - len(curves[:1]))
@@ -169,8 +170,9 @@ def _causes(sheet: Sheet, causes: tuple[Cause, ...], shown: int) -> None:
     _cause(sheet, causes[0], clues=1)
     for cause in causes[1:shown]:
         _title(sheet, cause)
-    rivals = [c for c in causes[shown:] if set(c.explains) & set(causes[0].explains)]
-    apart = [c for c in causes[shown:] if c not in rivals]
+    rest = causes[shown:]
+    rivals = [c for c in rest if set(c.explains) & set(causes[0].explains)][:NAMED]
+    apart = [c for c in rest if not set(c.explains) & set(causes[0].explains)][:NAMED]
     named = [label(f"then {_named(rivals)}", sheet.lang)] if rivals else []
     named += [label(f"also {_named(apart)}", sheet.lang)] if apart else []
     if named:
@@ -194,7 +196,7 @@ def _cause(sheet: Sheet, cause: Cause, *, clues: int | None) -> None:
         sheet.put(f"- {redact(clue.text)}", indent=" " * 6, hang=" " * 8)
     for line in cause.fix[:clues]:
         sheet.put(f"fix: {redact(line)}", indent=" " * 6, hang=" " * 11)
-    if cause.undecided:
+    if cause.undecided and clues is None:  # in short, the names and shares below say as much
         sheet.put(f"? {redact(cause.undecided)}", indent=" " * 6, hang=" " * 8)
     elif cause.confirm:
         sheet.put(f"confirm: {cause.confirm}", indent=" " * 6, hang=" " * 15)
@@ -202,19 +204,28 @@ def _cause(sheet: Sheet, cause: Cause, *, clues: int | None) -> None:
 
 def _findings(sheet: Sheet, findings: tuple[Finding, ...], room: int) -> list[str]:
     """Return an empty line and the findings that fit into `room` lines, at least the first."""
-    blocks = []
+    blocks, lines = [], list[str]()
     for finding in findings[:FINDINGS_SHOWN]:
         block = sheet.blank()
         _finding(block, finding)
         blocks.append(block.lines)
-    shown = len(blocks)
-    while shown > 1 and 1 + sum(map(len, blocks[:shown])) + (shown < len(findings)) > room:
-        shown -= 1
-    lines = [line for block in blocks[:shown] for line in block]
-    if shown < len(findings):
-        more = f"and {len(findings) - shown} more: --verbose shows them"
-        lines.append(f"  {label(more, sheet.lang)}")
+    for shown in range(len(blocks), -1, -1):
+        lines = [line for block in blocks[:shown] for line in block]
+        lines += _unshown(sheet, findings[shown:])
+        if shown <= 1 or 1 + len(lines) <= room:
+            break
     return ["", *lines] if lines else []
+
+
+def _unshown(sheet: Sheet, findings: tuple[Finding, ...]) -> list[str]:
+    """Name findings that have no line of their own, the first few of many."""
+    if not findings:
+        return []
+    names = ", ".join(finding.id for finding in findings[:NAMED])
+    more = f" and {len(findings) - NAMED} more" if len(findings) > NAMED else ""
+    part = sheet.blank()
+    part.put(f"and {names}{more}: --verbose shows them", indent="  ")
+    return part.lines
 
 
 def _finding(sheet: Sheet, finding: Finding) -> None:

@@ -47,7 +47,9 @@ def test_inspect_shows_a_report_as_diagnose_does(call, samples) -> None:
     code, out, err = call("inspect", "r.html")
     assert (code, err) == (0, "")
     told = call("diagnose", samples / SICK)[1].splitlines()
-    assert out.splitlines() == [line for line in told if not is_curve(line)]
+    # Without curves there is room for more findings.
+    said = [line for line in told if not is_curve(line) and "--verbose shows them" not in line]
+    assert set(said) <= set(out.splitlines())
     assert len(call("inspect", "r.html", "--verbose")[1]) > len(out)
     document = json.loads(call("inspect", "r.html", "--format", "json")[1])
     assert document == json.loads(Path("r.json").read_text("utf-8"))
