@@ -32,6 +32,7 @@ SOMETHING_ELSE = 0.5
 # of the healthy runs and of 6 % of the others.
 NOTHING_WRONG = 2.0
 SYSTEM = frozenset({"throughput-drop", "stall", "memory-leak"})  # they slow a run down, at first
+CERTAIN = 0.99  # the most that a log alone can make of a cause
 DIGITS = 4  # of a probability, in every output
 MAX_LOG_ODDS = 12.0  # beyond it the arithmetic says nothing more
 
@@ -107,7 +108,10 @@ def _cause(this: _Weighed, weighed: list[_Weighed], run: Run, found: dict[str, f
     return Cause(
         id=hypothesis.id,
         title=hypothesis.title,
-        probability=round(max(_probability(this, weighed, i, found[i]) for i in explains), DIGITS),
+        probability=min(
+            CERTAIN,
+            round(max(_probability(this, weighed, i, found[i]) for i in explains), DIGITS),
+        ),
         explains=explains,
         clues=this.clues,
         fix=this.fix,
