@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from loganalyze.finding import Level
 from loganalyze.lang import ENGLISH
 from loganalyze.lang.localized import localized
 from loganalyze.lang.translation import label, translate
@@ -56,7 +57,9 @@ def _head(diagnosis: Diagnosis, lang: str) -> list[str]:
     if lost is not None:
         lines += ["", literal(translate(lost.sentence, lang))]
     if diagnosis.causes:
-        lines += ["", "**Most likely causes**", ""]
+        sound = diagnosis.verdict.level is Level.HEALTHY
+        heading = "**If it is not as it should be**" if sound else "**Most likely causes**"
+        lines += ["", heading, ""]
         for rank, cause in enumerate(diagnosis.causes[:CAUSES], start=1):
             lines += _cause(cause, rank)
     return lines

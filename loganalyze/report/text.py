@@ -66,7 +66,7 @@ def render(
 def _everything(sheet: Sheet, diagnosis: Diagnosis) -> None:
     sheet.lines += _curves(sheet, diagnosis.run)
     if diagnosis.causes:
-        _heading(sheet)
+        _heading(sheet, diagnosis)
     for cause in diagnosis.causes:
         _cause(sheet, cause, clues=None)
     sheet.gap()
@@ -92,7 +92,7 @@ def _overview(sheet: Sheet, diagnosis: Diagnosis) -> None:
     causes = sheet.blank()
     for shown in range(CAUSES_SHOWN, 0, -1):
         causes = sheet.blank()
-        _causes(causes, diagnosis.causes, shown)
+        _causes(causes, diagnosis, shown)
         if len(causes.lines) + least < room:
             break
     room -= len(causes.lines)
@@ -157,16 +157,18 @@ def _ends(series: Series) -> str:
     return " to ".join(f"{series.value[at]:.3g}".replace("nan", "NaN") for at in (0, -1))
 
 
-def _heading(sheet: Sheet) -> None:
+def _heading(sheet: Sheet, diagnosis: Diagnosis) -> None:
+    sound = diagnosis.verdict.level is Level.HEALTHY  # notes have causes, too
     sheet.lines.append("")
-    sheet.put("Most likely causes", style="bold")
+    sheet.put("If it is not as it should be" if sound else "Most likely causes", style="bold")
 
 
-def _causes(sheet: Sheet, causes: tuple[Cause, ...], shown: int) -> None:
+def _causes(sheet: Sheet, diagnosis: Diagnosis, shown: int) -> None:
     """Put the first cause with its strongest clues and its fix, the next in a line, the rest by name."""
+    causes = diagnosis.causes
     if not causes:
         return
-    _heading(sheet)
+    _heading(sheet, diagnosis)
     _cause(sheet, causes[0], clues=1)
     for cause in causes[1:shown]:
         _title(sheet, cause)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import loganalyze as la
-from loganalyze.finding import Check, Outcome
+from loganalyze.finding import Check, Level, Outcome, Verdict
 from loganalyze.report.sheet import columns
 from loganalyze.report.sparkline import BARS
 from loganalyze.report.text import FEWEST_BARS, render
@@ -163,3 +163,10 @@ def test_colour_is_all_that_colour_adds(sample) -> None:
         coloured = render(sample, color=True, verbose=verbose)
         assert "\x1b[" in coloured
         assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == render(sample, verbose=verbose)
+
+
+def test_causes_of_a_sound_run_stand_under_a_reservation(sick) -> None:
+    assert "Most likely causes" in render(sick)
+    sound = dataclasses.replace(sick, verdict=Verdict(Level.HEALTHY, "No problem found."))
+    assert "If it is not as it should be" in render(sound)
+    assert "Most likely" not in render(sound)
