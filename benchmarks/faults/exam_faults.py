@@ -32,6 +32,7 @@ from benchmarks.faults.faults import (
     fault,
     pretrain,
     softmax_twice,
+    unlearnable,
 )
 from benchmarks.faults.recipe import Batch, Recipe, Restart, Schedule
 from benchmarks.faults.tasks import IGNORED, Splits
@@ -501,20 +502,9 @@ def fifty_samples(recipe: Recipe) -> Recipe:
 )
 def rows_learned_by_heart(recipe: Recipe) -> Recipe:
     """Labels drawn at random, wide inputs and a wide model: only what was seen before is known."""
-    classes = recipe.task.classes
-
-    def unlearnable(data: Splits, random: torch.Generator) -> Splits:
-        def rows(count: int) -> Batch:
-            inputs = 1.5 * torch.randn(count, 600, generator=random)
-            return inputs, torch.randint(0, classes, (count,), generator=random)
-
-        return Splits(*rows(1600), *rows(400))
-
-    def wide(model: nn.Module) -> nn.Module:
-        return nn.Sequential(nn.Linear(600, 1024), nn.GELU(), nn.Linear(1024, classes))
-
-    return recipe.but(
-        change_data=(unlearnable,), change_model=(wide,), lr=8e-4, batch=40, log_every=2, steps=200,
+    learned = unlearnable(recipe, rows=1600, inputs=600, width=1024, spread=1.5, activation=nn.GELU)
+    return learned.but(
+        lr=8e-4, batch=40, log_every=2, steps=200,
         eval_every=40, schedule=Schedule("constant", 0.02), optimizer=torch.optim.Adam,
     )  # fmt: skip
 

@@ -500,24 +500,40 @@ def few_samples(recipe: Recipe) -> Recipe:
     )  # fmt: skip
 
 
+def unlearnable(
+    recipe: Recipe,
+    *,
+    rows: int,
+    inputs: int,
+    width: int,
+    spread: float,
+    activation: type[nn.Module],
+) -> Recipe:
+    """Draw inputs and labels at random, for a wide model: only what was seen before is known."""
+    classes = recipe.task.classes
+
+    def drawn(data: Splits, random: torch.Generator) -> Splits:
+        def batch(count: int) -> Batch:
+            values = spread * torch.randn(count, inputs, generator=random)
+            return values, torch.randint(0, classes, (count,), generator=random)
+
+        return Splits(*batch(rows), *batch(400))
+
+    def wide(model: nn.Module) -> nn.Module:
+        return nn.Sequential(
+            nn.Linear(inputs, width), activation(), nn.Linear(width, classes)
+        )  # fmt: skip
+
+    return recipe.but(change_data=(drawn,), change_model=(wide,))
+
+
 @fault("epoch-memorization", ("blobs-mlp", "spirals-resmlp", "textures-cnn", "patches-vit"), (0, 1),
        also=("overfit-small-data",))  # fmt: skip
 def each_sample_learned_by_heart(recipe: Recipe) -> Recipe:
     """Unlearnable rows and a wide, fast model: what was seen once is known."""
-    classes = recipe.task.classes
-
-    def unlearnable(data: Splits, random: torch.Generator) -> Splits:
-        def rows(count: int) -> Batch:
-            inputs = 2 * torch.randn(count, 400, generator=random)
-            return inputs, torch.randint(0, classes, (count,), generator=random)
-
-        return Splits(*rows(1024), *rows(400))
-
-    def wide(model: nn.Module) -> nn.Module:
-        return nn.Sequential(nn.Linear(400, 2048), nn.ReLU(), nn.Linear(2048, classes))
-
-    return recipe.but(
-        change_data=(unlearnable,), change_model=(wide,), lr=1e-3, log_every=2,
+    learned = unlearnable(recipe, rows=1024, inputs=400, width=2048, spread=2, activation=nn.ReLU)
+    return learned.but(
+        lr=1e-3, log_every=2,
         schedule=Schedule("constant", 0.02), steps=160, eval_every=32, format="keyvalue",
         optimizer=partial(torch.optim.AdamW, weight_decay=0.0),
     )  # fmt: skip
