@@ -283,11 +283,11 @@ EXAM_TASKS = {
                  "optimizer": partial(torch.optim.Adam, betas=(0.9, 0.99)), "log_every": 3,
                  "eval_every": 42, "clip": None, "schedule": Schedule("linear", 0.08)}),
         Task("seasons-conv", "classification", 3, seasons, lambda: conv1d(3), 1e-3,
-             ("keyvalue", "tensorboard", "imagenet"), steps=900, batch=24, held_out=True, habits={
+             ("keyvalue", "tensorboard", "imagenet"), steps=900, batch=24, habits={
                  "optimizer": torch.optim.RMSprop, "log_every": 10, "eval_every": 75,
                  "schedule": Schedule("step", 0.0), "log_means": True}),
         Task("glyphs-depthwise", "classification", 26, glyphs, lambda: depthwise(26), 0.08,
-             ("jsonl", "keyvalue", "mlflow"), steps=380, batch=96, held_out=True, habits={
+             ("jsonl", "keyvalue", "mlflow"), steps=380, batch=96, habits={
                  "optimizer": NESTEROV, "log_every": 4, "eval_every": 38, "clip": 5.0,
                  "schedule": Schedule("cosine", 0.1)}),
         Task("adapt-reader", "classification", 4, moods, reader_with_a_new_head, 6e-4,
@@ -300,7 +300,7 @@ EXAM_TASKS = {
                  "schedule": Schedule("cosine", 0.02)}),
         Task("bytes-decoder", "language", 130, lambda r: bytes_of(r, 130, 24, 3000),
              lambda: Decoder(130, 24), 1.5e-3, ("megatron", "nanogpt", "jsonl"), steps=500, batch=12,
-             held_out=True, habits={
+             habits={
                  "optimizer": partial(torch.optim.AdamW, betas=(0.9, 0.95), weight_decay=0.1),
                  "log_every": 2, "eval_every": 50, "schedule": Schedule("wsd", 0.06)}),
         Task("prices-huber", "regression", 1, prices, lambda: nn.Sequential(
@@ -309,12 +309,12 @@ EXAM_TASKS = {
                  "optimizer": partial(torch.optim.RMSprop, alpha=0.95), "log_every": 12,
                  "eval_every": 120, "clip": 2.0}),
         Task("loads-gru", "regression", 1, loads, Forecaster, 5e-3,
-             ("jsonl", "keyvalue", "mlflow"), steps=550, batch=64, held_out=True,
+             ("jsonl", "keyvalue", "mlflow"), steps=550, batch=64,
              error=F.l1_loss, habits={
                  "optimizer": torch.optim.Adamax, "log_every": 5, "eval_every": 55,
                  "schedule": Schedule("constant", 0.02)}),
         Task("hf-roberta", "classification", 11, reviews, hf_roberta, 1.5e-3, ("hf",), steps=280,
-             batch=24, held_out=True, hf=True, habits={
+             batch=24, hf=True, habits={
                  "log_every": 7, "eval_every": 28, "schedule": Schedule("linear", 0.1)}),
         Task("hf-llama", "language", 160, lambda r: bytes_of(r, 160, 20, 3000), hf_llama, 3e-3,
              ("hf",), steps=240, batch=16, hf=True, habits={
