@@ -44,7 +44,7 @@ from loganalyze.series import every_start
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.restart import begins_anew, told_restarts
-from loganalyze.signals.robust import groups
+from loganalyze.signals.robust import FloatArray, groups
 
 ORDER = re.compile(r"Detected call of `lr_scheduler\.step\(\)`")
 CYCLIC = re.compile(r"restart|cycl|sgdr|onecycle|one_cycle", re.I)
@@ -190,12 +190,32 @@ def _jumps(rate: Series, peak: float, kind: str, settings: ScheduleSettings) -> 
     index, end = rises[0]
     step, before = int(rate.step[index]), float(before_it[index])
     after = float(rate.value[index : end + CLIMB].max())
-    # From the end of a decay back to the peak: a warm restart, as planned.
-    if before < LOW * peak and after > NEAR_PEAK * peak:
+    if _restarts_warm(rate.value, index, peak) or _climbs(rate.value, settings.jump * peak) > 1:
         return ()
     summary = f"At step {step:,} the learning rate jumps from {before:.3g} to {after:.3g}, once"
     numbers = {"step": step, "before": before, "after": after}
     return (_finding("The learning rate jumps up", summary, step, numbers, (rate.where(index),)),)
+
+
+def _restarts_warm(value: FloatArray, index: int, peak: float) -> bool:
+    """Tell whether the rate goes from the end of a decay back to the peak: a warm restart, as planned.
+
+    The end and the peak may lie between two log points: each side is continued by one move of its own.
+    """
+    before = value[max(index - CLIMB - 1, 0) : index + 1]
+    foot = int(np.argmin(before))
+    after = value[index + int(np.argmax(value[index : index + CLIMB])) :]
+    falls = float(before[foot - 1] - before[foot]) if foot else 0.0
+    follows = float(after[0] - after[1]) if len(after) > 1 else 0.0
+    is_low = float(before[foot]) - max(falls, 0.0) < LOW * peak
+    return is_low and float(after[0]) + max(follows, 0.0) > NEAR_PEAK * peak
+
+
+def _climbs(value: FloatArray, by: float) -> int:
+    """Count the rises without a fall, after the first peak, that lead up by more than `by`."""
+    late = value[int(np.argmax(value >= NEAR_PEAK * value.max())) :]
+    rises = groups(np.diff(late) > 0, gap=1)
+    return sum(float(late[last + 1] - late[first]) > by for first, last in rises)
 
 
 def _shifted(value: np.ndarray, back: int) -> np.ndarray:

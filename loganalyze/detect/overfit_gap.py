@@ -16,11 +16,13 @@ to keep is the best, and the compute after it is lost.
 Not to be confused with
 -----------------------
 Noise in the evaluation. An evaluation loss above the train loss from the start but still falling.
-Train and evaluation loss rising together, which is divergence.
+Train and evaluation loss rising together, which is divergence. An evaluation that stands, but below the start
+of the training: it had got better before it was first made (a note).
 
 Settings
 --------
-`patience`, `rise`, `rise_warning`, `train_falls`, `rise_few`, `train_falls_few`, `gap_few`, `noise`.
+`patience`, `rise`, `rise_warning`, `train_falls`, `rise_few`, `train_falls_few`, `train_falls_stands`, `early`, `gap_few`,
+`noise`.
 
 Fix
 ---
@@ -47,6 +49,7 @@ from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.robust import noise_sigma
 
 FEWEST = 2  # evaluations that can show a turn
+FIRST = 3  # train losses that tell the start
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class OverfitSettings:
     train_falls_few: float = setting(0.1, unit="share of the train loss", source="clearly falling")
     train_falls_stands: float = setting(
         0.4, unit="share of the train loss", source="far more than the evaluation moves"
+    )
+    early: float = setting(
+        0.75, unit="share of the first train losses", source="less: it has learned a quarter"
     )
     gap_few: float = setting(2.0, unit="ratio to the train loss", source="far apart already")
     noise: float = setting(3.0, unit="robust standard deviations", source="three sigma")
@@ -128,9 +134,11 @@ def _stands(evals: Series, train: Series, settings: OverfitSettings) -> Finding 
     if end < settings.gap_few * at_end or at_end > at_first * (1 - settings.train_falls_stands):
         return None
     found = _finding(evals, 0, end, end / low - 1, at_first, at_end, settings)
+    # What stands below the start of the training had got better before the first evaluation.
+    was_better = first < settings.early * float(np.median(train.value[:FIRST]))
     return replace(
         found,
-        severity=Severity.WARNING,
+        severity=Severity.INFO if was_better else Severity.WARNING,
         confidence=0.5,
         title="The evaluation loss stands while the train loss falls",
         summary=(

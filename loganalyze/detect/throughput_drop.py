@@ -4,7 +4,9 @@ What it does
 ------------
 Seconds per step (logged, or from the times of the log; or the inverse of a logged throughput) are averaged by
 medians over a tenth of the run. The finding holds if the last `tail` takes `slower` times as long as the
-fastest stretch before it, and stays so.
+fastest stretch before it, and stays so. If the fastest tenth of the steps since is not as slow, the machine
+is shared, as its steps are fast whenever a neighbour rests: a note. So is a drop of steps below `seconds`,
+where a neighbour shows in all of them, by less than a factor of 4.
 
 Why it matters
 --------------
@@ -64,6 +66,7 @@ FEWEST_AFTER = 3  # log points that last
 FEWEST_WAITS = 5  # log points, the first one left out
 SLOWER_SHORT = 2.0  # ratio of step times in a short log
 FAR = 4.0  # ratio of step times that no neighbour on the machine causes
+FASTEST = 0.1  # quantile of the step times
 STRETCHES = 10
 RATES = ("perf/tokens_per_second", "perf/samples_per_second")
 
@@ -87,19 +90,19 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
     split = _split(blocks, settings)
     if split is None:
         return ()
-    is_step = series.metric not in RATES
-    far = float(np.median(blocks[split:])) >= FAR * float(np.median(blocks[:split]))
-    if is_step and blocks[-1] < settings.seconds and not far:
-        return ()
     usual, after = float(np.median(blocks[:split])), blocks[split:]
     index = int(len(series) * split / STRETCHES)
     at = int(series.step[index])
     ratio = float(np.median(after)) / usual
+    is_steady = _is_steady(series.value, index, settings)
+    is_short = series.metric not in RATES and blocks[-1] < settings.seconds and ratio < FAR
+    if is_short and not is_steady:
+        return ()
     return (
         Finding(
             id="throughput-drop",
-            severity=Severity.WARNING,
-            confidence=0.5 if short else 0.75,
+            severity=Severity.WARNING if is_steady and not is_short else Severity.INFO,
+            confidence=0.5 if short or not is_steady else 0.75,
             title=f"Steps take {ratio:.1f} x as long as before",
             summary=(
                 f"A step took {usual:.3g} s until about step {at:,} and takes "
@@ -120,6 +123,12 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
             ),
         ),
     )
+
+
+def _is_steady(value: FloatArray, index: int, settings: ThroughputSettings) -> bool:
+    """Tell whether the fastest steps since are slower, too, than the usual ones before."""
+    fastest = float(np.quantile(value[index:], FASTEST))
+    return fastest >= settings.slower * float(np.median(value[:index]))
 
 
 def _waits(run: Run, settings: ThroughputSettings) -> tuple[Finding, ...]:

@@ -78,6 +78,10 @@ MODEL = ("model", "model_name", "arch")  # names of models, of which the method 
 
 
 FIRST = 3  # log points that tell where the loss begins
+FEWEST = 8  # log points that tell what is usual
+NOTHING = 0.01  # share of the usual size of a loss that begins at 0
+LARGE = 0.9  # quantile of the sizes that is usual of what grows
+HALF = 0.5  # of the usual gradient norm: an error near 0 has a far smaller one
 SCATTER = (
     1.5  # times log(2 B): the scores of an untrained encoder, divided by 0.07, scatter that far
 )
@@ -118,7 +122,7 @@ def loss_kind(run: Run) -> LossKind:
     if _NOT_UNIFORM.search(told) or run.number("num_classes") == 1:
         return LossKind.REGRESSION
     values = run.series("train/loss").finite().value
-    if len(values) and float(np.min(values)) < 0:
+    if (len(values) and float(np.min(values)) < 0) or _is_surrogate(run):
         return LossKind.UNBOUNDED
     if _NO_GUESS.search(words) or any(_PARTS.search(name) for name in names):
         return LossKind.OTHER
@@ -129,6 +133,22 @@ def loss_kind(run: Run) -> LossKind:
     known = chance(run)
     sure = known is not None and not _may_contrast_batches(run, known)
     return LossKind.CROSS_ENTROPY if sure else LossKind.UNKNOWN
+
+
+def _is_surrogate(run: Run) -> bool:
+    """Tell whether the loss begins at 0 with a gradient as large as ever: its value means nothing.
+
+    An error that can be no less than 0 has no gradient where it is 0; policy gradients measured against
+    the policy itself, as in GRPO, begin so, and the log may hold no reward that tells.
+    """
+    loss, norm = run.series("train/loss").finite(), run.series("train/grad_norm").finite()
+    if len(loss) < FEWEST or len(norm) < FEWEST:
+        return False
+    begins = float(np.median(np.abs(loss.value[:FIRST])))
+    if begins > NOTHING * float(np.quantile(np.abs(loss.value), LARGE)) and begins > 0:
+        return False
+    usual = float(np.median(norm.value))
+    return usual > 0 and float(np.median(norm.value[:FIRST])) > HALF * usual
 
 
 def _may_contrast_batches(run: Run, guess: Chance) -> bool:

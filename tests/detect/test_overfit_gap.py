@@ -81,8 +81,11 @@ def test_noise_around_a_flat_evaluation_passes() -> None:
 
 
 def test_a_flat_evaluation_far_above_a_train_loss_that_fell_by_half_is_a_warning() -> None:
-    (found,) = detect(run([1.0, 1.02, 0.99, 1.01, 1.0, 0.98, 1.0, 1.01, 0.99, 1.0]), S)
+    flat = np.array([1.0, 1.02, 0.99, 1.01, 1.0, 0.98, 1.0, 1.01, 0.99, 1.0])
+    (found,) = detect(run(1.7 * flat), S)
     assert found.severity is Severity.WARNING
+    (early,) = detect(run(flat), S)  # half of the first train loss: it was better before
+    assert early.severity is Severity.INFO
     assert found.title == "The evaluation loss stands while the train loss falls"
 
 
