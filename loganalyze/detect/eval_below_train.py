@@ -15,7 +15,8 @@ Not to be confused with
 -----------------------
 Dropout, augmentation, mixup and label smoothing, which act in training only (`below` leaves room for them).
 Where training also gets half again as many answers wrong it is no more than a note: wrong labels in
-training look the same. A train loss that is a running mean of a falling curve. The first evaluations.
+training look the same. So is a gap that opens as the model learns where the answers of training were not
+logged, or are all right: a loss on another scale is so from the start. A train loss that is a running mean of a falling curve. The first evaluations.
 
 Settings
 --------
@@ -43,6 +44,7 @@ from loganalyze.run import Run
 from loganalyze.settings import setting
 from loganalyze.signals.accuracy import share
 from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.robust import FloatArray
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class BelowSettings:
 COARSE = 3  # train losses per evaluation up to which each is the mean of a long stretch
 WINDOW = 10  # train losses around an evaluation
 FALL = 0.5  # of the train loss one interval earlier: below it a window lags behind
+NARROW = 0.7  # of the later ratio of train to evaluation loss: below it the gap opened
+FEW_WRONG = 0.02  # share of the answers; fewer are too few to compare
 HARDER = 1.5  # times the share of wrong answers; a loss k times too large leaves them as they are
 # Settings that act in training only, and from where on they explain any gap.
 STRONG = {
@@ -96,13 +100,15 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
         return ()
     ratio = float(np.median((around / np.maximum(evals.value, 1e-12))[settled]))
     harder = _is_harder(run)
+    # Without the answers of training, a gap that opens as it learns may be that of a harder task.
+    opens = not _answers_tell(run) and _opens(around / np.maximum(evals.value, 1e-12))
     answers = (
         "training also gets more answers wrong: dropout or augmentation do that, as do wrong labels"
     )
     return (
         Finding(
             id="eval-below-train",
-            severity=Severity.INFO if harder else Severity.WARNING,
+            severity=Severity.INFO if harder or opens else Severity.WARNING,
             confidence=0.7 if len(evals) >= 8 else 0.55,
             title=f"The train loss is {ratio:.1f} x the evaluation loss",
             summary=(
@@ -128,15 +134,26 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
     )
 
 
+def _opens(ratio: FloatArray) -> bool:
+    """Tell whether the gap is narrow at first: a loss that is k times too large is so from the start."""
+    return float(ratio[0]) < NARROW * float(np.median(ratio[len(ratio) // 2 :]))
+
+
 def _is_harder(run: Run) -> bool:
     """Tell whether training answers more wrong than evaluation does: a harder task, no larger loss."""
-    train, evals = (
-        share(run.series(f"{part}/accuracy").finite().value) for part in ("train", "eval")
-    )
-    if not len(train) or not len(evals):
-        return False
-    wrong, wrong_later = (float(1 - np.median(v[-max(len(v) // 3, 1) :])) for v in (train, evals))
-    return wrong > HARDER * wrong_later
+    wrong, wrong_later = _wrong(run, "train"), _wrong(run, "eval")
+    return wrong is not None and wrong_later is not None and wrong > HARDER * wrong_later
+
+
+def _answers_tell(run: Run) -> bool:
+    """Tell whether training still gets some answers wrong, so that their number can be compared."""
+    return (_wrong(run, "train") or 0.0) > FEW_WRONG and _wrong(run, "eval") is not None
+
+
+def _wrong(run: Run, part: str) -> float | None:
+    """Return the share of wrong answers in the last third, or None where it was not logged."""
+    right = share(run.series(f"{part}/accuracy").finite().value)
+    return float(1 - np.mean(right[-max(len(right) // 3, 1) :])) if len(right) else None
 
 
 DETECTOR = Detector(

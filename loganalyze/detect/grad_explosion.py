@@ -16,12 +16,13 @@ one is lost.
 Not to be confused with
 -----------------------
 The first steps of a warmup. A norm that is high but steady from the start (a scaling fault: see
-clip-saturated). Single outliers that recover (info). A likelihood that falls below 0 and grows sharper, and
+clip-saturated). The first steps after an intended restart of the rate. Single outliers that recover, and rises over less than `away` of the run after which the loss
+is lower than before (info). A likelihood that falls below 0 and grows sharper, and
 its gradient with it (info). Reinforcement losses.
 
 Settings
 --------
-`factor`, `absolute`, `high`, `window`, `points`, `extreme`.
+`factor`, `absolute`, `high`, `window`, `points`, `extreme`, `away`.
 
 Fix
 ---
@@ -38,13 +39,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.lr import restarts
 from loganalyze.signals.robust import groups, trailing_median
+
+
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class ExplosionSettings:
         1000.0, unit="gradient norm", source="ten times what is called out of the ordinary, 100"
     )
     points: int = setting(3, unit="log points in a row", source="a repeat is no outlier")
+    away: float = setting(0.1, unit="share of the run", source="as for a loss that comes back")
 
 
 SHORTEST_WINDOW = 5
@@ -89,6 +96,7 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
     # The median before follows a lasting jump; hold the level from before the jump for comparison.
     with np.errstate(divide="ignore", invalid="ignore"):
         high = (norm > settings.factor * before) & (norm > settings.absolute)
+    high &= ~_after_restart(run, series, settings)
     if not high.any():
         return _extreme(series, settings)
     bursts = groups(high, gap=1)
@@ -104,9 +112,10 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
         severity = Severity.INFO
     else:
         severity = Severity.CRITICAL if stays else Severity.WARNING
-    if kind is LossKind.UNBOUNDED and _goes_on_to_fall(run, int(series.step[first])):
-        severity = Severity.INFO
     count = int(high.sum())
+    passes = not stays and count < settings.away * len(norm)
+    if (kind is LossKind.UNBOUNDED or passes) and _goes_on_to_fall(run, int(series.step[first])):
+        severity = Severity.INFO
     return (
         Finding(
             id="grad-explosion",
@@ -133,6 +142,16 @@ def detect(run: Run, settings: ExplosionSettings) -> Detected:
             levels={f"level before {level:.3g}": level},
         ),
     )
+
+
+def _after_restart(run: Run, series: Series, settings: ExplosionSettings) -> BoolArray:
+    """Mark the points soon after an intended restart of the rate: it is meant to shake the weights."""
+    at = restarts(run)
+    cycles = np.diff(np.r_[at, series.step[-1]]) if len(at) else at
+    soon = np.zeros(len(series), dtype=bool)
+    for step, cycle in zip(at.tolist(), cycles.tolist(), strict=True):
+        soon |= (series.step >= step) & (series.step <= step + settings.away * cycle)
+    return soon
 
 
 def _goes_on_to_fall(run: Run, step: int) -> bool:

@@ -20,7 +20,8 @@ recovers costs some steps; one that does not costs the run.
 Not to be confused with
 -----------------------
 Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that far). One
-sample answered wrong in a batch of a few, by a model whose loss is near 0 (a note). A new stage of a
+sample answered wrong in a batch, by a model whose loss is near 0: it adds its own loss over the size of the
+batch (a note). A new stage of a
 curriculum, from which the loss falls again (no more than a warning). Relative noise of a loss near zero.
 The first points. An intended restart of the learning rate. Losses that may be negative, adversarial and
 reinforcement losses, of which only sizes `away` times the usual one are told.
@@ -104,7 +105,8 @@ class SpikeSettings:
 
 
 SHORTEST_WINDOW = 8
-FEW_SAMPLES = 8  # a batch in which one sample is most of the loss, once the others cost nothing
+KNOWN = 0.05  # share of the first losses, below which nearly all samples are answered right
+WRONG_SAMPLE = 10.0  # nats: what an answer costs that was given a chance of 1 in 22,000
 EARLIEST = 8  # log points before the first that can be judged; a longer window is filled as it goes
 FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
@@ -154,16 +156,19 @@ def detect(run: Run, settings: SpikeSettings) -> Detected:
 def _are_single_samples(
     run: Run, series: Series, spikes: list[tuple[int, int]], level: np.ndarray
 ) -> bool:
-    """Tell whether a few samples a batch, of which the model knows nearly all, explain every spike.
+    """Tell whether one sample a batch, of which the model knows nearly all, explains every spike.
 
-    Then the loss is near 0 but for the batch with a sample that is answered wrong, and that alone.
+    Then the loss is near 0 but for the batch with a sample that is answered wrong, and that alone. What one
+    sample adds to the mean is its own loss over the size of the batch.
     """
     batch = (run.number("train_batch_size") or np.inf) * (
         run.number("gradient_accumulation_steps") or 1
     )
-    known = NEAR_ZERO * float(np.median(series.value[:EARLIEST]))
-    return batch <= FEW_SAMPLES and all(
-        last - first < 2 and last < len(series) - 1 and level[first] < known
+    known = KNOWN * float(np.median(series.value[:EARLIEST]))
+    return all(
+        last < len(series) - 1
+        and level[first] < known
+        and float(series.value[first : last + 1].max()) < known + WRONG_SAMPLE / batch
         for first, last in spikes
     )
 
