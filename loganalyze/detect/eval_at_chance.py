@@ -138,7 +138,7 @@ def _guesses(accuracy: np.ndarray, classes: int, settings: EvalChanceSettings) -
     """Tell whether accuracies are those of a guess; few classes are not missed so far by chance."""
     near = min(settings.near / classes, settings.beside)
     low = (1 - settings.near) / classes if classes <= FEW else 0.0
-    return bool(((accuracy < 1 / classes + near) & (accuracy > low)).all())
+    return float(np.median(accuracy)) < 1 / classes + near and bool((accuracy > low).all())
 
 
 def _learned(run: Run, train: np.ndarray, guess: Chance, settings: EvalChanceSettings) -> bool:

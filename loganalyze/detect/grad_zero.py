@@ -65,10 +65,8 @@ def detect(run: Run, settings: ZeroNormSettings) -> Detected:
     first, last = max(runs, key=lambda g: g[1] - g[0])
     loss = run.series("train/loss").finite()
     inside = loss.take((loss.step >= norm.step[first]) & (loss.step <= norm.step[last])).value
-    if len(inside) and float(np.median(np.abs(inside))) < settings.floor and inside.any():
+    if _is_at_floor(kind, inside, first, float(zero.mean()), settings):
         return ()
-    if first and len(inside) and not inside.any():
-        return ()  # the loss has come down to 0, as those with a margin do
     if bool(zero.all()) and len(inside) > 3 and _fell(inside):
         return NotApplicable(
             "the norm is logged as 0 throughout, though the loss falls: it is not recorded"
@@ -101,6 +99,19 @@ def detect(run: Run, settings: ZeroNormSettings) -> Detected:
             ),
         ),
     )
+
+
+def _is_at_floor(
+    kind: LossKind, loss: np.ndarray, first: int, share: float, settings: ZeroNormSettings
+) -> bool:
+    """Tell whether the loss has come down to where nothing is left to learn, as those with a margin do.
+
+    0 is no floor for a policy, unless for some batches only.
+    """
+    if kind is LossKind.REINFORCEMENT and share >= settings.share:
+        return False
+    tiny = len(loss) > 0 and float(np.median(np.abs(loss))) < settings.floor
+    return bool(tiny and (loss.any() or first))
 
 
 def _fell(loss: np.ndarray) -> bool:

@@ -67,6 +67,7 @@ class ChanceSettings:
 
 
 FEWEST = 3  # log points, where something else that does not move at all stands beside them
+ENDS = 4  # parts of the tail, of which the last one is its end
 FINITE = 0.5  # share of the logged losses; what is left of a run of NaN shows no level
 SURE = 20  # log points from which the slope of the tail is well known
 AHEAD = 1.5  # times the accuracy of a guess: something was learned
@@ -93,8 +94,11 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
     if guess is None:
         return NotApplicable("the number of classes is not known: tell it with --classes")
+    end = float(np.median(tail.value[-max(len(tail) // ENDS, 1) :]))
     if abs(level / guess.log_c - 1) >= settings.near or is_ahead(run, guess.classes):
         return ()
+    if end < (1 - settings.near) * guess.log_c and len(tail) >= SURE:
+        return ()  # it is about to leave
     by_epoch = len(series) > FEWEST and np.array_equal(series.step, series.epoch)
     if int(series.step[-1]) < settings.steps and not by_epoch and guess.unchanged < UNCHANGED:
         return NotApplicable(

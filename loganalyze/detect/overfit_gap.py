@@ -17,7 +17,8 @@ Not to be confused with
 -----------------------
 Noise in the evaluation. An evaluation loss above the train loss from the start but still falling.
 Train and evaluation loss rising together, which is divergence. An evaluation that stands, but below the start
-of the training: it had got better before it was first made (a note).
+of the training: it had got better before it was first made; or at log(C), as
+bad as a guess: it was never better (notes).
 
 Settings
 --------
@@ -45,11 +46,12 @@ from loganalyze.detect.score_turn import by_score
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
-from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.robust import noise_sigma
 
 FEWEST = 2  # evaluations that can show a turn
 FIRST = 3  # train losses that tell the start
+AS_A_GUESS = 0.05  # relative distance to log(C)
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,9 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     best = int(np.argmin(evals.value))
     after = evals.take(slice(best + 1, None))
     if len(after) < settings.patience:
-        parted = _stands(evals, train, settings)
+        parted = _stands(run, evals, train, settings)
         return (parted,) if parted is not None else ()
-    if (parted := _stands(evals, train, settings)) is not None:
+    if (parted := _stands(run, evals, train, settings)) is not None:
         return (parted,)
     low, last = float(evals.value[best]), float(np.median(after.value[-settings.patience :]))
     if low <= 0:
@@ -121,7 +123,7 @@ def _in_few(evals: Series, train: Series, settings: OverfitSettings) -> tuple[Fi
     return (_finding(evals, 0, last, rise, at_first, at_end, settings),)
 
 
-def _stands(evals: Series, train: Series, settings: OverfitSettings) -> Finding | None:
+def _stands(run: Run, evals: Series, train: Series, settings: OverfitSettings) -> Finding | None:
     """Judge an evaluation that never got better while the train loss fell to half of it and less."""
     first, end = float(evals.value[0]), float(np.median(evals.value[-2:]))
     low = float(evals.value.min())
@@ -136,9 +138,12 @@ def _stands(evals: Series, train: Series, settings: OverfitSettings) -> Finding 
     found = _finding(evals, 0, end, end / low - 1, at_first, at_end, settings)
     # What stands below the start of the training had got better before the first evaluation.
     was_better = first < settings.early * float(np.median(train.value[:FIRST]))
+    # What stays as bad as a guess has learned nothing that it could lose.
+    guess = chance(run)
+    guesses = guess is not None and bool(np.all(np.abs(evals.value / guess.log_c - 1) < AS_A_GUESS))
     return replace(
         found,
-        severity=Severity.INFO if was_better else Severity.WARNING,
+        severity=Severity.INFO if was_better or guesses else Severity.WARNING,
         confidence=0.5,
         title="The evaluation loss stands while the train loss falls",
         summary=(
