@@ -17,8 +17,9 @@ to the other.
 Not to be confused with
 -----------------------
 Noise of small batches, which averages out; the same batches in a fixed order, which differ from one to the
-next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. The weight of a
-term that goes up and down a few times by plan, where the loss may be a sum (a note). Adversarial and
+next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. What
+changes by a plan of its own, where the loss may be a sum or follow a target: the weight of a term that goes up
+and down, a frozen copy that is renewed every so many steps (a note). Adversarial and
 reinforcement losses.
 
 Settings
@@ -31,7 +32,8 @@ Shuffle; halve the learning rate: a swing of the steps gets smaller, one of the 
 
 References
 ----------
-Bottou, "Stochastic Gradient Descent Tricks" (2012). Fu et al., "Cyclical Annealing Schedule" (2019).
+Bottou, "Stochastic Gradient Descent Tricks" (2012). Fu et al., "Cyclical Annealing Schedule" (2019). Mnih et
+al., "Human-level control" (2015): the target network is renewed every so many steps.
 """
 
 from __future__ import annotations
@@ -71,10 +73,9 @@ class OscillationSettings:
 FEWEST = 6  # evaluations
 HIGH = 1e-3  # of the highest: below it the loss is near 0, where factors are noise
 BLOCKS = 40
+BY_PLAN = 6  # cycles in a run; the weight of a term goes up and down four times (Fu et al., 2019)
 CROSSINGS = 0.15  # share of neighbouring blocks on different sides of the level
 PERIODIC = 0.5  # autocorrelation of the blocks at their period
-# Cycles in a run that may be a plan: the weight of a term goes up and down (Fu et al., 2019: four times).
-BY_PLAN = 6
 UNJUDGED = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED)
 
 
@@ -146,8 +147,9 @@ def _course(run: Run, series: Series, settings: OscillationSettings) -> tuple[Fi
     if stepped and not isinstance(stepped, NotApplicable):
         return ()  # that says it
     steps = round(found.points * float(np.median(np.diff(series.step))))
-    few = len(series) <= BY_PLAN * found.points and not found.is_epoch
-    by_plan = few and loss_kind(run) in (LossKind.OTHER, LossKind.UNKNOWN)
+    few = len(series) <= BY_PLAN * found.points
+    unsure = loss_kind(run) in (LossKind.OTHER, LossKind.UNKNOWN) and not found.is_epoch
+    by_plan = unsure and (few or found.amplitude < settings.amplitude)
     return (_recurring(series, found, steps, settings, may_be_planned=by_plan),)
 
 

@@ -21,7 +21,8 @@ Not to be confused with
 -----------------------
 Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that far). One
 sample answered wrong in a batch, by a model whose loss is near 0: it adds its own loss over the size of the
-batch (a note). A new stage of a
+batch (a note). One target far out, of whose squared error a batch is many times as large as the others (a
+note, up to `z`). A new stage of a
 curriculum, from which the loss falls again (no more than a warning). Relative noise of a loss near zero.
 The first points. An intended restart of the learning rate. Losses that may be negative, adversarial and
 reinforcement losses, of which only sizes `away` times the usual one are told.
@@ -49,6 +50,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loganalyze.detect.detector import Detected, Detector
+from loganalyze.detect.odd_samples import are_odd_targets, are_single_samples
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
@@ -105,8 +107,6 @@ class SpikeSettings:
 
 
 SHORTEST_WINDOW = 8
-KNOWN = 0.05  # share of the first losses, below which nearly all samples are answered right
-WRONG_SAMPLE = 10.0  # nats: what an answer costs that was given a chance of 1 in 22,000
 EARLIEST = 8  # log points before the first that can be judged; a longer window is filled as it goes
 FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
@@ -149,28 +149,11 @@ def detect(run: Run, settings: SpikeSettings) -> Detected:
     if not spikes:
         return ()
     told = _finding(series, spikes, level, z, window)
-    ordinary = _are_single_samples(run, series, spikes, level)
+    ordinary = are_single_samples(run, series, spikes, level)
+    if kind in (LossKind.REGRESSION, LossKind.OTHER):
+        tails = bool(np.all([z[first] <= settings.z for first, _ in spikes]))
+        ordinary = ordinary or (tails and are_odd_targets(series, spikes, level))
     return (replace(told, severity=Severity.INFO) if ordinary else told,)
-
-
-def _are_single_samples(
-    run: Run, series: Series, spikes: list[tuple[int, int]], level: np.ndarray
-) -> bool:
-    """Tell whether one sample a batch, of which the model knows nearly all, explains every spike.
-
-    Then the loss is near 0 but for the batch with a sample that is answered wrong, and that alone. What one
-    sample adds to the mean is its own loss over the size of the batch.
-    """
-    batch = (run.number("train_batch_size") or np.inf) * (
-        run.number("gradient_accumulation_steps") or 1
-    )
-    known = KNOWN * float(np.median(series.value[:EARLIEST]))
-    return all(
-        last < len(series) - 1
-        and level[first] < known
-        and float(series.value[first : last + 1].max()) < known + WRONG_SAMPLE / batch
-        for first, last in spikes
-    )
 
 
 def _run_away(series: Series, settings: SpikeSettings) -> tuple[Finding, ...]:
