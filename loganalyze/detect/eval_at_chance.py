@@ -3,8 +3,8 @@
 What it does
 ------------
 The train loss is lower than log(C) by `learned` (or the train accuracy far above that of a guess), yet the
-evaluation accuracy stays within `near` of 1 / C, but no more than `beside`, or the evaluation loss at or
-above log(C), in each of the last evaluations (`evaluations` at least).
+evaluation accuracy stays within `near` of 1 / C, but no more than `beside` (the median of the last
+evaluations), or the evaluation loss at or above log(C), in each of them (`evaluations` at least).
 
 Why it matters
 --------------

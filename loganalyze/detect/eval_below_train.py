@@ -14,9 +14,10 @@ is reported on another scale (summed over accumulation steps).
 Not to be confused with
 -----------------------
 Dropout, augmentation, mixup and label smoothing, which act in training only (`below` leaves room for them).
-Where training also gets half again as many answers wrong it is no more than a note: wrong labels in
-training look the same. So is a gap that opens as the model learns where the answers of training were not
-logged, or are all right: a loss on another scale is so from the start. A train loss that is a running mean of a falling curve. The first evaluations.
+Where training also gets half again as many answers wrong it is no more than a note: wrong labels in training
+look the same. So is a gap that opens as the model learns where the answers of training were not logged, or
+are all right: a loss on another scale is so from the start. A train loss that is a running mean of a falling
+curve. The first evaluations.
 
 Settings
 --------

@@ -16,9 +16,9 @@ one is lost.
 Not to be confused with
 -----------------------
 The first steps of a warmup. A norm that is high but steady from the start (a scaling fault: see
-clip-saturated). The first steps after an intended restart of the rate. Single outliers that recover, and rises over less than `away` of the run after which the loss
-is lower than before (info). A likelihood that falls below 0 and grows sharper, and
-its gradient with it (info). Reinforcement losses.
+clip-saturated). The first steps after an intended restart of the rate. Single outliers that recover, and
+rises over less than `away` of the run after which the loss is lower than before (info). A likelihood that
+falls below 0 and grows sharper, and its gradient with it (info). Reinforcement losses.
 
 Settings
 --------
@@ -48,7 +48,6 @@ from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
 from loganalyze.signals.robust import groups, trailing_median
-
 
 BoolArray = NDArray[np.bool_]
 

@@ -17,10 +17,9 @@ to the other.
 Not to be confused with
 -----------------------
 Noise of small batches, which averages out; the same batches in a fixed order, which differ from one to the
-next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. What
-changes by a plan of its own, where the loss may be a sum or follow a target: the weight of a term that goes up
-and down, a frozen copy that is renewed every so many steps (a note). Adversarial and
-reinforcement losses.
+next and not for stretches. Steps between epochs (epoch-sawtooth). Cyclic learning rates. What changes by a
+plan of its own, where the loss may be a sum or follow a target: the weight of a term that goes up and down, a
+frozen copy that is renewed every so many steps (a note). Adversarial and reinforcement losses.
 
 Settings
 --------

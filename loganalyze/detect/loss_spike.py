@@ -22,10 +22,10 @@ Not to be confused with
 Heavy-tailed noise of small batches (its jumps are this run's habit, and its tail reaches that far). One
 sample answered wrong in a batch, by a model whose loss is near 0: it adds its own loss over the size of the
 batch (a note). One target far out, of whose squared error a batch is many times as large as the others (a
-note, up to `z`). A new stage of a
-curriculum, from which the loss falls again (no more than a warning). Relative noise of a loss near zero.
-The first points. An intended restart of the learning rate. Losses that may be negative, adversarial and
-reinforcement losses, of which only sizes `away` times the usual one are told.
+note, up to `z`). A new stage of a curriculum, from which the loss falls again (no more than a warning).
+Relative noise of a loss near zero. The first points. An intended restart of the learning rate. Losses that
+may be negative, adversarial and reinforcement losses, of which only sizes `away` times the usual one are
+told.
 
 Settings
 --------

@@ -15,15 +15,15 @@ to keep is the best, and the compute after it is lost.
 
 Not to be confused with
 -----------------------
-Noise in the evaluation. An evaluation loss above the train loss from the start but still falling.
-Train and evaluation loss rising together, which is divergence. An evaluation that stands, but below the start
-of the training: it had got better before it was first made; or at log(C), as
-bad as a guess: it was never better (notes).
+Noise in the evaluation. An evaluation loss above the train loss from the start but still falling. Train and
+evaluation loss rising together, which is divergence. An evaluation that stands, but below the start of the
+training: it had got better before it was first made; or at log(C), as bad as a guess: it was never better
+(notes).
 
 Settings
 --------
-`patience`, `rise`, `rise_warning`, `train_falls`, `rise_few`, `train_falls_few`, `train_falls_stands`, `early`, `gap_few`,
-`noise`.
+`patience`, `rise`, `rise_warning`, `train_falls`, `rise_few`, `train_falls_few`, `train_falls_stands`,
+`early`, `gap_few`, `noise`.
 
 Fix
 ---

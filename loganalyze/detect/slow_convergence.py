@@ -18,7 +18,8 @@ Not to be confused with
 -----------------------
 A pretrained model, which starts far below log(C). Large vocabularies, whose entropy is a floor, and ambiguous
 labels, which leave one, too. A train loss that counts otherwise than the evaluation, which got far. Losses
-without a known scale; targets that are mostly noise.
+without a known scale; targets that are mostly noise. A sum, which begins far above log(C) and is measured by
+its own start.
 
 Settings
 --------

@@ -61,3 +61,26 @@ def test_a_border_that_noise_near_zero_hides_does_not_count_against_it() -> None
     loss, epoch = curve(0.7, epochs=5, n=16, noise=0.1)
     loss[-16:] *= np.random.default_rng(1).lognormal(0, 1.0, 16)
     assert detect(run(loss, epoch), S)
+
+
+def test_a_loss_that_falls_inside_the_epochs_too_has_large_steps_only_near_its_floor() -> None:
+    # Each border halves the loss at least, but more than half of the fall lies inside the first two epochs.
+    ends = [(3.3, 1.4), (1.3, 0.3), (0.18, 0.26), (0.07, 0.09), (0.03, 0.02), (0.005, 0.006)]
+    parts = [np.linspace(*part, 40) for part in ends]
+    loss = np.concatenate(parts) * np.random.default_rng(2).lognormal(0, 0.03, 240)
+    assert detect(run(loss, np.arange(1, 241) / 40), S) == ()
+
+
+def test_epochs_are_counted_from_the_size_of_the_data() -> None:
+    loss, _ = curve(0.25)
+    config = {"train_samples": 3200, "train_batch_size": 32}
+    (found,) = detect(make_run(loss=loss, config=config), S)
+    assert found.evidence["boundaries"] == 3
+
+
+def test_steps_that_noise_hides_one_by_one_are_noted_together() -> None:
+    loss, epoch = curve(0.1, epochs=12, n=16, noise=0.06)
+    (found,) = detect(run(loss, epoch), S)
+    assert found.severity is Severity.INFO
+    steady = 2.0 * 0.9 ** (np.arange(192) / 16) * np.random.default_rng(3).lognormal(0, 0.06, 192)
+    assert detect(run(steady, epoch), S) == ()

@@ -58,3 +58,13 @@ def test_a_loss_that_is_nan_is_another_finding() -> None:
 def test_a_loss_below_0_is_no_cross_entropy_that_was_learned() -> None:
     below = np.linspace(0, -50, 300)
     assert detect(run(loss=below, eval_accuracy=[0.01] * 6), S) == ()
+
+
+def test_one_evaluation_a_little_better_than_a_guess_is_the_noise_of_its_samples() -> None:
+    scores = [0.003, 0.018, 0.05, 0.06, 0.0525, 0.0525]
+    (found,) = detect(run(eval_accuracy=scores, config={"num_classes": 26}), S)
+    assert found.evidence["level"] == 0.0525
+    assert (
+        detect(run(eval_accuracy=[*scores[:3], 0.06, 0.08, 0.09], config={"num_classes": 26}), S)
+        == ()
+    )

@@ -54,3 +54,17 @@ def test_training_that_gets_more_answers_wrong_is_harder(accuracy, severity) -> 
     steps = {"eval_loss": AT, "eval/accuracy": AT}
     (found,) = detect(make_run(loss=TRAIN, eval_loss=TRAIN[AT - 1] / 3, steps=steps, **answers), S)
     assert found.severity is severity
+
+
+def test_a_gap_that_opens_is_a_note_where_no_answers_tell() -> None:
+    opening = TRAIN[AT - 1] / np.linspace(2, 8, len(AT))
+    (found,) = detect(run(opening), S)
+    assert found.severity is Severity.INFO
+    for wrong, severity in ((0.3, Severity.WARNING), (0.001, Severity.INFO)):
+        answers = {
+            "accuracy": np.full(500, 1 - wrong),
+            "eval_accuracy": np.full(len(AT), 1 - wrong),
+        }
+        steps = {"eval_loss": AT, "eval_accuracy": AT}
+        (found,) = detect(make_run(loss=TRAIN, eval_loss=opening, steps=steps, **answers), S)
+        assert found.severity is severity

@@ -65,3 +65,20 @@ def test_a_likelihood_that_grows_sharper_has_a_growing_gradient() -> None:
     back = np.r_[np.linspace(0.4, -2.7, 60), np.linspace(-2.7, 9.0, 60)]
     (found,) = detect(make_run(loss=back, grad_norm=norm), S)
     assert found.severity is not Severity.INFO
+
+
+def test_a_burst_after_which_the_loss_goes_on_to_fall_is_a_note() -> None:
+    norm = RNG.lognormal(0, 0.3, 300)
+    norm[200:206] = 80
+    for end, severity in ((0.5, Severity.INFO), (3.0, Severity.WARNING)):
+        loss = np.r_[np.linspace(2, 1, 200), np.linspace(1, end, 100)]
+        (found,) = detect(make_run(loss=loss, grad_norm=norm), S)
+        assert found.severity is severity
+
+
+def test_the_first_steps_after_an_intended_restart_of_the_rate_are_left_out() -> None:
+    norm = np.random.default_rng(1).lognormal(0, 0.3, 400)
+    norm[202:210] = 60
+    rate = np.tile(1e-3 * (1 + np.cos(np.pi * np.linspace(0, 1, 100))) / 2, 4)
+    assert detect(make_run(grad_norm=norm, lr=rate), S) == ()
+    assert detect(make_run(grad_norm=norm), S)

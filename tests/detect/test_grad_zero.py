@@ -41,3 +41,11 @@ def test_batches_without_an_advantage_are_ordinary() -> None:
     norm[10:15] = 0
     found = detect(make_run(loss=LOSS, grad_norm=norm, reward=np.ones(50)), S)
     assert isinstance(found, NotApplicable)
+
+
+def test_a_policy_without_a_gradient_is_not_at_a_floor_though_its_loss_is_0() -> None:
+    norm = np.r_[np.ones(2), np.zeros(48)]
+    (found,) = detect(make_run(loss=0 * norm, grad_norm=norm, reward=np.ones(50)), S)
+    assert found.severity is Severity.CRITICAL
+    margin = make_run(loss=0 * norm, grad_norm=norm)
+    assert detect(margin, S) == ()

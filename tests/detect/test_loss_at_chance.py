@@ -82,3 +82,8 @@ def test_evaluations_that_stand_at_chance_tell_where_the_train_loss_is_too_noisy
     falls = np.linspace(1.365, 1.1, 8)
     quiet = detect(make_run(eval_loss=falls, config={"num_classes": 4}, **noisy), S)
     assert isinstance(quiet, NotApplicable) or quiet == ()
+
+
+def test_a_loss_that_leaves_the_level_of_a_guess_in_the_end_does_not_stay_there() -> None:
+    falls = flat() - np.linspace(0, 0.17, 400)
+    assert detect(make_run(loss=falls, config=TEN), S) == ()

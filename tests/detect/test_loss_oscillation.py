@@ -61,3 +61,10 @@ def test_a_few_cycles_of_a_loss_that_may_be_a_sum_are_no_more_than_a_note() -> N
     assert found.severity is Severity.INFO
     (found,) = detect(make_run(loss=curve, config={"num_classes": 10}), S)
     assert found.severity is Severity.WARNING
+
+
+def test_a_slight_swing_of_an_unknown_loss_may_follow_a_frozen_copy() -> None:
+    (found,) = detect(make_run(loss=swing(0.25, noise=0.02)), S)
+    assert found.severity is Severity.INFO
+    (found,) = detect(make_run(loss=swing(0.25, noise=0.02), config={"num_classes": 10}), S)
+    assert found.severity is Severity.WARNING

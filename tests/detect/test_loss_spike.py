@@ -197,3 +197,23 @@ def test_one_wrong_answer_in_a_batch_of_two_is_no_more_than_a_note(batch, severi
     curve[250], curve[270] = 3.0, 2.0
     (found,) = detect(make_run(loss=curve, config={"train_batch_size": batch}), S)
     assert found.severity is severity
+
+
+def test_what_one_sample_adds_is_its_loss_over_the_batch() -> None:
+    for peak, severity in ((0.3, Severity.INFO), (3.0, Severity.WARNING)):
+        curve = 0.002 + 2.3 * np.exp(-np.arange(400) / 15)
+        curve *= np.random.default_rng(2).lognormal(0, 0.1, 400)
+        curve[300] = peak
+        (found,) = detect(make_run(loss=curve, config={"train_batch_size": 32}), S)
+        assert found.severity is severity
+
+
+def test_one_target_far_out_is_a_note_for_a_squared_error() -> None:
+    curve = 0.02 + np.exp(-np.arange(300) / 15)
+    curve *= np.random.default_rng(4).lognormal(0, 0.45, 300)
+    curve[200] = 0.17
+    severities = [
+        detect(make_run(loss=curve, config=config), S)[0].severity
+        for config in ({"loss": "mse"}, {"num_classes": 10})
+    ]
+    assert severities == [Severity.INFO, Severity.WARNING]

@@ -73,3 +73,9 @@ def test_a_plan_that_starts_anew_with_a_warmup_over_several_log_points() -> None
     (found,) = detect(make_run(loss=np.ones(len(rate)), lr=rate, steps=steps, events=[event]), S)
     assert found.evidence["before"] == pytest.approx(5e-4)
     assert found.evidence["after"] == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(("points", "cycles"), [(17, 5), (26, 2), (20, 3), (30, 6)])
+def test_restarts_are_recognised_in_few_points(points, cycles) -> None:
+    done = np.arange(points) / points * cycles % 1
+    assert detect(run(1e-3 * (1 + np.cos(np.pi * done)) / 2), S) == ()

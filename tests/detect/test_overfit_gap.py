@@ -112,3 +112,12 @@ def test_a_rise_that_comes_back_passes() -> None:
 def test_values_that_are_not_numbers_are_left_out() -> None:
     (found,) = detect(run([1.8, 1.4, np.nan, 1.0, 1.1, 1.3, np.inf, 1.8, 2.1, 2.4]), S)
     assert found.evidence["best_step"] == 400
+
+
+def test_an_evaluation_that_stays_as_bad_as_a_guess_has_lost_nothing() -> None:
+    flat = np.log(3) * np.array([1.0, 1.02, 0.99, 1.01, 1.0, 0.98, 1.0, 1.01, 0.99, 1.0])
+    curves = {"loss": np.linspace(1.2, 0.3, 1000), "eval_loss": flat}
+    steps = {"loss": np.arange(1, 1001), "eval_loss": AT}
+    (known,) = detect(make_run(**curves, steps=steps, config={"num_classes": 3}), S)
+    (unknown,) = detect(make_run(**curves, steps=steps), S)
+    assert (known.severity, unknown.severity) == (Severity.INFO, Severity.WARNING)

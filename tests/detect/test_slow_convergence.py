@@ -54,3 +54,8 @@ def test_a_regression_that_gained_little_is_noted_and_one_that_fell_at_once_pass
     assert found.severity is Severity.INFO
     fell = np.r_[40.0, np.full(59, 7.1)] * noise
     assert detect(make_run(loss=fell, **mse), S) == ()
+
+
+def test_a_sum_is_measured_by_its_own_start() -> None:
+    loss = np.geomspace(1400, 260, 1000)
+    assert detect(make_run(loss=loss, config=TEN, planned_steps=1000), S) == ()

@@ -49,3 +49,16 @@ def test_a_short_log_may_slow_down_before_its_last_third() -> None:
     took = np.r_[0.006, np.full(5, 0.0016), 0.005, np.full(6, 0.0016), np.full(8, 0.0143)]
     (found,) = detect(make_run(loss=np.ones(21), step_time=took), S)
     assert found.confidence < 0.6
+
+
+def test_a_machine_that_is_shared_is_a_note() -> None:
+    neighbour = np.random.default_rng(1).random(100) < 0.7
+    after = np.where(neighbour, 0.3, 0.1) * RNG.lognormal(0, 0.05, 100)
+    (found,) = detect(make_run(loss=np.ones(200), step_time=np.r_[steps(0.1), after]), S)
+    assert found.severity is Severity.INFO
+
+
+def test_short_steps_are_a_note_unless_they_take_far_longer() -> None:
+    for factor, severity in ((2.5, Severity.INFO), (6, Severity.WARNING)):
+        (found,) = detect(make_run(loss=np.ones(200), step_time=steps(1e-3, factor * 1e-3)), S)
+        assert found.severity is severity

@@ -119,3 +119,12 @@ def test_a_loss_that_begins_between_log_c_and_log_2b_may_compare_rows(
     config = {"num_classes": 30, "train_batch_size": 256}
     assert loss_kind(make_run(loss=LOSS + 3, config=config, **more)) is expected
     assert loss_kind(make_run(loss=LOSS + 9, config=config)) is LossKind.CROSS_ENTROPY
+
+
+def test_a_loss_that_begins_at_0_with_a_full_gradient_is_no_error() -> None:
+    rng = np.random.default_rng(0)
+    loss = np.linspace(0, 0.4, 100) * rng.lognormal(0, 0.3, 100)
+    policy = make_run(loss=loss, grad_norm=rng.lognormal(0.7, 0.2, 100))
+    assert loss_kind(policy) is LossKind.UNBOUNDED
+    ruined = make_run(loss=loss, grad_norm=np.sqrt(loss))
+    assert loss_kind(ruined) is not LossKind.UNBOUNDED
