@@ -76,6 +76,10 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
         return NotApplicable("the number of classes is not known: tell it with --classes")
     if not np.isfinite(run.series("train/loss").value[-3:]).all():
         return NotApplicable("the train loss is not finite at the end")
+    norm = run.series("train/grad_norm").value
+    if len(norm) and not np.isfinite(norm[-settings.evaluations :]).any():
+        # The loss is no number either, whatever was printed for it.
+        return NotApplicable("the gradient is not finite at the end")
     train = run.series("train/loss").finite().value
     accuracy, loss = (run.series(name).finite() for name in ("eval/accuracy", "eval/loss"))
     most = max(len(accuracy), len(loss))

@@ -16,7 +16,8 @@ A guess needs no training. Labels, gradients or the learning rate do not reach t
 Not to be confused with
 -----------------------
 The start of a long training, which leaves chance slowly (the slope is resolved, or the log is too short:
-`steps`). A loss whose end is no longer within `near`. An accuracy above chance. A learning rate already annealed to nothing.
+`steps`). A loss whose end is no longer within `near`. An accuracy above chance. A learning rate already
+annealed to nothing.
 
 Settings
 --------

@@ -68,3 +68,11 @@ def test_one_evaluation_a_little_better_than_a_guess_is_the_noise_of_its_samples
         detect(run(eval_accuracy=[*scores[:3], 0.06, 0.08, 0.09], config={"num_classes": 26}), S)
         == ()
     )
+
+
+def test_a_model_of_nan_guesses_and_that_is_no_fault_of_the_evaluation() -> None:
+    norm = np.r_[np.ones(200), np.full(100, np.nan)]
+    curves = {"eval_accuracy": np.full(6, 0.01), "grad_norm": norm}
+    steps = {"eval_accuracy": AT, "grad_norm": np.arange(1, 301)}
+    broken = make_run(loss=FALL, steps=steps, config=HUNDRED, **curves)
+    assert isinstance(detect(broken, S), NotApplicable)
