@@ -66,6 +66,7 @@ class SawtoothSettings:
 
 
 FEWEST = 6  # log points per epoch: fewer do not show its inside
+MOST = 500  # epochs that are looked at; the steps are largest in the first ones
 SINGLE = 12  # log points per epoch from which a single boundary is judged
 PART = 4  # windows per epoch
 STEP_ERROR = 1.77  # of a difference of two medians over that of one value: sqrt(2) * sqrt(pi / 2)
@@ -84,8 +85,9 @@ def detect(run: Run, settings: SawtoothSettings) -> Detected:
     if place is None:
         return NotApplicable("no epoch was logged with the train loss")
     number = np.floor(place - 1e-9).astype(np.int64)
-    parts = [series.take(number == epoch) for epoch in np.unique(number).tolist()]
-    parts = [part for part in parts if len(part) >= FEWEST]
+    borders = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(series)]
+    spans = [span for span in itertools.pairwise(borders) if span[1] - span[0] >= FEWEST]
+    parts = [series.take(slice(*span)) for span in spans[:MOST]]
     if len(parts) <= settings.boundaries:
         return NotApplicable(f"{len(parts)} epochs with {FEWEST} or more losses are too few")
     if _is_running_mean(parts):

@@ -141,11 +141,11 @@ def _is_surrogate(run: Run) -> bool:
     An error that can be no less than 0 has no gradient where it is 0; policy gradients measured against
     the policy itself, as in GRPO, begin so, and the log may hold no reward that tells.
     """
-    loss, norm = run.series("train/loss").finite(), run.series("train/grad_norm").finite()
-    if len(loss) < FEWEST or len(norm) < FEWEST:
+    size = np.abs(run.series("train/loss").finite().value)
+    if len(size) < FEWEST or float(np.median(size[:FIRST])) > NOTHING * float(size.max()):
         return False
-    begins = float(np.median(np.abs(loss.value[:FIRST])))
-    if begins > NOTHING * float(np.quantile(np.abs(loss.value), LARGE)) and begins > 0:
+    begins, norm = float(np.median(size[:FIRST])), run.series("train/grad_norm").finite()
+    if len(norm) < FEWEST or begins > NOTHING * float(np.quantile(size, LARGE)):
         return False
     usual = float(np.median(norm.value))
     return usual > 0 and float(np.median(norm.value[:FIRST])) > HALF * usual
