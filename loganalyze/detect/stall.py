@@ -14,7 +14,8 @@ The accelerator waited: for data, for a network file system, for another process
 
 Not to be confused with
 -----------------------
-Evaluations and checkpoints. Compilation in the first steps. A restart.
+Evaluations and checkpoints. Compilation in the first steps. A restart. Pauses below `seconds` of steps of a
+few milliseconds: a busy machine makes them (a note).
 
 Settings
 --------
@@ -65,6 +66,7 @@ class StallSettings:
 
 
 FIRST = 0.02  # share of the points that may be slow at the start
+SLICE = 0.01  # seconds; a scheduler's time slice
 OFTEN = 3  # pauses; they come back
 AS_A_RULE = 0.3  # share of the evaluations that are slow; fewer slow ones met something else
 NEAR = 1  # log points around an evaluation or a checkpoint
@@ -94,6 +96,8 @@ def detect(run: Run, settings: StallSettings) -> Detected:
         return ()
     worst = int(np.argmax(np.where(slow, series.value, 0)))
     costly = lost >= settings.cost * total and (len(hits) >= OFTEN or lost >= settings.waited)
+    # Of steps shorter than its time slices a busy machine makes such pauses by itself.
+    costly &= usual >= SLICE or float(series.value[worst]) >= settings.seconds
     return (
         Finding(
             id="stall",

@@ -65,6 +65,9 @@ def test_one_pause_of_half_a_second_in_a_run_of_two_is_no_more_than_a_note() -> 
     values[200] = 0.5
     (found,) = detect(make_run(loss=np.ones(400), step_time=values), S)
     assert found.severity is Severity.INFO
-    values[[90, 350]] = 0.5  # they come back
+    values[[90, 350]] = 0.5  # they come back, as on a busy machine
+    (found,) = detect(make_run(loss=np.ones(400), step_time=values), S)
+    assert found.severity is Severity.INFO
+    values[[90, 350]] = 2.5
     (found,) = detect(make_run(loss=np.ones(400), step_time=values), S)
     assert found.severity is Severity.WARNING
