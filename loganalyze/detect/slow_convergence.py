@@ -79,6 +79,7 @@ class SlowSettings:
 FEWEST = 8  # log points: two in each quarter
 PARTS = 4  # of a log: the first and the last one are compared
 FIRST = 3  # losses that tell where it begins
+OFF_SCALE = 1.1  # times log(C): no classifier that is trained stays above it
 SUMMED = 2.0  # times log(C): a sum over two micro-batches or more
 POINTS = 20  # log points; fewer are worth a note
 MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
@@ -107,7 +108,8 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
     gained = (min(start, guess.log_c) - end) / guess.log_c
     # A sum has a scale of its own: from far above log(C), what it lost of its own start counts.
     first = float(np.median(series.value[:FIRST]))
-    on_another_scale = first > SUMMED * guess.log_c and first - end >= settings.regression * first
+    begins_so, ends_so = first > SUMMED * guess.log_c, end > OFF_SCALE * guess.log_c
+    on_another_scale = begins_so and ends_so and first - end >= settings.regression * first
     if end <= settings.above * guess.log_c or gained >= settings.slow or on_another_scale:
         return ()
     evaluated = run.series("eval/loss").finite().value
