@@ -14,14 +14,24 @@ import numpy as np
 
 from loganalyze.causes.cause import Case
 from loganalyze.causes.rates import common_rates, is_adam
-from loganalyze.signals.loss_kind import chance
+from loganalyze.causes.reach import reach
+from loganalyze.signals.batch_order import ENOUGH, SELDOM, hits_and_guesses
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.movement import Movement, movement
 from loganalyze.signals.robust import noise_sigma
 
 SLOW = ("loss-at-chance", "slow-convergence", "loss-plateau")
 ORDINARY = 0.5  # of the highest rate in common use: a rate at which runs learn
+LEAPT = 1.5  # times the first loss: single batches scatter less about a guess
+FEWEST = 4  # losses that agree
 LITTLE = 0.15  # share of the evaluation loss: more than that is learning
 MOVED = 1e-5  # share of the evaluation loss: less is not moving at all
+QUARTERS = 4  # parts of the run
+MOST = (
+    0.75  # of the fall; short steps at a rate that decays make 0.45 of theirs in the first quarter
+)
+HARDLY = 1e-3  # share of the evaluation loss; wrong labels leave 0.5 % and more
+FAR = 0.1  # sum of the rates of Adam: as much as a weight of a layer of width 100 is large
 FIRST = 3  # losses whose median is the level at the start
 POINTS = 20  # log points; fewer show no course
 EIGHTH = 8  # parts of the run: the first one is its start
@@ -78,7 +88,9 @@ def short_steps(case: Case) -> Movement | None:
     peak = peak_rate(case)
     if course is None or peak is None or not is_adam(case.run) or not case.found(*SLOW):
         return None
-    if peak < ORDINARY * common_rates(case.run)[0] or not MOVED < course.span < LITTLE:
+    if settled_early(case) or peak < ORDINARY * common_rates(case.run)[0]:
+        return None
+    if not MOVED < course.span < LITTLE:
         return None
     norm = norms(case)
     loss = case.run.series("train/loss").finite().value
@@ -90,11 +102,56 @@ def short_steps(case: Case) -> Movement | None:
     )
 
 
+def settled_early(case: Case) -> bool:
+    """Tell whether the evaluation fell in the first quarter of the run and stands: that was all to find."""
+    evals = case.run.series("eval/loss").finite().value
+    fall = float(evals[0] - evals[-1]) if len(evals) >= QUARTERS * 2 else 0.0
+    return fall > 0 and float(evals[0] - evals[len(evals) // QUARTERS]) > MOST * fall
+
+
+def hardly_moves(case: Case) -> Movement | None:
+    """Return the course of the evaluation if it does next to nothing although Adam moved every weight far.
+
+    Weights that follow anything, be it noise, change the evaluation by more; so few of them move, or by far
+    less than the rate.
+    """
+    course, far = movement(case.run), reach(case)
+    if (
+        course is None
+        or far is None
+        or far.travel is None
+        or far.travel < FAR
+        or not case.found(*SLOW)
+    ):
+        return None
+    return course if MOVED < course.span < HARDLY else None
+
+
+def is_sorted(case: Case) -> bool:
+    """Tell whether what came last is all that the model expects: that costs more than a guess as well."""
+    hits, expected = hits_and_guesses(case.run) or (0.0, 0.0)
+    swing = case.found("loss-oscillation")
+    periodic = swing is not None and swing.evidence.get("period_is_epoch") == "yes"
+    return periodic or (expected >= ENOUGH and hits <= SELDOM * expected)
+
+
 def is_silent(case: Case) -> bool:
     """Tell whether every batch has the same loss: all outputs are equal, whatever the input."""
     loss = case.run.series("train/loss").finite().value
     late = loss[len(loss) // 2 :]
     return len(late) >= POINTS and noise_sigma(late) < SILENT * abs(float(np.median(late)))
+
+
+def went_silent(case: Case) -> float | None:
+    """Return the highest loss of a run that leapt above its start and then has one loss for every batch."""
+    loss = case.run.series("train/loss").finite().value
+    late = loss[-max(len(loss) // 2, FEWEST) :]
+    if len(loss) < 2 * FEWEST or not case.found(*SLOW):
+        return None
+    if float(np.ptp(late)) > SILENT * abs(float(np.median(late))):
+        return None
+    top = float(loss.max())
+    return top if top > LEAPT * float(loss[0]) else None
 
 
 def share_above_guess(case: Case) -> float | None:
@@ -104,10 +161,11 @@ def share_above_guess(case: Case) -> float | None:
     if guess is None or len(loss) < POINTS or not case.found(*SLOW):
         return None
     part = max(len(loss) // POINTS, 1)
-    if float(np.median(loss[:part])) > ABOVE * guess.log_c and loss[0] > ABOVE * guess.log_c:
+    began = min(float(np.median(loss[:part])), float(loss[0]))
+    if began > ABOVE * guess.log_c:
         return None  # it began there
     smooth = np.array([np.median(block) for block in np.array_split(loss, POINTS)])
-    return float(np.mean(smooth > ABOVE * guess.log_c))
+    return float(np.mean(smooth > ABOVE * max(guess.log_c, began)))
 
 
 def frequencies_only(case: Case) -> float | None:
@@ -126,6 +184,9 @@ def _at_once(case: Case) -> float | None:
         float(np.median(loss[part : 2 * part])),
         float(np.median(loss[-part:])),
     )
+    guess = chance(case.run)
+    if guess is not None and loss_kind(case.run) is LossKind.CROSS_ENTROPY:
+        first = min(first, guess.log_c)  # above it a head unlearns what it was sure of, and no more
     fell = (first - early) / first
     if first - early < NOISE * noise_sigma(loss):
         return None

@@ -29,10 +29,10 @@ Kapoor and Narayanan, "Leakage and the reproducibility crisis in machine-learnin
 from __future__ import annotations
 
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.untrained import DROPS
 from loganalyze.finding import Clue
 
 PERFECT = 0.995  # accuracy beyond which real tasks hardly go
-DROPS = ("dropout", "hidden_dropout_prob", "attention_dropout", "resid_pdrop", "drop_path", "mixup")
 
 
 def weigh(case: Case) -> list[Clue]:

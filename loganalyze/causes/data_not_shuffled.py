@@ -8,7 +8,8 @@ What speaks for it
 ------------------
 The loss goes through the same ups and downs in every epoch: the order does not change. Batches are answered
 nearly all right or nearly all wrong, which shuffled ones never are. The loss swings with the period of an
-epoch; the evaluation stays at chance while the train loss is low. The settings turn shuffling off.
+epoch; the evaluation stays at chance while the train loss is low. Answers are right less often than those of
+a guess, since each batch is of a class that those before it were not. The settings turn shuffling off.
 
 What speaks against it
 ----------------------
@@ -29,9 +30,18 @@ Bottou, "Stochastic Gradient Descent Tricks" (2012), on shuffling; MONAI#122.
 
 from __future__ import annotations
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
-from loganalyze.signals.batch_order import accuracy_spread, same_order
+from loganalyze.signals.batch_order import (
+    ENOUGH,
+    SELDOM,
+    accuracy_spread,
+    epochs,
+    hits_and_guesses,
+    same_order,
+)
 
 SWINGS = (
     "loss-oscillation",
@@ -40,7 +50,10 @@ SWINGS = (
     "slow-convergence",
     "loss-at-chance",
 )
+SURELY = 6.0  # times; shuffled runs reach 4.5 where their accuracy goes up in leaps
 UNLIKE = 4.0  # times the variance of shuffled batches; a model that learns fast stays below
+PERIODS = 3  # epochs; fewer show no period
+BORDER = 0.06  # of an epoch: a spike falls there by chance as seldom
 ALIKE = 0.5  # correlation of the loss over one epoch with that over the next
 SETTINGS = ("shuffle", "dataloader_shuffle", "shuffle_train", "train_shuffle")
 
@@ -58,10 +71,11 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(text, -DECISIVE if flags[0] else STRONG))
     swing = case.found("loss-oscillation")
     if swing and swing.evidence.get("periodic") == "yes":
-        clues.append(Clue("The loss swings with a period, as sorted data make it.", STRONG))
-    elif swing and swing.evidence.get("periodic") == "no":
+        weight = DECISIVE if swing.evidence.get("period_is_epoch") == "yes" else STRONG
+        clues.append(Clue("The loss swings with a period, as sorted data make it.", weight))
+    elif swing and swing.evidence.get("periodic") == "no" and _passes(case) > PERIODS:
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
-    clues += [*_batches(case), *_order(case)]
+    clues += [*(_batches(case) or _never_right(case)), *_order(case), *_at_the_border(case)]
     if not clues and not case.found(*SWINGS):
         return [
             Clue(
@@ -78,6 +92,12 @@ def weigh(case: Case) -> list[Clue]:
     return clues
 
 
+def _passes(case: Case) -> float:
+    """Return how often the data were seen; as often as needed where nobody knows."""
+    place = epochs(case.run, case.run.series("train/loss").finite())
+    return float(place[-1]) if place is not None and len(place) else np.inf
+
+
 def _batches(case: Case) -> list[Clue]:
     """Batches of one class each are answered nearly all right or nearly all wrong."""
     spread = accuracy_spread(case.run)
@@ -87,7 +107,36 @@ def _batches(case: Case) -> list[Clue]:
         f"The train accuracy varies {spread:.0f} x as much from batch to batch as with shuffled samples: "
         "those of a batch are of one kind."
     )
+    return [Clue(text, DECISIVE if spread > SURELY else MODERATE)]
+
+
+def _never_right(case: Case) -> list[Clue]:
+    """A model that has just seen another class is right less often than a guess, which shuffled samples
+    never allow for long."""
+    hits, expected = hits_and_guesses(case.run) or (0.0, 0.0)
+    if expected < ENOUGH or hits > SELDOM * expected or case.found("initial-loss-high"):
+        return []
+    text = (
+        f"Of the answers {hits:,.0f} are right where a guess has {expected:,.0f}: each batch is of a class "
+        "that those before it were not."
+    )
     return [Clue(text, DECISIVE)]
+
+
+def _at_the_border(case: Case) -> list[Clue]:
+    """Where the order begins anew, its first batches differ most from the last ones."""
+    step = case.number("loss-spike", "step")
+    loss = case.run.series("train/loss").finite()
+    place = epochs(case.run, loss)
+    if step is None or place is None or case.run.flag("shuffle"):
+        return []
+    into = float(np.interp(step, loss.step, place))
+    if len(place) < 2 or float(np.median(np.diff(place))) > BORDER:
+        return []
+    if into < 1 or (into - into // 1) > BORDER:
+        return []
+    text = f"The loss jumped {into - into // 1:.0%} into epoch {int(into) + 1}, where an order begins anew."
+    return [Clue(text, MODERATE)]
 
 
 def _order(case: Case) -> list[Clue]:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import DECISIVE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 
 MUCH = 0.3  # share of the step that may be spent on data before it is the brake
@@ -42,7 +42,11 @@ def weigh(case: Case) -> list[Clue]:
         case.run.series(name).finite() for name in ("perf/data_seconds", "perf/step_seconds")
     )
     if not len(data) or not len(step):
-        return [Clue("The time spent on data was not logged.", -WEAK)]
+        clues = [Clue("The time spent on data was not logged.", -WEAK)]
+        if case.found("stall"):
+            text = "Single steps waited long where nothing else is logged: a queue that runs dry."
+            clues.append(Clue(text, MODERATE))
+        return clues
     share = float(np.sum(data.value) / max(len(data), 1)) / max(float(np.mean(step.value)), 1e-12)
     if share > MUCH:
         return [Clue(f"{min(share, 1.0):.0%} of the time is spent waiting for data.", DECISIVE)]

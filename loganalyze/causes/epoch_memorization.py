@@ -29,6 +29,7 @@ transformers#18730.
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.eval_mismatch import APART
 from loganalyze.finding import Clue
 from loganalyze.signals.first_pass import first_pass
 
@@ -51,6 +52,12 @@ def weigh(case: Case) -> list[Clue]:
             "came again."
         )
         clues.append(Clue(text, DECISIVE))
+    if seen is not None and (seen.apart or 0.0) > APART and seen.fell > NOTHING:
+        text = (
+            f"The evaluation loss was {seen.apart:.1f} x the train loss before any sample was seen twice: "
+            "nothing can have been remembered by then."
+        )
+        clues.append(Clue(text, -DECISIVE))
     epoch = case.run.series("train/loss").epoch
     passes = float(epoch[-1]) if len(epoch) and epoch[-1] == epoch[-1] else None
     if passes is not None and passes > MANY:

@@ -8,7 +8,8 @@ evaluated in training mode or with statistics that were never updated.
 What speaks for it
 ------------------
 The training learns while the evaluation stays exactly at chance: overfitting never goes to chance. Or the
-evaluation is far off in level from the first time on, and only gets worse.
+evaluation is far off in level from the first time on, and only gets worse: worse than a model that has
+learned nothing.
 
 What speaks against it
 ----------------------
@@ -33,16 +34,24 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.causes.initial import followed
+from loganalyze.causes.untrained import best_evaluation
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import guessed_accuracy, share
 from loganalyze.signals.first_pass import first_pass
-from loganalyze.signals.loss_kind import chance
+from loganalyze.signals.loss_kind import chance, is_language_model
+from loganalyze.signals.robust import FloatArray
 
-OTHERWISE = ("loss-nonfinite", "eval-below-train", "epoch-sawtooth", "initial-loss-high")
+OTHERWISE = ("loss-nonfinite", "eval-below-train", "initial-loss-high")
 SEVERAL = 3  # train losses before the first evaluation
 FEW_SAMPLES = 500  # any network has more parameters than that
 FEWEST = 4  # evaluations
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
+FAR_WORSE = 1.5  # times an untrained model: what is learned by heart costs that only of few samples
+WORLDS_APART = 3.0  # times an untrained model
+POINTS = 20  # log points; fewer show no course
+EIGHTH = 8  # parts of the run: the first one is its start
+EASY = 0.3  # share of the first loss
+MOST_OF_IT = 0.85  # of the whole fall
 FLAT = 0.08  # range of the evaluation's accuracy; 400 samples scatter by 2 to 3 % about theirs
 APART = 1.4  # times the train loss; label noise and small evaluation sets explain 1.1 to 1.2
 AGREES = 1.15
@@ -69,21 +78,41 @@ def weigh(case: Case) -> list[Clue]:
         text = f"The train accuracy, {guessed:.2g}, is that of a guess as well."
         clues.append(Clue(text, -DECISIVE))
     loss = case.run.series("train/loss").finite()
-    if len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
+    evals = case.run.series("eval/loss").finite().value
+    if learned_padding(case):
+        text = "The train loss fell at once and stands: what was learned is padding, not what is asked for."
+        clues.append(Clue(text, -DECISIVE))
+    elif len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
         text = f"The train loss fell from {loss.value[0]:.3g} to {loss.value[-1]:.3g}."
         clues.append(Clue(text, MODERATE))
-    evals = case.run.series("eval/loss").finite().value
     if case.found("eval-at-chance") and followed(evals, loss.value):
         text = "The evaluation loss falls with that of the training: it is evaluated alike."
         clues.append(Clue(text, -DECISIVE))
     if case.found("slow-convergence"):
         text = "The training has learned little itself: there is not much to fail in evaluation."
         clues.append(Clue(text, -STRONG))
-    if case.found("epoch-sawtooth"):
+    if case.found("epoch-sawtooth") and not any(clue.weight >= DECISIVE for clue in clues):
         clues.append(
             Clue("The train loss steps down with every pass: it is learned by heart.", -STRONG)
         )
     return clues
+
+
+def learned_padding(case: Case) -> bool:
+    """Tell whether a language model learned something easy within the first steps, and nothing after it.
+
+    One token that fills every row is learned so, and is no part of the evaluation.
+    """
+    loss = case.run.series("train/loss").finite().value
+    if not is_language_model(case.run) or len(loss) < POINTS:
+        return False
+    part = len(loss) // EIGHTH
+    first, early, late = (
+        loss[0],
+        float(np.median(loss[part : 2 * part])),
+        float(np.median(loss[-part:])),
+    )
+    return bool(first - early > EASY * first and first - early > MOST_OF_IT * (first - late))
 
 
 def _first_pass(case: Case) -> list[Clue]:
@@ -108,12 +137,20 @@ def _first_pass(case: Case) -> list[Clue]:
 
 def _never_learned(case: Case) -> Clue:
     """Overfitting follows the training for a while; what does not belong to it is worse from the start."""
+    best_of_all = best_evaluation(case)
+    few = (case.run.number("train_samples") or FEW_SAMPLES) < FEW_SAMPLES
+    if best_of_all is not None and best_of_all > (WORLDS_APART if few else FAR_WORSE):
+        text = (
+            f"The best evaluation costs {best_of_all:.1f} x what an untrained model does: it is of another "
+            "kind or scale."
+        )
+        return Clue(text, DECISIVE if best_of_all > WORLDS_APART else STRONG)
     best = case.number("overfit-gap", "best_step")
     evals = case.run.series("eval/loss").finite()
     accuracy = share(case.run.series("eval/accuracy").finite().value)
     if best is None or not len(evals) or int(evals.step[0]) < best:
         return Clue("The evaluation followed the training for a while.", -DECISIVE)
-    if is_worse_than_untrained(case) and not (len(accuracy) >= FEWEST and np.ptp(accuracy) >= FLAT):
+    if is_worse_than_untrained(case) and not (len(accuracy) >= FEWEST and _rose(accuracy) >= FLAT):
         text = (
             f"No evaluation, {evals.value.min():.4g} at best, is as good as the training was before it "
             "learned anything."
@@ -126,8 +163,8 @@ def _never_learned(case: Case) -> Clue:
             f"{guess.log_c:.4g}."
         )
         return Clue(text, MODERATE)
-    if len(accuracy) >= FEWEST and float(np.ptp(accuracy)) >= FLAT:
-        return Clue("The evaluation's accuracy changed with what was learned.", -DECISIVE)
+    if len(accuracy) >= FEWEST and _rose(accuracy) >= FLAT:
+        return Clue("The evaluation's accuracy rose with what was learned.", -DECISIVE)
     if len(accuracy) >= FEWEST:
         text = (
             f"The evaluation loss only rises, and its accuracy stays within {np.ptp(accuracy):.0%}: the "
@@ -135,6 +172,10 @@ def _never_learned(case: Case) -> Clue:
         )
         return Clue(text, MODERATE)
     return Clue("The evaluation loss rises from the first time on: it never followed.", -MODERATE)
+
+
+def _rose(accuracy: FloatArray) -> float:
+    return float(accuracy.max() - accuracy[0])
 
 
 def is_worse_than_untrained(case: Case) -> bool:

@@ -7,7 +7,8 @@ The loss of each batch is what the untouched model gives, whatever the learning 
 What speaks for it
 ------------------
 The loss stays at its level with an ordinary learning rate. The gradient norm is 0 or not there, or what the
-bias of the head alone would get.
+bias of the head alone would get. The evaluation hardly moves though Adam moves every weight that has a
+gradient. The log counts few trainable parameters.
 
 What speaks against it
 ----------------------
@@ -33,7 +34,7 @@ import re
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.course import frequencies_only, norms, short_steps
+from loganalyze.causes.course import frequencies_only, hardly_moves, norms, short_steps
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
@@ -42,11 +43,13 @@ from loganalyze.signals.robust import noise_sigma
 from loganalyze.signals.saturation import saturation
 
 HARDLY_ANY = 1_000  # trainable parameters; a bias has them, an adapter has far more
+MOST = 0.95  # of all parameters: position tables and the like are often fixed
 SHARE = 0.01  # of all parameters
 SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
 LEARNED = 0.02  # share of the evaluation loss: more than the frequencies of labels give
 STILL = 0.005  # share of the loss: a change below it is none
 MOVES = 5e-4  # share of the evaluation loss: less is the rounding of the sums
+MODEST = 0.3  # gradient norm; a model of which all weights are trained begins with 0.3 to 3
 FEW = 0.05  # gradient norm; half the least that is usual (0.1 to 10) when all weights are trained
 ERROR = re.compile(
     r"does not require grad and does not have a grad_fn|optimizer got an empty parameter list"
@@ -107,6 +110,9 @@ def _trainable(case: Case) -> list[Clue]:
     if total and count < SHARE * total:
         text = f"Only {count / total:.2%} of the parameters are trainable, as in an adapter or a head alone."
         return [Clue(text, WEAK)]
+    if total and count < MOST * total:
+        text = f"Only {count:,.0f} of {total:,.0f} parameters are trainable."
+        return [Clue(text, STRONG)]
     if count == total:
         return [Clue(f"All {count:,.0f} parameters are said to be trainable.", -MODERATE)]
     return []
@@ -136,6 +142,13 @@ def _course(case: Case) -> list[Clue]:
     if course.span < SAME:
         text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
         return [Clue(text, DECISIVE)]
+    if hardly_moves(case) is not None and not _died(case) and short_steps(case) is None:
+        text = (
+            f"The evaluation loss moves by {course.span:.2%} in all, though Adam moves every weight that has "
+            "a gradient by the full rate: few of them have one."
+        )
+        norm = norms(case)
+        return [Clue(text, WEAK if norm is not None and norm.late > MODEST else STRONG)]
     if course.wanders and course.span > MOVES:
         text = "The evaluation loss goes to and fro: the weights change, to no avail."
         return [Clue(text, -MODERATE)]

@@ -40,6 +40,8 @@ from loganalyze.causes.initial import (
     ORDINARY_NORM,
     RISES,
     STANDS,
+    TOWERING,
+    ends_at_guess,
     first_norm,
     is_steady_at_first,
     is_training_alone,
@@ -61,6 +63,11 @@ def weigh(case: Case) -> list[Clue]:
     if ratio is None or log_c is None:
         if _starts_beyond_any_guess(case) and rises_at_first(case):
             return [Clue(RISES, STRONG)]
+        norm = first_norm(case)
+        classes = loss_kind(case.run) is LossKind.CROSS_ENTROPY
+        if classes and norm is not None and norm > LARGE_NORM and case.found("clip-saturated"):
+            text = f"The first gradient norm is {norm:.3g} already: errors may come through large weights."
+            return [Clue(text, MODERATE)]
         return [Clue("Nothing shows that the loss started above log(C).", -MODERATE)]
     spread = (2 * max(ratio - 1, 0) * log_c) ** 0.5
     text = (
@@ -87,7 +94,7 @@ def _scatter(case: Case) -> list[Clue]:
 
 def _course(case: Case) -> list[Clue]:
     """A head is soon unlearned; then the model trains as ever."""
-    if not case.found("loss-at-chance"):
+    if not ends_at_guess(case):
         return []
     text = "The loss falls to a guess and stays there: a head alone does not keep the rest from learning."
     return [Clue(text, -STRONG)]
@@ -95,6 +102,9 @@ def _course(case: Case) -> list[Clue]:
 
 def _norm(case: Case) -> list[Clue]:
     norm = first_norm(case)
+    if (case.number("initial-loss-high", "ratio_to_log_c") or 0.0) > TOWERING:
+        text = "Logits of hundreds are more than a head makes, even one of a hundred times its weights."
+        return [Clue(text, -MODERATE)]
     if norm is not None and norm > HUGE_NORM:
         text = f"The first gradient norm is {norm:.3g}: more than the weights of a head make."
         return [Clue(text, -MODERATE)]

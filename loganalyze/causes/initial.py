@@ -14,6 +14,8 @@ from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case
 from loganalyze.finding import Clue
 from loganalyze.signals.robust import FloatArray
 
+TOWERING = 50.0  # times log(C); heads of a hundred times the usual weights measured 38 at most
+AT_GUESS = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
 NEAREST = 3  # train losses about the evaluation whose median is compared; one may be an outlier
 MOST = 50  # evaluations; more add nothing
 STEADY = 0.04  # share of the loss; sums over 16 samples scatter by 1 to 3 %
@@ -128,6 +130,32 @@ def is_steady_at_first(case: Case) -> bool:
     """Tell whether the first losses are all but equal, as even guesses cost every batch the same."""
     first = case.run.series("train/loss").finite().value[:NEAREST]
     return len(first) == NEAREST and bool(np.ptp(first) < STEADY * first[0])
+
+
+def ends_at_guess(case: Case) -> bool:
+    """Tell whether the loss ends at the level of a guess, whatever it began with."""
+    evals, log_c = (
+        case.run.series("eval/loss").finite().value,
+        case.number("initial-loss-high", "log_c"),
+    )
+    if log_c and len(evals) and float(evals[-1]) < (1 - AT_GUESS) * log_c:
+        return False
+    ratios = (
+        case.number(name, "ratio_to_log_c") for name in ("loss-at-chance", "slow-convergence")
+    )
+    return any(ratio is not None and abs(ratio - 1) < AT_GUESS for ratio in ratios)
+
+
+def passes_guess(case: Case) -> bool:
+    """Tell whether a loss that began above a guess soon lies far below it, without staying there."""
+    log_c = case.number("initial-loss-high", "log_c")
+    loss = case.run.series("train/loss").finite().value
+    if not log_c or len(loss) < 2 * SEVERAL:
+        return False
+    reached = int(np.argmax(loss < RISEN * log_c))
+    beyond = loss[reached : reached + SEVERAL]
+    soon = reached <= 2 * SEVERAL and loss[reached] < RISEN * log_c
+    return bool(soon and (beyond < FELL * log_c).any())
 
 
 def rises_at_first(case: Case) -> bool:

@@ -33,35 +33,54 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import norms
-from loganalyze.causes.initial import OF_INPUTS, RISES, model_clues, norm_of_one, rises_at_first
+from loganalyze.causes.initial import (
+    OF_INPUTS,
+    RISES,
+    STANDS,
+    TOWERING,
+    ends_at_guess,
+    is_steady_at_first,
+    model_clues,
+    norm_of_one,
+    passes_guess,
+    rises_at_first,
+)
+from loganalyze.causes.reads import reads_tokens
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.robust import FloatArray
 
 HUGE = 1e3  # a first loss beyond it is no loss of standardised targets
-TOWERING = 50.0  # times log(C): ten times what a head with tenfold weights makes
 WILD = 1.0  # of the log of the evaluation loss: a factor e from one to the next
 WIDELY = 10.0  # times its level that the gradient norm reaches, while the loss starts at a guess
 LOST = 5.0  # times its later level that the gradient norm had at first
+MUCH = 5.0  # times log(C): beyond any guess over unused outputs
+FAR = 20.0  # times its later level
 FEW = 4  # evaluations whose scatter says something
 NEAR = 1.3  # times log(C) up to which a first loss is that of a guess
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the first loss and the scatter of the evaluation."""
+    if reads_tokens(case):
+        text = "The model reads numbers of tokens: they have no scale."
+        return [Clue(text, -DECISIVE)]
     clues = []
     loss = case.run.series("train/loss").finite()
     first = float(loss.value[0]) if len(loss) else None
     guess = chance(case.run)
-    if first is not None and first > HUGE:
+    steady = case.found("initial-loss-high") is not None and is_steady_at_first(case)
+    if steady:
+        clues.append(Clue(STANDS, -MODERATE))
+    if first is not None and first > HUGE and not steady:
         clues.append(
             Clue(f"The first loss is {first:.3g}: inputs or targets are large numbers.", STRONG)
         )
     elif first is not None and guess is not None and first < NEAR * guess.log_c:
         clues.append(_near_a_guess(case, f"The loss starts at {first:.3g}, near {guess.label}."))
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
-    if ratio is not None and ratio > TOWERING:
+    if ratio is not None and ratio > TOWERING and not steady:
         text = (
             f"The loss starts at {ratio:.0f} x log(C): logits of hundreds, more than a head makes."
         )
@@ -73,18 +92,34 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(text, STRONG))
     if loss_kind(case.run) is LossKind.REGRESSION:
         clues.append(Clue("The loss is that of a regression.", WEAK))
-    if ratio is not None and case.found("loss-at-chance"):
+    if ratio is not None:
+        clues += _above_a_guess(case, ratio, alone=not clues)
+    clues += _first_gradient(case, steady=steady)
+    if ratio is not None and ratio < TOWERING and passes_guess(case):
+        text = "The loss falls right through the level of a guess: large inputs leave few units that could."
+        clues.append(Clue(text, -MODERATE))
+    return clues or [Clue("Nothing shows that inputs or targets are large numbers.", -STRONG)]
+
+
+def _above_a_guess(case: Case, ratio: float, *, alone: bool) -> list[Clue]:
+    """Read a loss that starts above a guess; `alone` where nothing else speaks for large inputs."""
+    if ends_at_guess(case):
         text = (
             "The loss starts far too high and falls to a guess, where it stays: large inputs drive units to "
             "where they have no gradient."
         )
-        clues.append(Clue(text, STRONG))
-    elif ratio is not None and rises_at_first(case):
-        clues.append(Clue(RISES, MODERATE))
-    elif ratio is not None and not clues:
-        clues += model_clues(case) or [
+        return [Clue(text, STRONG if ratio > MUCH else WEAK)]
+    if rises_at_first(case):
+        return [Clue(RISES, MODERATE)]
+    if alone or ratio > TOWERING:
+        return model_clues(case) or [
             Clue("The loss starts too high: large inputs do that, among others.", -WEAK)
         ]
+    return []
+
+
+def _first_gradient(case: Case, *, steady: bool) -> list[Clue]:
+    clues = []
     norm = case.run.series("train/grad_norm").finite()
     of_one = norm_of_one(case)
     if of_one is not None and of_one > OF_INPUTS:
@@ -93,9 +128,9 @@ def weigh(case: Case) -> list[Clue]:
             "more than a head makes."
         )
         clues.append(Clue(text, STRONG))
-    if len(norm) and norm.value[0] > HUGE:
+    if len(norm) and norm.value[0] > HUGE and not steady:
         clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", STRONG))
-    return clues or [Clue("Nothing shows that inputs or targets are large numbers.", -STRONG)]
+    return clues
 
 
 def _near_a_guess(case: Case, text: str) -> Clue:
@@ -106,7 +141,7 @@ def _near_a_guess(case: Case, text: str) -> Clue:
             f"The gradient norm was {course.early:.3g} at first and is {course.late:.3g} later, while the "
             "loss stayed that of a guess: large inputs saturate units so."
         )
-        return Clue(text, WEAK)
+        return Clue(text, STRONG if course.early > FAR * course.late else MODERATE)
     if case.found("loss-at-chance") and counts_only(case.run) is not None:
         text = (
             "The gradient follows the class counts alone: the outputs do not depend on the input, as where "
@@ -140,7 +175,8 @@ HYPOTHESIS = Hypothesis(
     title="Inputs or targets are not normalised",
     prior=-1.3,
     explains=("loss-nonfinite", "loss-divergence", "loss-oscillation", "grad-explosion", "loss-spike",
-              "initial-loss-high", "slow-convergence", "clip-saturated", "loss-at-chance"),
+              "initial-loss-high", "slow-convergence", "clip-saturated", "loss-at-chance",
+              "loss-plateau"),
     weigh=weigh,
     fix=fix,
     probe="data",

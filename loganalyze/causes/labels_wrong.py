@@ -6,7 +6,9 @@ The best a model can do is the labels' frequencies: the loss stays at the level 
 
 What speaks for it
 ------------------
-The loss stays at log(C) with a living learning rate and an ordinary gradient norm.
+The loss stays at log(C) with a living learning rate and an ordinary gradient norm. What is learned all the
+same never makes the evaluation better than an untrained model. Where only part of the training's labels are
+wrong, the evaluation is answered better than the training.
 
 What speaks against it
 ----------------------
@@ -30,9 +32,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.course import frequencies_only, short_steps
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import (
+    frequencies_only,
+    hardly_moves,
+    is_silent,
+    norms,
+    settled_early,
+    short_steps,
+    went_silent,
+)
 from loganalyze.causes.rates import is_adam
+from loganalyze.causes.reach import reach
+from loganalyze.causes.untrained import answers_better, best_evaluation, untrained_level
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import one_answer
 from loganalyze.signals.batch_order import accuracy_spread
@@ -43,6 +55,10 @@ from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
 LEVELS = ("loss-at-chance", "loss-plateau", "slow-convergence", "eval-at-chance")
+PARTLY = ("loss-plateau", "slow-convergence", "loss-at-chance", "overfit-gap")
+ENOUGH = 0.1  # sum of the rates of Adam: as much as a weight of a layer of width 100 is large
+LITTLE = 0.08  # share of the loss: as much as its mean and spread give
+FAR_WORSE = 1.5  # times an untrained model: more is another kind of data
 FREQUENCIES = 0.85  # times log(C): uneven labels alone lead down to it
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 HALF = 0.4  # of log(C): what means something is learned farther than that
@@ -51,20 +67,24 @@ FALLEN = 0.95  # times log(C): a train loss below it has left the guess
 SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
 STILL = 0.005  # share of the loss: a change below it is none
 ONE_KIND = 4.0  # times the variance of the accuracy of shuffled batches
+LITTLE_LEARNED = 0.1  # share of the evaluation loss
 HOLDS = 0.005  # share of the evaluation loss: less is the frequencies being learned more exactly
 BALANCED = (
     0.01  # relative distance to log(C) at which labels that are as frequent as each other leave it
 )
 NOTHING = 0.06  # share of the first loss that frequencies give
 NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
+LAST = 10  # points whose median is the level at the end
 FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
-    clues = _one_class(case)
+    clues = [*_one_class(case), *_noisy(case)]
     if not clues and not case.found(*LEVELS):
-        return [Clue("No level of a loss or an accuracy points at the labels.", -STATED)]
+        helped = _never_helped(case) if case.found("overfit-gap") else []
+        none = Clue("No level of a loss or an accuracy points at the labels.", -STATED)
+        return helped if any(clue.weight > 0 for clue in helped) else [none]
     ratio = case.number("loss-at-chance", "ratio_to_log_c")
     if ratio is not None and ratio <= 1 - NEAR:
         text = f"The loss stays at {ratio:.2f} x log(C), below a guess: something was learned."
@@ -87,11 +107,20 @@ def weigh(case: Case) -> list[Clue]:
             "is, and no farther."
         )
         clues.append(Clue(text, MODERATE))
+    if went_silent(case) is not None:
+        text = "Every batch has the same loss: the outputs do not depend on the inputs, whatever the labels."
+        clues.append(Clue(text, -STRONG))
     spread = accuracy_spread(case.run)
     if spread is not None and spread > ONE_KIND:
         text = "Whole batches are answered right or wrong: labels that mean nothing are not."
         clues.append(Clue(text, -STRONG))
-    return [*clues, *_learned_by_heart(case), *_unmoved(case), *_course(case)]
+    return [
+        *clues,
+        *_learned_by_heart(case),
+        *_unmoved(case),
+        *_course(case),
+        *_nothing_to_find(case),
+    ]
 
 
 def _one_class(case: Case) -> list[Clue]:
@@ -112,6 +141,15 @@ def _one_class(case: Case) -> list[Clue]:
     return [Clue(text, STATED)]
 
 
+def _noisy(case: Case) -> list[Clue]:
+    """Labels that are partly wrong in training alone cannot be learned there, and what is right can."""
+    better = answers_better(case)
+    if not better or case.found("eval-below-train", "initial-loss-high") or not case.found(*PARTLY):
+        return []
+    text = f"{better}: labels that are wrong in part of the training alone do that."
+    return [Clue(text, STRONG if case.found(*LEVELS) else DECISIVE)]
+
+
 def _course(case: Case) -> list[Clue]:
     """Weights that follow wrong labels change all the time, and evaluation with them."""
     course = movement(case.run)
@@ -126,9 +164,17 @@ def _course(case: Case) -> list[Clue]:
     if one_answer(case.run):
         text = "All samples get one answer: the model does not look at its inputs, right labels or wrong."
         return [Clue(text, -MODERATE)]
+    if hardly_moves(case) is not None:
+        text = f"The evaluation loss moves by {course.span:.2%} in all: hardly a weight follows the labels."
+        return [Clue(text, -MODERATE)]
     if course.wanders:
         text = "The evaluation loss goes to and fro: the weights change, to no avail."
         return [Clue(text, MODERATE if is_adam(case.run) else WEAK)]
+    if answers_better(case):
+        return []
+    if settled_early(case) and HOLDS < course.span < LITTLE_LEARNED:
+        text = "The evaluation loss fell at first, as far as the frequencies of labels give, and stands."
+        return [Clue(text, WEAK)]
     if (course.is_straight and course.last < course.first * (1 - HOLDS)) or short_steps(case):
         text = "The evaluation loss falls steadily, if slowly: what is learned holds there."
         return [Clue(text, -MODERATE)]
@@ -138,26 +184,78 @@ def _course(case: Case) -> list[Clue]:
 def _learned_by_heart(case: Case) -> list[Clue]:
     """Wrong labels can be remembered, and nothing else: evaluation stays worse than a guess."""
     guess = chance(case.run)
+    if case.found("overfit-gap"):
+        return _never_helped(case)
+    if guess is None:
+        return []
     evals = case.run.series("eval/loss").finite().value
     train = case.run.series("train/loss").finite().value
-    if guess is None or len(evals) < 2 or len(train) < 2:
+    if len(evals) < 2 or len(train) < 2:
         return []
     best = float(evals.min()) / guess.log_c
-    if train[-1] > guess.log_c or FREQUENCIES <= best < BETTER:
+    end = float(np.median(train[-LAST:]))
+    if end > guess.log_c or FREQUENCIES <= best < BETTER:
         return []  # as much as the frequencies of the labels give
+    if best < FREQUENCIES and answers_better(case):
+        return []
     if best < FREQUENCIES:
         return [Clue("The evaluation got better than a guess: the labels mean something.", -STRONG)]
     seen = first_pass(case.run)
-    if seen is not None and seen.fell < NOTHING and train[-1] < FREQUENCIES * guess.log_c:
+    if seen is not None and seen.fell < NOTHING and end < FREQUENCIES * guess.log_c:
         text = (
             "In the first pass over the data next to nothing was learned, in later ones more: labels that "
             "mean nothing can only be remembered."
         )
-        far = train[-1] > HALF * guess.log_c and seen.again < AT_ONCE and seen.is_gradual
+        far = end > HALF * guess.log_c and seen.again < AT_ONCE and seen.is_gradual
         return [Clue(text, STRONG + MODERATE if far else WEAK)]
-    if train[-1] > FALLEN * guess.log_c:
+    if end > FALLEN * guess.log_c:
         return []
     return [Clue("The train loss falls below a guess, the evaluation never does.", MODERATE)]
+
+
+def _never_helped(case: Case) -> list[Clue]:
+    """What is learned of labels that mean nothing leaves the evaluation as it was, or makes it worse."""
+    best = best_evaluation(case)
+    if best is None or best > FAR_WORSE:
+        return []
+    if best < FREQUENCIES:
+        better = bool(answers_better(case))
+        text = "The evaluation got better than an untrained model: the labels mean something."
+        return [] if better else [Clue(text, -STRONG)]
+    seen = first_pass(case.run)
+    if seen is not None and seen.fell > NOTHING:
+        text = f"The train loss fell by {seen.fell:.0%} before any sample came again: labels mean something."
+        return [Clue(text, -STRONG)]
+    level, end = untrained_level(case) or 0.0, case.run.series("train/loss").finite().value[-LAST:]
+    learned = float(np.median(end)) < HALF * level
+    text = (
+        f"No evaluation is better than {best:.2f} x an untrained model, whatever the training learned: as of "
+        "labels that mean nothing."
+    )
+    return [Clue(text, MODERATE if best < BETTER or seen is None or learned else STRONG)]
+
+
+def _nothing_to_find(case: Case) -> list[Clue]:
+    """Weights that moved far enough, under a loss that stands at its start: the inputs say nothing of it."""
+    far, level = reach(case), untrained_level(case)
+    loss = case.run.series("train/loss").finite().value
+    if level is None or far is None or far.travel is None or far.travel < ENOUGH:
+        return []
+    if case.found("initial-loss-high") or not case.found("loss-plateau", "slow-convergence"):
+        return []
+    if abs(float(np.median(loss[-len(loss) // 4 :])) / level - 1) > LITTLE or _is_blind(case):
+        return []
+    if (best_evaluation(case) or 1.0) < BETTER:
+        return []
+    text = f"{far.summary}, and the loss stands near {level:.3g}: the inputs say nothing of it."
+    return [Clue(text, STRONG if chance(case.run) is None else MODERATE)]
+
+
+def _is_blind(case: Case) -> bool:
+    """Tell whether the outputs do not depend on the inputs, be the labels right or wrong."""
+    course = norms(case)
+    died = course is not None and course.died
+    return died or one_answer(case.run) or is_silent(case) or counts_only(case.run) is not None
 
 
 def _unmoved(case: Case) -> list[Clue]:
@@ -186,7 +284,7 @@ HYPOTHESIS = Hypothesis(
     id="labels-wrong",
     title="The labels do not belong to the inputs",
     prior=-0.8,
-    explains=(*LEVELS, "eval-nonfinite"),
+    explains=(*LEVELS, "eval-nonfinite", "overfit-gap"),
     weigh=weigh,
     fix=fix,
     probe="overfit",

@@ -194,7 +194,7 @@ def _evaluation(case: Case) -> list[Clue]:
     beside, alone = first_evaluation(case), is_training_alone(case)
     if beside is None or alone is None:
         return []
-    if beside.factor < 1 / SUM_OF_ALL:
+    if 0 < beside.factor < 1 / SUM_OF_ALL:
         text = (
             f"The evaluation loss, {beside.loss:.3g}, is {1 / beside.factor:.1f} x the train loss at step "
             f"{beside.step:,}: a sum over more samples is."

@@ -38,9 +38,11 @@ from loganalyze.causes.course import (
     SLOW,
     frequencies_only,
     is_silent,
+    is_sorted,
     norms,
     share_above_guess,
     short_steps,
+    went_silent,
 )
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.causes.rates import HIGH_FOR_SGD, common_rates, is_unbounded
@@ -57,6 +59,7 @@ DECAYED = 0.3  # share of the peak rate
 FALL = 0.05  # share of the loss that falls as the rate decays
 STOOD = 0.2  # of that fall: less at the full rate is none
 GENTLE = 10.0  # times the highest rate in common use that a run without any sign bears
+ABSURD = 100.0  # times the highest rate in common use: no training uses that
 FAR = 10.0  # times the highest rate in common use
 LOW = 0.02  # share of the highest rate in common use; fine-tunings with Adam begin at 1e-5
 NO_UPDATE = 1e-7  # rate that moves no weight, whatever the optimizer
@@ -153,14 +156,7 @@ def _course(case: Case) -> list[Clue]:
     if spread is not None and spread > ONE_KIND:
         text = "Whole batches are answered right or wrong: what swings is what they hold."
         clues.append(Clue(text, -STRONG))
-    above = share_above_guess(case)
-    if above is not None and above > MOSTLY:
-        text = (
-            f"For {above:.0%} of the run the loss stands above a guess: steps that overshoot do that, wrong "
-            "labels or missing updates do not."
-        )
-        clues.append(Clue(text, STRONG))
-    clues += [*_falls_with_the_rate(case), *_died(case)]
+    clues += [*_above(case), *_falls_with_the_rate(case), *_died(case)]
     if case.found("loss-divergence", "loss-spike") and case.found("loss-jump-on-resume"):
         clues.append(Clue("The loss jumped at a restart, not at a step of its own.", -STRONG))
     elif case.found("loss-divergence"):
@@ -179,6 +175,20 @@ def _course(case: Case) -> list[Clue]:
     return clues
 
 
+def _above(case: Case) -> list[Clue]:
+    above = None if is_sorted(case) else share_above_guess(case)
+    if above is not None and above > MOSTLY:
+        text = (
+            f"For {above:.0%} of the run the loss stands above a guess: steps that overshoot do that, wrong "
+            "labels or missing updates do not."
+        )
+        return [Clue(text, STRONG)]
+    if above == 0 and not case.found(*OVERSHOOT) and case.found("loss-at-chance"):
+        text = "The loss never rose above its start: steps that are too long raise it."
+        return [Clue(text, -MODERATE)]
+    return []
+
+
 def _was_borne(case: Case) -> bool:
     """Tell whether the rate had been as high for a third of the run before the loss spiked."""
     rate = case.run.series("train/learning_rate").finite()
@@ -195,6 +205,10 @@ def _died(case: Case) -> list[Clue]:
     if short_steps(case) is not None:
         text = "The evaluation creeps straight downhill: nothing overshoots."
         return [Clue(text, -STRONG)]
+    top = went_silent(case)
+    if top is not None:
+        text = f"The loss leapt to {top:.3g}, then every batch has the same: a step switched the units off."
+        return [Clue(text, STRONG)]
     norm = norms(case)
     if (
         norm is None
@@ -247,6 +261,9 @@ def _height(case: Case, first: Onset | None) -> list[Clue]:
     (high, optimizer), name = common_rates(case.run), optimizer_name(case.run)
     if not name and high < rate <= HIGH_FOR_SGD and first is None:
         return []  # SGD bears it
+    if rate > ABSURD * high:
+        text = f"The learning rate reaches {rate:.3g}, {rate / high:.0f} x the most that is usual{optimizer}."
+        return [Clue(text, DECISIVE)]
     if rate > FAR * high:
         text = f"The learning rate reaches {rate:.3g}, {rate / high:.0f} x the most that is usual{optimizer}."
         return [Clue(text, STRONG)]
@@ -279,6 +296,8 @@ def _highest(case: Case, first: Onset | None) -> float | None:
 
 def _early(case: Case, first: Onset | None) -> list[Clue]:
     """A rate that is still a small share of its target cannot be too high, unless that is absurd."""
+    if first is not None and first.is_untouched:
+        return [Clue("The very first loss is no number: nothing had been updated.", -DECISIVE)]
     rate = case.run.series("train/learning_rate").finite()
     if not len(rate):
         return []

@@ -30,13 +30,13 @@ Smith, Cyclical Learning Rates (2017).
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.rates import common_rates
-from loganalyze.causes.reach import reach
+from loganalyze.causes.rates import FAR_BELOW, common_rates
+from loganalyze.causes.reach import SHARE, reach
 from loganalyze.finding import Clue
+from loganalyze.signals.accuracy import one_answer
 from loganalyze.signals.lr import warmup
 from loganalyze.signals.movement import Movement, movement
 
-FAR_BELOW = 0.02  # share of the highest rate in common use
 LOW = 1e-6  # fine-tunings of whole models begin here; everything else is higher
 SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
 MODEST = 0.2  # share of the highest rate in common use: room for longer steps
@@ -67,7 +67,7 @@ def weigh(case: Case) -> list[Clue]:
     course = movement(case.run)
     if not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):
         # A loss that stays high keeps the gradient large; there must be a course that says so.
-        learns = course is not None and peak < MODEST * usual and _learns(course, peak, usual)
+        learns = course is not None and peak < MODEST * usual and _learns(case, course, peak, usual)
         return learns or [Clue("Nothing shows that the loss falls too slowly.", -DECISIVE)]
     standing = course is not None and course.span < SAME
     if standing:
@@ -77,21 +77,37 @@ def weigh(case: Case) -> list[Clue]:
         if case.found("slow-convergence"):
             clues.append(Clue("The loss falls, only slowly.", WEAK))
         return clues
-    far = reach(case)
-    if far is not None and far.is_small:
-        text = f"{far.summary}, at a rate of {peak:.2g}: too little to learn from nothing."
-        return [Clue(text, DECISIVE if far.is_tiny else STRONG)]
-    if far is not None and far.travel is not None and far.travel > ENOUGH:
-        text = f"{far.summary}: enough to learn, at a rate of {peak:.2g}."
-        return [Clue(text, -STRONG)]
+    got = _got(case, peak)
+    if got:
+        return got
     clues = [Clue(f"The learning rate reaches {peak:.2g}, in the usual range.", -WEAK)]
     if course is not None and peak < MODEST * usual:
-        clues += _learns(course, peak, usual)
+        clues += _learns(case, course, peak, usual)
     return clues
 
 
-def _learns(course: Movement, peak: float, usual: float) -> list[Clue]:
+def _got(case: Case, peak: float) -> list[Clue]:
+    """How far all steps together can have got, where that is known."""
+    far = reach(case)
+    limit, norm = (case.number("clip-saturated", name) for name in ("max_grad_norm", "median_norm"))
+    if far is None:
+        return []
+    if far.drop is not None and limit and norm and far.drop * norm / limit > SHARE:
+        text = f"The limit of {limit:g} makes the steps {norm / limit:,.0f} x shorter than the rate alone."
+        return [Clue(text, -MODERATE)]
+    if far.is_small:
+        text = f"{far.summary}, at a rate of {peak:.2g}: too little to learn from nothing."
+        return [Clue(text, DECISIVE if far.is_tiny else STRONG)]
+    if far.travel is not None and far.travel > ENOUGH:
+        text = f"{far.summary}: enough to learn, at a rate of {peak:.2g}."
+        return [Clue(text, -STRONG)]
+    return []
+
+
+def _learns(case: Case, course: Movement, peak: float, usual: float) -> list[Clue]:
     """What is learned slowly, and holds in evaluation, wants longer steps and nothing else."""
+    if one_answer(case.run):
+        return []
     if course.is_straight and course.last < course.first * (1 - LEARNED):
         text = (
             f"The evaluation loss falls steadily, from {course.first:.4g} to {course.last:.4g}: the model "

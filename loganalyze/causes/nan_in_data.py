@@ -36,14 +36,11 @@ from loganalyze.causes.components import components
 from loganalyze.causes.error_text import quote
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.causes.rates import is_unbounded
+from loganalyze.causes.reads import reads_tokens
 from loganalyze.finding import Clue
-from loganalyze.signals.loss_kind import LossKind, loss_kind
 
 # Comparisons that warn are the wake of a network that gives NaN, divisions often those of a metric.
 PREPARED = re.compile(r"RuntimeWarning: invalid value encountered in (?:log|sqrt|power|arc)")
-LANGUAGE = frozenset(
-    {"lm loss", "lm_loss", "ppl", "perplexity", "mfu", "tok/s"}
-)  # of language models
 TINY = 0.1  # share of the highest rate below which a rate moves the weights too little for a NaN
 
 
@@ -69,22 +66,14 @@ def weigh(case: Case) -> list[Clue]:
     finding = case.found("loss-nonfinite")
     if finding and finding.evidence.get("recovered") == "yes":
         clues.append(Clue("Finite losses follow: the weights survived, one batch was bad.", STRONG))
-    if _reads_tokens(case):
+    if reads_tokens(case):
         text = "Inputs and targets are numbers of tokens, and an integer is never NaN."
-        clues.append(Clue(text, -STRONG))
+        clues.append(Clue(text, -DECISIVE))
     return [
         *clues,
         *_terms(case),
         *_shape(first, is_close=first.is_close and not is_unbounded(case.run)),
     ]
-
-
-def _reads_tokens(case: Case) -> bool:
-    """Tell whether the run trains a language model, by its vocabulary or by what is logged of one."""
-    if case.run.number("vocab_size") and loss_kind(case.run) is LossKind.CROSS_ENTROPY:
-        return True
-    names = {str(name) for name in case.run.metrics["name"].cat.categories}
-    return case.run.framework == "nanogpt" or bool(names & LANGUAGE)
 
 
 def _computed(case: Case) -> list[Clue]:

@@ -31,16 +31,23 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.onset import onset
 from loganalyze.causes.rates import is_unbounded
 from loganalyze.causes.trouble import first_trouble
 from loganalyze.finding import Clue
 
 FEW = 3  # norms
+POINTS = 20  # log points; fewer show no level
+PEAK = 10.0  # times the median loss
+ALONE = 3.0  # times the losses beside it
 WIDELY = 10.0  # times their median: a limit at ten times the usual norm is a loose one
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh whether clipping is on, and whether it would have caught the jump."""
+    first = onset(case)
+    if first is not None and first.is_untouched:
+        return [Clue("The very first loss is no number: nothing had been updated.", -DECISIVE)]
     clues = []
     found = case.run.setting("max_grad_norm")
     limit = case.run.number("max_grad_norm")
@@ -55,12 +62,25 @@ def weigh(case: Case) -> list[Clue]:
     if is_unbounded(case.run):
         text = "A regression by SGD without a limit: a large error makes a step that makes a larger one."
         clues.append(Clue(text, MODERATE))
+    peaks = lone_peaks(case)
+    if peaks >= FEW and not limit:
+        text = f"{peaks} single batches cost {PEAK:.0f} x the median and more: what a limit is there for."
+        clues.append(Clue(text, MODERATE))
     ratio = case.number("grad-explosion", "ratio_to_past")
     if ratio is None and not limit:
         clues += _before(case)
     if ratio is not None:
         clues.append(Clue(f"The gradient norm jumped to {ratio:,.0f} x its level.", MODERATE))
     return clues
+
+
+def lone_peaks(case: Case) -> int:
+    """Count the batches that cost far more than all others, and more than those beside them."""
+    loss = case.run.series("train/loss").finite().value
+    if len(loss) < POINTS:
+        return 0
+    beside = np.maximum(np.r_[loss[0], loss[:-1]], np.r_[loss[1:], loss[-1]])
+    return int(((loss > PEAK * np.median(loss)) & (loss > ALONE * beside)).sum())
 
 
 def _before(case: Case) -> list[Clue]:

@@ -36,7 +36,13 @@ import math
 import numpy as np
 
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.initial import LARGE_NORM, ORDINARY_NORM, first_norm, model_clues
+from loganalyze.causes.initial import (
+    LARGE_NORM,
+    ORDINARY_NORM,
+    first_norm,
+    is_steady_at_first,
+    model_clues,
+)
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import share
 from loganalyze.signals.robust import FloatArray
@@ -44,7 +50,7 @@ from loganalyze.signals.robust import FloatArray
 SOMEWHAT = 1.2  # times the ordinary norm
 MOST_OUTPUTS = 100_000  # of a head; a loss that would take more is not that of an even guess
 FIRST = 3  # accuracies
-UNTRAINED = 0.9  # of the first loss
+UNTRAINED = 0.97  # of the first loss: a head is trained fastest
 SELDOM = 0.5  # times 1 / C: a guess over many more outputs is hardly ever right
 MUCH = 5.0  # times log(C): more than a uniform guess over unused outputs ever costs
 
@@ -76,8 +82,10 @@ def weigh(case: Case) -> list[Clue]:
 def _even_guess(case: Case) -> list[Clue]:
     """A guess over K outputs costs log(K), the same for every sample, and sends back a small gradient."""
     first, norm = case.number("initial-loss-high", "initial_loss"), first_norm(case)
-    if first is None or norm is None or case.run.setting("num_classes") is None:
+    if first is None or case.run.setting("num_classes") is None:
         return []
+    if norm is None:
+        return _without_norm(case, first)
     if norm > LARGE_NORM and first < MUCH * math.log(case.run.number("num_classes") or 1):
         text = f"The first gradient norm is {norm:.3g}: the outputs are sure of wrong answers, not even."
         return [Clue(text, -WEAK)]
@@ -95,6 +103,18 @@ def _even_guess(case: Case) -> list[Clue]:
         f"{math.exp(first):,.0f} outputs."
     )
     return [Clue(text, STRONG if len(right) else MODERATE)]
+
+
+def _without_norm(case: Case, first: float) -> list[Clue]:
+    """Where no norm was logged, losses that are all but equal and answers that are hardly ever right tell."""
+    right, classes = _at_first(case), case.run.number("num_classes") or 1
+    if not is_steady_at_first(case) or not len(right) or right.mean() > SELDOM / classes:
+        return []
+    text = (
+        f"The first losses are all near {first:.3g}, and {right.mean():.0%} of the answers right: as an even "
+        f"guess over {math.exp(first):,.0f} outputs."
+    )
+    return [Clue(text, STRONG if first < math.log(MOST_OUTPUTS) else WEAK)]
 
 
 def _at_first(case: Case) -> FloatArray:

@@ -15,6 +15,8 @@ from loganalyze.finding import Finding
 from loganalyze.run import Series
 from loganalyze.signals.robust import mad_sigma
 
+SEEN = 0.05  # of the first losses: what is lower than that after a rise has not blown up
+RISE_OF_FEW = 1.7  # where too few points show the scatter; two batches of 8 differ by 1.6 at times
 RISE = 1.5  # times the level before: a rise of the loss ahead of a NaN
 BEYOND = 3.0  # standard deviations of the log loss before: less is the noise of this run
 LEVEL = 20  # log points whose median is the level before
@@ -42,6 +44,8 @@ class Onset:
         Learning rate there, and its share of the highest one logged.
     interval
         Steps from the last finite loss to it: a blow-up inside them is not seen.
+    of_epochs
+        Whether a step is an epoch: its loss is a mean over many updates.
     """
 
     step: int
@@ -53,6 +57,7 @@ class Onset:
     rate: float | None
     rate_share: float | None
     interval: int
+    of_epochs: bool
 
     @property
     def is_close(self) -> bool:
@@ -60,9 +65,14 @@ class Onset:
         return self.interval <= CLOSE
 
     @property
+    def is_untouched(self) -> bool:
+        """Whether it came before any update: at the first step, of which the log has the loss."""
+        return self.is_first and self.step <= 1 and not self.of_epochs
+
+    @property
     def rose(self) -> bool:
         """Whether the loss clearly rose before, by more than it scattered anyway."""
-        return self.rise is not None and self.rise >= max(RISE, self.scatter or 0.0)
+        return self.rise is not None and self.rise >= max(RISE, self.scatter or RISE_OF_FEW)
 
     @property
     def was_sudden(self) -> bool:
@@ -104,6 +114,7 @@ def _shown(case: Case, finding: Finding) -> Onset:
         rate=read.rate if rate is None else rate,
         rate_share=read.rate_share if share is None else share,
         interval=read.interval,
+        of_epochs=read.of_epochs,
     )
 
 
@@ -125,7 +136,13 @@ def _read(case: Case, finding: Finding, *, is_hidden: bool) -> Onset:
         if at is not None and rate.value.max() > 0
         else None,
         interval=_interval(loss, step),
+        of_epochs=_counts_epochs(case),
     )
+
+
+def _counts_epochs(case: Case) -> bool:
+    loss = case.run.series("train/loss")
+    return len(loss) > 1 and float(np.ptp(loss.epoch - loss.step)) == 0.0
 
 
 def _interval(loss: Series, step: int) -> int:
@@ -143,6 +160,8 @@ def _begins_at_the_start(case: Case) -> bool:
 
 
 def _rise(before: np.ndarray) -> float | None:
+    if len(before) > BEFORE and before[-BEFORE:].max() < SEEN * np.median(before[:BEFORE]):
+        return 1.0  # near zero a loss scatters by any factor; one that blows up passes its start
     if len(before) > BEFORE:
         level = float(np.median(before[:-BEFORE][-LEVEL:]))
         return float(before[-BEFORE:].max()) / level

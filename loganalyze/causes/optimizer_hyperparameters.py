@@ -31,7 +31,7 @@ keras#11860 (epsilon in fp16); Chowdhery et al., "PaLM" (2022), on beta2 and lat
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, Case, Hypothesis
-from loganalyze.causes.course import is_silent, norms, share_above_guess, short_steps
+from loganalyze.causes.course import hardly_moves, is_silent, norms, share_above_guess, short_steps
 from loganalyze.causes.fp16_overflow import precision
 from loganalyze.finding import Clue
 
@@ -47,6 +47,7 @@ ABSURD = 10.0  # times the most that is usual: no training uses that
 NEAR = 0.02  # relative distance to log(C) of a model of which only a bias is left
 LOW_BETA2 = 0.9  # below it the second moment is noise
 ZERO_IN_FP16 = 6e-8  # smallest positive number of fp16
+MODEST = 0.3  # gradient norm; a model of which all weights are trained begins with 0.3 to 3
 USUAL = 2.0  # log-odds against it where nothing is known to be odd
 
 
@@ -56,7 +57,7 @@ def weigh(case: Case) -> list[Clue]:
     for name, (keys, most, effect) in ABOVE.items():
         value = _number(case, keys)
         if value is not None and value > most:
-            weight = STATED if value > ABSURD * most else DECISIVE
+            weight = STATED if value > ABSURD * most else DECISIVE + MODERATE
             clues.append(Clue(f"{name} is {value:g}: it {effect}.", weight))
     beta2, epsilon = (_number(case, ABOVE[name][0]) for name in ("beta2", "epsilon"))
     if beta2 is not None and beta2 < LOW_BETA2:
@@ -78,6 +79,13 @@ def _course(case: Case) -> list[Clue]:
             f"The evaluation loss creeps straight from {course.first:.5g} to {course.last:.5g} at an "
             "ordinary rate of Adam: its steps are much shorter than the rate says, as a large epsilon "
             "makes them."
+        )
+        return [Clue(text, STRONG)]
+    still = hardly_moves(case)
+    if still is not None and norm is not None and norm.late > MODEST:
+        text = (
+            f"The evaluation loss moves by {still.span:.2%} in all at an ordinary rate of Adam: its steps "
+            "are much shorter than the rate says, as a large epsilon makes them."
         )
         return [Clue(text, STRONG)]
     ratio = case.number("loss-at-chance", "ratio_to_log_c")
@@ -126,7 +134,7 @@ HYPOTHESIS = Hypothesis(
     prior=-0.5,
     explains=("loss-divergence", "loss-spike", "loss-plateau", "loss-at-chance", "loss-nonfinite",
               "loss-oscillation", "slow-convergence", "grad-explosion", "grad-vanishing", "clip-saturated",
-              "grad-nonfinite"),
+              "grad-nonfinite", "warmup-too-short"),
     weigh=weigh,
     fix=fix,
     probe="lr",

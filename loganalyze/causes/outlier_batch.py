@@ -11,7 +11,8 @@ A single spike that recovers within a few steps, at an unchanged learning rate.
 
 What speaks against it
 ----------------------
-Spikes that come back, or a loss that does not recover. An evaluation that jumps at other times too.
+Spikes that come back, or a loss that does not recover soon. An evaluation that jumps at other times too, or
+had risen before.
 
 How to confirm
 --------------
@@ -31,6 +32,7 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import is_sorted
 from loganalyze.causes.memory_request import large_request
 from loganalyze.finding import Clue
 
@@ -38,6 +40,8 @@ JUMP = 2.0  # times the evaluation before
 LAST = 5  # losses that make the level at the end
 UNDONE = 0.01  # of the jump
 AGAIN = 2  # jumps of the evaluation; one may be the batch's own echo
+LONG = 50  # steps: what one batch did is mended sooner
+SEVERAL = 4  # log points
 MANY = 3  # spikes: more than odd batches
 
 
@@ -48,7 +52,10 @@ def weigh(case: Case) -> list[Clue]:
     recover = case.number("loss-spike", "steps_to_recover")
     if recover is not None:
         steps = f"{recover:.0f} step{'s' if recover != 1 else ''}"
-        clues.append(Clue(f"The loss was back at its level {steps} later.", STRONG))
+        slow = recover > LONG and _points(case, recover) > SEVERAL
+        clues.append(
+            Clue(f"The loss was back at its level {steps} later.", WEAK if slow else STRONG)
+        )
     elif spike and _fell_back(case):
         clues.append(Clue("The loss fell back by 99 % of its jump, and goes on falling.", WEAK))
     elif spike:
@@ -64,7 +71,14 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"There are {count:.0f} such spikes.", -MODERATE))
     elif count == 1:
         clues.append(Clue("It is the only spike of the run.", MODERATE))
+    if spike and is_sorted(case):
+        text = "Batches differ from those before them all along: it is not one batch."
+        clues.append(Clue(text, -STRONG))
     jumps = _evaluations_that_jump(case)
+    risen = _risen_before(case)
+    if risen > JUMP:
+        text = f"The evaluation loss was {risen:.1f} x its best before it: no batch acts ahead of its time."
+        clues.append(Clue(text, -STRONG))
     if spike and jumps >= AGAIN:
         text = f"The evaluation loss jumps up {jumps} times as well: it is not one batch."
         clues.append(Clue(text, -STRONG))
@@ -73,9 +87,23 @@ def weigh(case: Case) -> list[Clue]:
     return clues
 
 
+def _points(case: Case, steps: float) -> float:
+    """Return how many log points `steps` are."""
+    at = case.run.series("train/loss").finite().step
+    return steps / max(float(np.median(np.diff(at))), 1.0) if len(at) > 1 else 0.0
+
+
 def _evaluations_that_jump(case: Case) -> int:
     value = case.run.series("eval/loss").finite().value
     return int((value[1:] > JUMP * value[:-1]).sum()) if len(value) and value.min() > 0 else 0
+
+
+def _risen_before(case: Case) -> float:
+    """Return the last evaluation loss before the spike over the best one before that."""
+    step = case.number("loss-spike", "step")
+    evals = case.run.series("eval/loss").finite()
+    before = evals.value[evals.step < step] if step is not None else evals.value[:0]
+    return float(before[-1] / before.min()) if len(before) > 1 and before.min() > 0 else 1.0
 
 
 def _fell_back(case: Case) -> bool:

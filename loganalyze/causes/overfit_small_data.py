@@ -32,14 +32,15 @@ from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.eval_mismatch import APART, NOTHING, is_worse_than_untrained
+from loganalyze.causes.untrained import answers_better, best_evaluation
 from loganalyze.finding import Clue
 from loganalyze.signals.first_pass import first_pass
-from loganalyze.signals.loss_kind import chance
 
 FEW_SAMPLES = 500  # any network has more parameters than that
 NARROW = 0.1  # (eval - train) / train; less is no gap
 STILL = 0.9  # share of the train loss at the best evaluation: more has not fallen
-BETTER = 0.97  # times log(C): an evaluation below it beats a guess
+BETTER = 0.97  # times an untrained model
+FREQUENCIES = 0.85  # times an untrained model: uneven labels alone lead down to it
 WIDE = 1.0  # (eval - train) / train; dropout and averaging explain less
 
 
@@ -69,10 +70,27 @@ def weigh(case: Case) -> list[Clue]:
     samples = case.run.number("train_samples")
     if samples and samples < FEW_SAMPLES:
         clues.append(Clue(f"The training set holds only {samples:,.0f} samples.", STRONG))
-    guess = chance(case.run)
-    if guess is not None and len(series) and float(series.value.min()) > BETTER * guess.log_c:
-        text = "The evaluation never got better than a guess: what is learned does not reach it."
-        clues.append(Clue(text, -STRONG))
+    return [*clues, *_against(case)]
+
+
+def _against(case: Case) -> list[Clue]:
+    """What is learned by heart was learned of samples that came again, and once helped."""
+    clues = []
+    if case.found("loss-divergence"):
+        text = "The train loss rose as well: what is learned by heart only falls."
+        clues.append(Clue(text, -DECISIVE))
+    best_of_all = best_evaluation(case)
+    if best_of_all is not None and best_of_all > FREQUENCIES:
+        text = (
+            f"The evaluation never got better than {best_of_all:.2f} x an untrained model: what is learned "
+            "does not reach it."
+        )
+        clues.append(Clue(text, -STRONG - MODERATE if best_of_all > BETTER else -STRONG))
+    better = answers_better(case)
+    if better:
+        clues.append(
+            Clue(f"{better}: what is learned by heart is answered better itself.", -STRONG)
+        )
     seen = first_pass(case.run)
     if seen is not None and seen.apart is not None and seen.apart > APART and seen.fell > NOTHING:
         text = (

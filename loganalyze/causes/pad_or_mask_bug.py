@@ -9,7 +9,8 @@ loss over padded positions counts them as text.
 What speaks for it
 ------------------
 A single sample has a normal loss and a batch has not. The pad token equals the end-of-text token.
-The loss starts far above log(C).
+The loss starts above log(C). A model that attends turns NaN in one row without a rise. A language model
+learns one easy thing in the first steps and nothing after it, none of which shows in the evaluation.
 
 What speaks against it
 ----------------------
@@ -34,9 +35,10 @@ from __future__ import annotations
 import re
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.eval_mismatch import APART
+from loganalyze.causes.eval_mismatch import APART, learned_padding
 from loganalyze.causes.initial import model_clues
 from loganalyze.causes.onset import onset
+from loganalyze.causes.reads import NAMES, is_named_text
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
 from loganalyze.signals.first_pass import first_pass
@@ -51,8 +53,8 @@ SEQUENCES = (
     "seq_length",
 )
 
+MUCH = 5.0  # times log(C): more than a guess among unused answers ever costs
 NO_PADDING = "Nothing says that the model reads padded sequences."
-NAMES = ("model", "model_type", "model_name", "_name_or_path", "architectures", "arch")
 ATTENDS = re.compile(
     r"attention|transformer|former|bert|gpt|llama|mistral|qwen|gemma|(?:^|[-_/])(?:vit|deit|t5|opt)",
     re.I,
@@ -73,6 +75,9 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"The pad token is the end-of-text token ({pad.value}).", MODERATE))
     if any("pad" in event.text.lower() for event in case.run.events_of(EventKind.HINT)):
         clues.append(Clue("The log warns of the pad token.", MODERATE))
+    if (case.number("initial-loss-high", "ratio_to_log_c") or 0.0) > MUCH:
+        text = "Padding that is read makes answers worse than a guess, not sure and wrong."
+        clues.append(Clue(text, -MODERATE))
     batch = case.run.number("train_batch_size")
     if batch == 1:
         clues.append(Clue("The batch holds one sample: nothing is padded.", -STRONG))
@@ -93,14 +98,15 @@ def _not_a_number(case: Case) -> list[Clue]:
             f"Before any sample was seen twice the evaluation loss was {seen.apart:.1f} x the train loss: "
             "padding that is learned makes the train loss low at once."
         )
-        return [Clue(text, STRONG)]
+        return [Clue(text, DECISIVE if learned_padding(case) else STRONG)]
     if first is None:
         return [Clue("The initial loss does not stand out.", -DECISIVE)]
     clues = []
-    if _reads_sequences(case):
+    if _reads_sequences(case) or is_named_text(case):
         clues.append(Clue("The model reads sequences: a row may hold padding alone.", WEAK))
     elif any(ATTENDS.search(str(item.value)) for key in NAMES if (item := case.run.setting(key))):
-        clues.append(Clue("The model attends, by its name: a row may attend to nothing.", WEAK))
+        # In the public reports models that attend met masked rows; data held NaN for detectors, regressions.
+        clues.append(Clue("The model attends, by its name: a row may attend to nothing.", MODERATE))
     else:
         clues.append(Clue(NO_PADDING, -STRONG))
     if first.rose:

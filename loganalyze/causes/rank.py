@@ -9,8 +9,8 @@ Causes of the most severe finding come first, those of what is learned before th
 then by probability: what broke the run comes before what slowed it down.
 
 A finding of severity info is a note: most runs that have one are sound. It counts as evidence; causes of
-its own are named only where nothing worse was found or the log states one in words, and "nothing is wrong"
-then competes with them.
+its own are named only where nothing worse is found in what is learned or the log states one in words, and
+"nothing is wrong" then competes with them.
 """
 
 from __future__ import annotations
@@ -76,19 +76,23 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     considered = [h for h in hypotheses() if set(severity) & set(h.explains)]
     weighed = [w for h in considered if (w := _weigh(h, case)) is not None]
     stated = {i for w in weighed if w.is_stated for i in w.hypothesis.explains}
-    asked = serious | stated if serious else set(severity)
-    if not serious:  # a note needs more than a suspicion
-        weighed = [w for w in weighed if w.has_evidence]
+    asked = serious | stated if serious - SYSTEM else set(severity)
+    # A note needs more than a suspicion.
+    weighed = [w for w in weighed if w.has_evidence or serious & set(w.hypothesis.explains)]
     harmless = {i: 0.0 if i in serious | stated else NOTHING_WRONG for i in asked}
     found = tuple(dict.fromkeys(f.id for f in findings if f.id in asked))
     weighed = [w for w in weighed if asked & set(w.hypothesis.explains)]
     causes = [_cause(w, weighed, run, {i: harmless[i] for i in found}) for w in weighed]
     kept = [cause for cause in causes if cause.probability >= LEAST]
-    kept.sort(
-        key=lambda c: (
-            -max(severity[i] for i in c.explains), SYSTEM.issuperset(c.explains), -c.probability
-        )
-    )  # fmt: skip
+    in_words = {w.hypothesis.id for w in weighed if w.is_stated}
+
+    def place(cause: Cause) -> tuple[int, bool, float]:
+        worst = max(severity[i] for i in cause.explains)
+        if cause.id in in_words:  # a note whose cause is known is no mere note
+            worst = max(worst, Severity.WARNING.rank)
+        return -worst, SYSTEM.issuperset(cause.explains), -cause.probability
+
+    kept.sort(key=place)
     return with_rivals(tuple(kept))
 
 

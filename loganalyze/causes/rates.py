@@ -11,6 +11,7 @@ HIGH_FOR_SGD = 1.0  # SGD without momentum
 # rate / (1 - m). Image classifiers use 0.1 with momentum 0.9, which is 1.
 HIGH_WITH_MOMENTUM = 2.0  # rate / (1 - m), twice that
 USUAL_MOMENTUM = 0.95  # the most that is usual
+FAR_BELOW = 0.02  # share of the highest rate in common use: hardly anything is learned
 HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
 
 

@@ -36,6 +36,7 @@ import re
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.components import components
 from loganalyze.causes.error_text import stated
 from loganalyze.causes.onset import onset
 from loganalyze.detect.loss_nonfinite import GUARD
@@ -85,6 +86,10 @@ def _from_the_first_step(case: Case) -> list[Clue]:
     if clues:
         return clues
     first = onset(case)
+    terms = components(case)
+    if first is not None and first.is_first and terms is not None and terms.is_whole_model:
+        text = "All terms of the loss are NaN from the first row on: some devices and versions do that."
+        return [Clue(text, -WEAK)]
     tiny = first is not None and first.rate is not None and first.rate < TINY_RATE
     loss = case.run.series("train/loss").finite()
     if first is None or not tiny or not len(loss) or not case.found("grad-nonfinite"):

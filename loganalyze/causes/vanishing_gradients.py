@@ -37,16 +37,18 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import SLOW, norms, peak_rate, share_above_guess
-from loganalyze.causes.rates import common_rates, is_adam, optimizer
+from loganalyze.causes.rates import FAR_BELOW, common_rates, is_adam, optimizer
 from loganalyze.finding import Clue
-from loganalyze.signals.accuracy import one_answer
+from loganalyze.signals.accuracy import one_answer, share
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.movement import movement
 from loganalyze.signals.saturation import saturation
 
 TINY = 1e-3  # norms below it hardly move the weights at usual rates
 FEWEST = 20  # norms whose median is the level at the end
+SOME = 0.1  # of the run: what overshoots stands above a guess for longer
 SAME = 1e-5  # share of the evaluation loss; below it nothing is trained
+SOLVED = 0.8  # accuracy
 LARGE = 1.0  # norms above it do not come from the last layers alone
 ORDINARY = 0.05  # norms above it are those of a model that learns
 
@@ -62,15 +64,22 @@ def weigh(case: Case) -> list[Clue]:
         return [Clue(text, DECISIVE)]
     clues = _norm(case)
     course = movement(case.run)
-    if case.found(*SLOW) and one_answer(case.run) and course is not None and course.span > SAME:
+    peak = peak_rate(case)
+    if peak is not None and peak <= FAR_BELOW * common_rates(case.run)[0]:
+        text = f"At a rate of {peak:.2g} the model is about as untrained as at its start, whatever it passes."
+        clues.append(Clue(text, -STRONG))
+    elif case.found(*SLOW) and one_answer(case.run) and course is not None and course.span > SAME:
         text = (
             "The evaluation's accuracy is that of one answer to all samples, though its loss changes: the "
             "outputs do not depend on the input."
         )
-        peak = peak_rate(case)
-        overshot = case.found("initial-loss-high") or (share_above_guess(case) or 0.0) > 0
+        overshot = case.found("initial-loss-high") or (share_above_guess(case) or 0.0) > SOME
         high = peak is not None and peak > common_rates(case.run)[0] and bool(optimizer(case.run))
         clues.append(Clue(text, WEAK if overshot or high else STRONG))
+    right = share(case.run.series("eval/accuracy").finite().value)
+    if len(right) and float(right[-1]) > SOLVED:
+        text = f"{right[-1]:.0%} of the evaluation is answered right: enough of the gradient came through."
+        clues.append(Clue(text, -STRONG))
     late = case.run.series("train/grad_norm").finite().value[-FEWEST:]
     # Far below it the gradient of a single weight is lost in Adam's epsilon of 1e-8.
     if is_adam(case.run) and len(late) and float(np.median(late)) > TINY:

@@ -31,6 +31,7 @@ Learning Rate and Beyond" (2019); maskrcnn-benchmark#841, mmdetection#1710.
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.no_grad_clipping import FEW, lone_peaks
 from loganalyze.causes.rates import common_rates
 from loganalyze.causes.trouble import first_trouble
 from loganalyze.finding import Clue
@@ -60,6 +61,12 @@ def weigh(case: Case) -> list[Clue]:
         ratio = rate.max() / usual
         text = f"The rate of {rate.max():.3g} is {ratio:.0f} x the most that is usual{optimizer}."
         clues.append(Clue(text, -STRONG if ratio > FAR else -MODERATE))
+    peaks = lone_peaks(case)
+    if peaks >= FEW:
+        text = (
+            f"{peaks} single batches leap out all along the run: it is not the first steps alone."
+        )
+        clues.append(Clue(text, -MODERATE))
     if case.found("loss-at-chance", "slow-convergence", "loss-plateau"):
         text = "The loss did not recover at the full rate: not only the first steps were too long."
         clues.append(Clue(text, -MODERATE))
@@ -81,7 +88,8 @@ def _warmup(case: Case, length: int) -> list[Clue]:
     if found is None or not found.steps:
         return [Clue("The rate was at its full height from the first step: no warmup.", MODERATE)]
     share = found.steps / length if length else 1.0
-    if share >= ENOUGH:
+    told = case.run.number("warmup_ratio")
+    if share >= ENOUGH or (told is not None and ENOUGH <= told <= 1):
         return [Clue(f"The warmup took {found.steps:,} steps, {share:.0%} of the run.", -STRONG)]
     return [Clue(f"The warmup took only {found.steps:,} steps, {share:.1%} of the run.", MODERATE)]
 

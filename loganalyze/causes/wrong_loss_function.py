@@ -9,12 +9,12 @@ What speaks for it
 ------------------
 The loss stops at ``log(1 + (C - 1) / e)``, the least that a cross-entropy can be when its logits are
 probabilities already; it learns, but to a worse level. On the way there the loss is ``log(e + C - 1)`` less
-the accuracy, because each sample that is answered wrong costs just 1 more. The loss falls while the
-accuracy stays fixed.
+the accuracy, because each sample that is answered wrong costs just 1 more. It starts at log(C) to the digit,
+with a gradient far smaller than usual, and leaves that start. The loss falls while the accuracy stays fixed.
 
 What speaks against it
 ----------------------
-The loss falls below that floor.
+The loss falls below that floor, or rises above ``log(e + C - 1)``, the most that it can be then.
 
 How to confirm
 --------------
@@ -36,8 +36,9 @@ import math
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
-from loganalyze.causes.initial import followed
+from loganalyze.causes.initial import first_norm, followed
 from loganalyze.causes.reach import reach
+from loganalyze.causes.untrained import answers_better
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import beats_guess, guessed_accuracy, share
 from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
@@ -50,12 +51,20 @@ SQUARES = 0.15  # relative distance to the mean square of class numbers
 FEW_CLASSES = 6  # with so few the squares are below 12, where a guess over a vocabulary is as well
 LEARNED = 0.7  # of log(C): a loss below it takes an accuracy above a guess
 FELL = 0.5  # of the first loss: below it training got somewhere
+SURE = 0.95  # accuracy; of two classes fewer right answers cost as much in an honest loss
 CONFIDENT = 0.5  # accuracy from which the answers are mostly sure of themselves
 ON_LINE = (0.03, 0.06)  # distance of the loss to the line, for evaluations and for single batches
 EXPLAINED = 0.65  # what is left of the scatter of a batch's accuracy when its loss is added
 NEARLY_ALL = 0.9  # right answers; more leave little room to rise
 TOO_CHEAP = 0.1  # share of the answers; evaluation sets of 400 scatter by 2 to 3 %
 TOO_DEAR = 1.4  # times; young models are less sure than they could be by 10 to 20 %
+FLAT = 0.5  # times the norm that the head's bias has at an even guess
+EXACT = 0.01  # relative distance; untrained heads of the usual scale lie 1 to 5 % above log(C)
+TO_THE_DIGIT = 5e-4  # relative distance; a tenth of what heads of the usual scale leave
+STANDING = ("loss-plateau", "slow-convergence")
+GREW = 2.0  # times: the largest norm over the first
+SURE_OF_SOME = 0.2  # accuracy from which the line and an honest loss lie apart
+BEYOND = 1.1  # times the most that an honest answer costs
 LAST = 10  # points whose median is the level at the end
 
 
@@ -69,8 +78,13 @@ def weigh(case: Case) -> list[Clue]:
             clues += _class_numbers(loss, guess)
         # A softmax applied twice is one wrong loss of several: that it is not this one counts only
         # where nothing else points at the loss.
-        clues = [*(clues or _below_floor(case, loss, guess)), *_at_floor(case, loss, guess)]
-        clues += _on_line(case, guess) or _too_dear(case, guess)
+        outside = _outside(case, loss, guess)
+        clues = clues or outside
+        if not outside:
+            clues += _at_floor(case, loss, guess)
+            clues += (
+                _on_line(case, guess) or _too_dear(case, guess) or _flat_start(case, loss, guess)
+            )
     weight = -DECISIVE if case.found("initial-loss-high") else -MODERATE
     return clues or [Clue("Nothing points at the loss function.", weight)]
 
@@ -111,11 +125,11 @@ def _too_dear(case: Case, guess: Chance) -> list[Clue]:
         or (far is not None and far.is_small)
     ):
         return []
-    if case.run.number("label_smoothing") or guess.classes <= 2:
+    if case.run.number("label_smoothing") or answers_better(case):
         return []
-    wrong = 1 - accuracy
-    entropy = -(wrong * np.log(wrong.clip(1e-9)) + accuracy * np.log(accuracy.clip(1e-9)))
-    honest = float(np.median(entropy + wrong * math.log(guess.classes - 1)))
+    if guess.classes <= 2 and float(np.median(accuracy)) < SURE:
+        return []
+    honest = float(np.median([_honest(float(share), guess) for share in accuracy]))
     level = float(np.median(loss))
     if level < TOO_DEAR * honest or level < _floor(guess):
         return []
@@ -124,6 +138,46 @@ def _too_dear(case: Case, guess: Chance) -> list[Clue]:
         f"the outputs mean what they say; the loss is {level:.3g}, as of a softmax applied twice."
     )
     return [Clue(text, STRONG)]
+
+
+def _flat_start(case: Case, loss: FloatArray, guess: Chance) -> list[Clue]:
+    """Probabilities hardly differ at first: the loss is a guess to the digit, its gradient 1 / C of others.
+
+    A model that is not trained stays so; this one leaves its start.
+    """
+    norm = case.run.series("train/grad_norm").finite().value
+    batch = case.run.number("train_batch_size")
+    if not len(norm):
+        return _exact_start(case, loss, guess)
+    if not batch or len(norm) < LAST or len(loss) < LAST or first_norm(case) is None:
+        return []
+    usual = math.sqrt(
+        (1 - 1 / guess.classes) / batch
+    )  # of the head's bias alone: the counts of classes
+    if float(norm[0]) > FLAT * usual or abs(float(loss[0]) / guess.log_c - 1) > EXACT:
+        return []
+    end = float(np.median(loss[-LAST:]))
+    if (
+        float(norm.max()) < GREW * float(norm[0])
+        or end > (1 - EXACT) * loss[0]
+        or end < _floor(guess)
+    ):
+        return []
+    text = (
+        f"The loss starts at {guess.label}, with a gradient norm of {norm[0]:.2g} where the head's bias "
+        f"alone has {usual:.2g}, and learns later: as of a softmax applied twice."
+    )
+    return [Clue(text, DECISIVE)]
+
+
+def _exact_start(case: Case, loss: FloatArray, guess: Chance) -> list[Clue]:
+    """Without the norm, only the first loss tells: heads of the usual scale do not guess that evenly."""
+    end = float(np.median(loss[-LAST:]))
+    even = len(loss) >= LAST and abs(float(loss[0]) / guess.log_c - 1) < TO_THE_DIGIT
+    if not even or not _floor(guess) < end < (1 - EXACT) * guess.log_c or not case.found(*STANDING):
+        return []
+    text = f"The loss starts at {guess.label} to the digit and stops at {end:.4g}: perhaps of probabilities."
+    return [Clue(text, MODERATE)]
 
 
 def _floor(guess: Chance) -> float:
@@ -135,8 +189,16 @@ def _lowest(case: Case, loss: FloatArray) -> float:
     return float(np.concatenate([loss, case.run.series("eval/loss").finite().value]).min())
 
 
-def _below_floor(case: Case, loss: FloatArray, guess: Chance) -> list[Clue]:
+def _highest(case: Case, loss: FloatArray) -> float:
+    return float(np.concatenate([loss, case.run.series("eval/loss").finite().value]).max())
+
+
+def _outside(case: Case, loss: FloatArray, guess: Chance) -> list[Clue]:
     floor, lowest = _floor(guess), _lowest(case, loss)
+    top = math.log(math.e + guess.classes - 1)
+    if guess.classes > 2 and _highest(case, loss) > (1 + EXACT) * top:
+        text = f"The loss reaches {_highest(case, loss):.3g}, above the {top:.3g} of a softmax applied twice."
+        return [Clue(text, -DECISIVE)]
     if guess.classes <= 2 or lowest >= floor - NEAR * (guess.log_c - floor):
         return []
     text = f"The loss fell to {lowest:.3g}, below the {floor:.3g} of a softmax applied twice."
@@ -162,7 +224,10 @@ def _on_line(case: Case, guess: Chance) -> list[Clue]:
         if (
             len(loss) < LAST // 2
             or guess.classes <= 2
-            or accuracy.mean() < CONFIDENT
+            or (
+                accuracy.mean() < CONFIDENT
+                and not (split == "eval" and _is_beyond_honest(float(accuracy.mean()), top, guess))
+            )
             or np.ptp(accuracy) == 0
         ):
             continue
@@ -177,6 +242,18 @@ def _on_line(case: Case, guess: Chance) -> list[Clue]:
         )
         return [Clue(text, DECISIVE)]
     return []
+
+
+def _honest(accuracy: float, guess: Chance) -> float:
+    """Return the most that answers cost which are right that often and mean what they say."""
+    wrong = 1 - accuracy
+    entropy = -(wrong * math.log(max(wrong, 1e-9)) + accuracy * math.log(max(accuracy, 1e-9)))
+    return entropy + wrong * math.log(guess.classes - 1)
+
+
+def _is_beyond_honest(accuracy: float, top: float, guess: Chance) -> bool:
+    """Tell whether the line of a softmax applied twice lies above any honest loss at this accuracy."""
+    return accuracy > SURE_OF_SOME and top - accuracy > BEYOND * _honest(accuracy, guess)
 
 
 def _together(case: Case, split: str) -> tuple[FloatArray, FloatArray]:
@@ -225,6 +302,7 @@ def _accuracy(case: Case, loss: FloatArray, guess: Chance | None) -> list[Clue]:
     if (
         len(accuracy) > 2
         and np.ptp(accuracy) == 0
+        and not case.found("initial-loss-high")
         and share(accuracy)[0] < NEARLY_ALL
         and loss[-1] < FELL * loss[0]
     ):
@@ -242,7 +320,8 @@ HYPOTHESIS = Hypothesis(
     title="The loss function does not fit",
     prior=-0.8,
     explains=("initial-loss-high", "loss-plateau", "loss-at-chance", "slow-convergence",
-              "eval-at-chance", "clip-saturated", "grad-explosion", "loss-divergence", "overfit-gap"),
+              "eval-at-chance", "clip-saturated", "grad-explosion", "loss-divergence", "overfit-gap",
+              "grad-vanishing"),
     weigh=weigh,
     fix=fix,
     probe="overfit",

@@ -13,6 +13,8 @@ EVALUATIONS = 5  # fewer may agree by chance
 SKIPPED = 5  # the first fifth of the evaluations: the model may still be leaving its start
 FEW = 0.4  # different accuracies per evaluation; of 400 samples those of a guess scatter over about 10
 MOST = 2.5  # times 1 / C; the share of the most frequent class
+SURE = 0.5  # accuracy; a constant one below it is no task that is solved
+MOSTLY = 0.9  # accuracy; of two classes one may be as frequent, and hardly ever is
 MANY = 3  # classes; with two, a guess is as near to an accuracy that is learned
 
 
@@ -42,9 +44,11 @@ def one_answer(run: Run) -> bool:
     guess = chance(run)
     if len(values) < EVALUATIONS:
         return False
+    if len(np.unique(values)) == 1 and 0 < values[0] < (1 if guess is None else SURE):
+        return True
     if guess is None:
-        return len(np.unique(values)) == 1 and 0 < values[0] < 1
-    if float(values.max()) * guess.classes > MOST:
+        return False
+    if float(values.max()) * guess.classes > MOST or float(values.max()) > MOSTLY:
         return False
     return len(np.unique(values)) <= max(FEW * len(values), 1)
 

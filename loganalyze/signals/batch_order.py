@@ -14,6 +14,7 @@ import numpy as np
 
 from loganalyze.run import Run, Series
 from loganalyze.signals.accuracy import share
+from loganalyze.signals.loss_kind import chance
 from loganalyze.signals.robust import FloatArray
 
 WINDOW = 21  # log points over which the accuracy has a level
@@ -23,6 +24,8 @@ MEDIAN_OF_CHI2 = (
 )
 SLOTS = (6, 12)  # parts of an epoch, fewest and most; each must have a log point
 EPOCHS = 3  # epochs that are compared, at least
+ENOUGH = 30.0  # right answers of a guess; half of them or fewer come by chance once in 10,000 times
+SELDOM = 0.5  # of the right answers of a guess
 CLEAR = 3.5  # standard errors of the mean correlation of epochs that have nothing in common
 
 
@@ -38,6 +41,20 @@ def accuracy_spread(run: Run) -> float | None:
     expected = np.maximum(level * (1 - level), 0.5 / batch) / batch
     variance = (value - level) ** 2 * WINDOW / (WINDOW - 1)
     return float(np.median(variance) / np.median(expected) / MEDIAN_OF_CHI2)
+
+
+def hits_and_guesses(run: Run) -> tuple[float, float] | None:
+    """Return how many answers of the logged batches are right, and how many of an even guess would be.
+
+    Of batches whose loss is still that of a guess or worse: later there are no guesses. None if unknown.
+    """
+    guess = chance(run)
+    loss, accuracy = (run.series(f"train/{name}").finite() for name in ("loss", "accuracy"))
+    batch = (run.number("train_batch_size") or 0) * (run.number("gradient_accumulation_steps") or 1)
+    if guess is None or not len(loss) or not len(accuracy) or not batch:
+        return None
+    value = share(accuracy.value)[np.interp(accuracy.step, loss.step, loss.value) > guess.log_c]
+    return float(value.sum() * batch), len(value) * batch / guess.classes
 
 
 def same_order(run: Run) -> float | None:

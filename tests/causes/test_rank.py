@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loganalyze.causes import HYPOTHESES, rank
-from loganalyze.causes.cause import DECISIVE, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, STATED, WEAK, Case, Hypothesis
 from loganalyze.finding import Cause, Clue, Finding, Severity
 from tests.builders import make_run
 
@@ -115,3 +115,25 @@ def test_a_hypothesis_names_a_probe_that_exists_and_how_to_confirm(one: Hypothes
     checks = ["init", "overfit", "lr", "batch", "data", "precision", "nan", "gradients", "memory"]
     assert one.probe in checks
     assert rank.section(one.explanation, "How to confirm")
+
+
+def test_a_run_that_is_only_slow_is_asked_for_the_causes_of_its_notes_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = [hypothesis("loader", 0.0, "throughput-drop"), hypothesis("rate", 0.0, "y", weight=WEAK)]
+    slow = finding("throughput-drop", Severity.WARNING)
+    note = finding("y", Severity.INFO)
+    assert [c.id for c in ranked(monkeypatch, both, slow, note)] == ["loader", "rate"]
+    assert [c.id for c in ranked(monkeypatch, both, finding("x"), note)] == []
+
+
+def test_a_cause_that_the_log_states_comes_before_that_of_a_slow_loader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = [
+        hypothesis("loader", 3.0, "throughput-drop"),
+        hypothesis("odd", 0.0, "y", weight=STATED),
+    ]
+    slow = finding("throughput-drop", Severity.WARNING)
+    note = finding("y", Severity.INFO)
+    assert [c.id for c in ranked(monkeypatch, both, slow, note)] == ["odd", "loader"]

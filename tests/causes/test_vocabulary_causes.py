@@ -268,7 +268,8 @@ def test_a_mask_breaks_a_reader_of_sequences_and_tokens_are_no_nan() -> None:
 
 def test_a_start_at_139_times_log_c_is_more_than_a_head_makes() -> None:
     towering = finding("initial-loss-high", ratio_to_log_c=139.0)
-    run = make_run(loss=np.geomspace(320, 2, 600), config=TEN)
+    scattered = np.geomspace(320, 2, 600) * RNG.uniform(0.8, 1.25, 600)
+    run = make_run(loss=scattered, config=TEN)
     plain = finding("initial-loss-high", ratio_to_log_c=4.0)
     assert weight("inputs-not-normalized", run, towering) > weight(
         "inputs-not-normalized", run, plain
