@@ -204,19 +204,44 @@ METRIC_ALIASES: dict[str, tuple[str, ...]] = {
         "mem",
         "gpu/mem_allocated",
         "max_memory_allocated",
-        "gpu_mem_mb",
-        "gpu_mem_gb",
-        "memory_mb",
+        "mem_allocated",
+        "gpu_mem_allocated",
+        "gpu_memory_allocated",
+        "gpu_memory_used",
+        "gpu_mem_used",
+        "cuda_memory_allocated",
+        "cuda_mem",
+        "cuda_memory",
+        "vram",
+        "vram_used",
+        "max_memory",
+        "peak_memory",
+        "max_mem_allocated",
     ),
-    "gpu/memory_reserved": ("memory_reserved", "gpu/memory_reserved_gb", "reserved"),
+    "gpu/memory_reserved": (
+        "memory_reserved",
+        "gpu/memory_reserved_gb",
+        "reserved",
+        "mem_reserved",
+        "gpu_mem_reserved",
+        "gpu_memory_reserved",
+        "cuda_memory_reserved",
+        "max_memory_reserved",
+    ),
     "host/memory_rss": (
         "rss",
-        "rss_mb",
-        "rss_gb",
         "process_rss",
+        "host_rss",
         "host_memory",
+        "host_mem",
+        "host_ram",
         "cpu_mem",
+        "cpu_memory",
+        "cpu_ram",
+        "ram",
+        "ram_used",
         "memory_rss",
+        "process_memory",
     ),
 }
 
@@ -322,6 +347,7 @@ _REMARK = re.compile(r"_\((?:avg|average|mean)\)$")  # no part of the name
 _AVERAGED = re.compile(  # says how a number was formed, not of what
     r"(?:(?<=[_/])|^)(?:avg|avr|average|mean|running|smoothed)_|_(?:avg|average|mean)$"
 )
+_SIZE = re.compile(r"_?[(\[]?(?:[kmgt]i?b|bytes)[)\]]?$")  # the unit of an amount of memory
 _TRAIN_PREFIX = re.compile(r"^(?:train|training)[/_]")
 _EVAL_PREFIX = re.compile(r"^(eval|val|valid|validation|test|dev)[/_]")
 
@@ -354,6 +380,8 @@ def canonical(name: str) -> str:
         return _CANONICAL[folded]
     if (bare := _AVERAGED.sub("", folded)) in _CANONICAL:
         return _CANONICAL[bare]
+    if "/memory_" in (amount := _CANONICAL.get(_SIZE.sub("", folded), "")):
+        return amount
     plain = _TRAIN_PREFIX.sub("", folded, count=1)
     if _CANONICAL.get(plain, "").startswith(("train/", "perf/")):
         return _CANONICAL[plain]

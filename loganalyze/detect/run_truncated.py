@@ -14,7 +14,7 @@ Not to be confused with
 -----------------------
 Early stopping and other ends that the log states. A crash. A run that is still going. A log with
 a coarse interval. A trainer state that was saved with a checkpoint ends at that checkpoint by
-nature (info).
+nature (info). Lines that name no step, in a log that does not say how often it was written to.
 
 Settings
 --------
@@ -40,6 +40,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import FATAL, Run, Status
 from loganalyze.settings import setting
+from loganalyze.signals.counted import counted_sources
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ def detect(run: Run, settings: TruncatedSettings) -> Detected:
     if run.events_of(*FATAL):
         return NotApplicable("an error in the log says why it ended")
     series = run.series("train/loss")
+    uncounted = set(series.sources) - counted_sources(run)
+    if len(series) and not uncounted and not run.number("logging_steps"):
+        return NotApplicable(
+            "the log names no steps, and not how many lie between two of its lines"
+        )
     interval = int(np.median(np.diff(series.step))) if len(series) > 1 else 0
     missing = planned - last
     if missing <= max(settings.missing * planned, interval):

@@ -43,6 +43,7 @@ from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run
 from loganalyze.series import families, select
 from loganalyze.settings import setting
+from loganalyze.signals.counted import counted_sources
 from loganalyze.signals.same_metric import Comparison, compare, explain
 
 
@@ -58,7 +59,6 @@ class DisagreeSettings:
 
 COMPARED = ("train/", "eval/")
 _MEASURED = re.compile(r"runtime|per_second|_time$|seconds$|/s$")  # each logger's own clock
-COUNTED = "counted"  # in the remark of a source whose steps were not in the log
 RANKS = ("world_size", "num_processes", "n_gpu", "num_gpus", "data_parallel_size")
 
 
@@ -72,11 +72,7 @@ def detect(run: Run, settings: DisagreeSettings) -> Detected:
 
 
 def _comparisons(run: Run) -> Iterator[Comparison]:
-    counted = {
-        source.path
-        for source in run.sources
-        if any(COUNTED in problem.text for problem in source.problems)
-    }
+    counted = counted_sources(run)
     for metric, held in families(run).items():
         if not metric.startswith(COMPARED) or _MEASURED.search(metric):
             continue

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from loganalyze.ingest.families import families, preferred, sources_of
 from loganalyze.ingest.group import MLFLOW, group_tables
 from loganalyze.ingest.ingester import Facts, Table
+from loganalyze.ingest.lone_loss import with_the_lone_loss
 from loganalyze.ingest.loss_terms import with_totals
 from loganalyze.ingest.one_name import one_name_each
 from loganalyze.ingest.ranks import one_rank
@@ -92,7 +93,7 @@ def _told_name(members: Sequence[Table]) -> str | None:
 def merge(name: str, tables: Sequence[Table], shown: str) -> Run:
     """Merge the tables of one run."""
     tables = sorted(tables, key=lambda table: (_rank(table.format), table.order, table.source))
-    tables = [_named(with_totals(table)) for table in tables]
+    tables = with_the_lone_loss([_named(with_totals(table)) for table in tables])
     config: dict[str, ConfigValue] = {}
     for table in sorted(tables, key=_latest_first):
         for key, value in table.config.items():

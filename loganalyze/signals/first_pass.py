@@ -60,6 +60,8 @@ def first_pass(run: Run) -> FirstPass | None:
     if len(value) < POINTS or value[0] <= 0 or int(inside.step[0]) > int(inside.step[-1]) / 2:
         return None
     first, end = float(np.median(value[:3])), float(np.median(value[-len(value) // 3 :]))
+    if first <= 0:
+        return None
     evals = run.series("eval/loss").finite()
     within = evals.take(evals.step <= int(inside.step[-1]))
     apart = None

@@ -2,7 +2,7 @@ import numpy as np
 
 from loganalyze.detect.run_truncated import DETECTOR, TruncatedSettings, detect
 from loganalyze.finding import NotApplicable, Severity
-from loganalyze.run import Event, EventKind, Source, Status, Where
+from loganalyze.run import Event, EventKind, Problem, Source, Status, Where
 from tests.builders import make_run
 
 S = TruncatedSettings()
@@ -43,3 +43,12 @@ def test_a_state_that_was_saved_with_a_checkpoint_is_a_note() -> None:
 def test_an_excerpt_is_a_note() -> None:
     found = detect(make_run(loss=LOSS[:8], planned_steps=1000), S)
     assert [f.severity for f in found] == [Severity.INFO]
+
+
+def test_lines_that_name_no_step_are_not_held_against_the_plan() -> None:
+    remark = Problem("no step in some lines: they were counted instead", lossy=False)
+    source = Source("train.log", "text", 100, problems=(remark,))
+    run = make_run(loss=LOSS, planned_steps=1000, sources=[source])
+    assert isinstance(detect(run, S), NotApplicable)
+    told = make_run(loss=LOSS, planned_steps=1000, sources=[source], config={"logging_steps": 1})
+    assert len(detect(told, S)) == 1
