@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,39 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from benchmarks.faults.first.tasks import blobs, mlp, springs, textures
+from benchmarks.faults.fit import Values, fit
 from benchmarks.faults.recipe import Recipe
-from benchmarks.faults.tasks import Task, blobs, mlp, springs, textures
+from benchmarks.faults.task import Task
 from benchmarks.faults.writers import Log
-
-Values = dict[str, float]
-Step = Callable[[], tuple[Tensor, Values]]
-
-
-def fit(
-    recipe: Recipe,
-    log: Log,
-    model: nn.Module,
-    step_loss: Step,
-    evaluate: Callable[[], Values] | None = None,
-) -> None:
-    """Minimise what `step_loss` returns, and log it with the rest that it returns."""
-    optimizer = recipe.optimizer(model.parameters(), lr=recipe.lr)
-    for step in range(1, recipe.steps + 1):
-        began = time.perf_counter()
-        lr = recipe.lr * recipe.schedule.factor(step - 1, recipe.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        loss, rest = step_loss()
-        optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or math.inf)
-        optimizer.step()
-        if step % recipe.log_every == 0 or step == 1:
-            values = {"loss": float(loss.detach()), "lr": lr, "grad_norm": float(norm), **rest}
-            log.train(step, {**values, "step_time": time.perf_counter() - began})
-        if evaluate and step % recipe.eval_every == 0:
-            with torch.no_grad():
-                log.evaluate(step, evaluate())
 
 
 def autoencoder(recipe: Recipe, log: Log, random: torch.Generator) -> None:
@@ -322,11 +293,9 @@ def preferences(recipe: Recipe, log: Log, random: torch.Generator) -> None:
 
 def _task(
     name: str, loop: Callable[[Recipe, Log, torch.Generator], None], lr: float, *formats: str,
-    held_out: bool = False, steps: int = 600,
+    steps: int = 600,
 ) -> Task:  # fmt: skip
-    return Task(
-        name, "other", 1, blobs, nn.Module, lr, formats, steps, held_out=held_out, loop=loop
-    )
+    return Task(name, "other", 1, blobs, nn.Module, lr, formats, steps, loop=loop)
 
 
 SPECIAL = {

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from benchmarks.faults.first.tasks import blobs, mlp
+from benchmarks.faults.fit import Values, fit
 from benchmarks.faults.recipe import Recipe, Schedule
-from benchmarks.faults.special import Values, fit
-from benchmarks.faults.tasks import Task, blobs, mlp
+from benchmarks.faults.task import Task
 from benchmarks.faults.writers import Log
 
 CLASSES = 10  # of the clouds that all of them learn from

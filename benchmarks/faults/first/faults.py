@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,8 +16,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.faults import actions
+from benchmarks.faults.changes import (
+    ThroughHalf,
+    breaking,
+    last_linear,
+    mask_all,
+    nothing_to_attend_to,
+    pretrain,
+    renumbered,
+    replace_head,
+    some_labels_noisy,
+    through_half,
+    unlearnable,
+    without_batch_norm,
+    without_dropout,
+)
+from benchmarks.faults.first.tasks import with_siblings
 from benchmarks.faults.recipe import Batch, Recipe, Restart, Schedule
-from benchmarks.faults.tasks import IGNORED, Splits, with_siblings
+from benchmarks.faults.tables import Fault, enters_fault
+from benchmarks.faults.task import IGNORED, Splits
 
 CLASSIFIERS = ("blobs-mlp", "spirals-resmlp", "signals-rnn", "textures-cnn", "patches-vit")
 LANGUAGE = ("chars-transformer", "grammar-gru")
@@ -27,34 +43,8 @@ PLAIN = (*CLASSIFIERS, *LANGUAGE, *REGRESSIONS)
 HF_CLASSIFIERS = ("hf-bert", "hf-tagger")
 HF = (*HF_CLASSIFIERS, "hf-gpt2")
 
-
-@dataclass(frozen=True)
-class Fault:
-    """One way to inject one cause."""
-
-    cause: str
-    variant: str
-    inject: Callable[[Recipe], Recipe]
-    tasks: tuple[str, ...]
-    seeds: tuple[int, ...]
-    also: tuple[str, ...]  # other causes that would be a true statement about the same run
-
-
 FAULTS: list[Fault] = []
-Inject = Callable[[Recipe], Recipe]
-
-
-def fault(
-    cause: str, tasks: tuple[str, ...], seeds: tuple[int, ...] = (0,), also: tuple[str, ...] = ()
-) -> Callable[[Inject], Inject]:
-    """Enter a function in the table; its name is the variant."""
-
-    def enter(inject: Inject) -> Inject:
-        variant = inject.__name__.replace("_", "-")
-        FAULTS.append(Fault(cause, variant, inject, with_siblings(tasks), seeds, also))
-        return inject
-
-    return enter
+fault = enters_fault(FAULTS, with_siblings)
 
 
 # Learning rate and its schedule
@@ -183,11 +173,11 @@ def activations_outgrow_fp16(recipe: Recipe) -> Recipe:
 
     def grow(step: int, state: dict[str, Any]) -> None:
         for module in state["model"].modules():
-            if isinstance(module, _ThroughHalf):
+            if isinstance(module, ThroughHalf):
                 module.scale = 65_504 ** (step / at)
 
     return recipe.but(
-        precision="fp16", scaled=False, change_model=(_through_half,), at_step=grow
+        precision="fp16", scaled=False, change_model=(through_half,), at_step=grow
     ).knowing(nan_from=at)
 
 
@@ -195,24 +185,8 @@ def activations_outgrow_fp16(recipe: Recipe) -> Recipe:
 def values_beyond_fp16(recipe: Recipe) -> Recipe:
     """As a model that was trained in bf16: its hidden values do not fit fp16, every step overflows."""
     return recipe.but(
-        precision="fp16", change_model=(partial(_through_half, scale=3e5),), format="keyvalue"
+        precision="fp16", change_model=(partial(through_half, scale=3e5),), format="keyvalue"
     )
-
-
-class _ThroughHalf(nn.Module):
-    """A layer whose inputs pass through fp16 at `scale` times their size."""
-
-    def __init__(self, layer: nn.Module, scale: float) -> None:
-        super().__init__()
-        self.layer, self.scale = layer, scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer((x.float() * self.scale).half().float() / self.scale)
-
-
-def _through_half(model: nn.Module, scale: float = 1.0) -> None:
-    holder, name, layer = _last_linear(model)
-    setattr(holder, name, _ThroughHalf(layer, scale))
 
 
 @fault("low-precision-instability", ("spirals-resmlp", "chars-transformer", "textures-cnn",
@@ -294,11 +268,7 @@ def labels_shuffled(recipe: Recipe) -> Recipe:
 def every_label_ignored(recipe: Recipe) -> Recipe:
     """The mean over no target: NaN in one seed, 0 where the loss divides by at least 1 in the other."""
     careful = None if recipe.seed or recipe.task.hf else _summed_over_at_least_one
-    return recipe.but(change_data=(_mask_all,), loss=careful)
-
-
-def _mask_all(data: Splits, random: torch.Generator) -> Splits:
-    return replace(data, targets=torch.full_like(data.targets, IGNORED))
+    return recipe.but(change_data=(mask_all,), loss=careful)
 
 
 def _summed_over_at_least_one(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -324,7 +294,7 @@ def head_of_two(recipe: Recipe) -> Recipe:
     """The head has two outputs and is told so, the data more classes."""
 
     def shrink(model: nn.Module) -> None:
-        _replace_head(model, 2)
+        replace_head(model, 2)
 
     return recipe.but(change_model=(shrink,)).knowing(raises=True)
 
@@ -335,22 +305,9 @@ def head_far_too_wide(recipe: Recipe) -> Recipe:
     """The head has outputs for a thousand times as many classes."""
 
     def widen(model: nn.Module) -> None:
-        _replace_head(model, 1000 * recipe.task.classes)
+        replace_head(model, 1000 * recipe.task.classes)
 
     return recipe.but(change_model=(widen,))
-
-
-def _last_linear(model: nn.Module) -> tuple[nn.Module, str, nn.Linear]:
-    name, layer = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.Linear)][-1]
-    parent, _, name = name.rpartition(".")
-    return (model.get_submodule(parent) if parent else model), name, layer
-
-
-def _replace_head(model: nn.Module, outputs: int) -> None:
-    holder, name, layer = _last_linear(model)
-    setattr(holder, name, nn.Linear(layer.in_features, outputs))
-    if hasattr(model, "config"):
-        model.config.num_labels = model.num_labels = outputs
 
 
 @fault("data-not-shuffled", (*CLASSIFIERS,), (0,))
@@ -367,7 +324,7 @@ def eval_samples_fill_the_training_set(recipe: Recipe) -> Recipe:
     """Noisy labels, and the evaluation's samples stand in the training set twenty times."""
 
     def leak(data: Splits, random: torch.Generator) -> Splits:
-        noisy = _some_labels_noisy(data, random, 0.3, recipe.task.classes)
+        noisy = some_labels_noisy(data, random, 0.3, recipe.task.classes)
         few_inputs, few_targets = noisy.eval_inputs[:40], data.eval_targets[:40]
         return replace(
             noisy,
@@ -382,12 +339,6 @@ def eval_samples_fill_the_training_set(recipe: Recipe) -> Recipe:
     return recipe.but(change_data=(leak,))
 
 
-def _some_labels_noisy(data: Splits, random: torch.Generator, share: float, classes: int) -> Splits:
-    wrong = torch.rand(data.targets.shape, generator=random) < share
-    other = torch.randint(0, classes, data.targets.shape, generator=random)
-    return replace(data, targets=torch.where(wrong, other, data.targets))
-
-
 @fault("inputs-not-normalized", ("blobs-mlp", "curves-mlp", "textures-cnn", "springs-mlp",
                                  "signals-rnn"), (0, 1))  # fmt: skip
 def raw_inputs(recipe: Recipe) -> Recipe:
@@ -399,14 +350,7 @@ def raw_inputs(recipe: Recipe) -> Recipe:
             data, inputs=data.inputs * scale + shift, eval_inputs=data.eval_inputs * scale + shift
         )
 
-    def without_norms(model: nn.Module) -> nn.Module | None:
-        for name, module in list(model.named_modules()):
-            if isinstance(module, nn.BatchNorm2d):
-                parent, _, last = name.rpartition(".")
-                setattr(model.get_submodule(parent) if parent else model, last, nn.Identity())
-        return None
-
-    return recipe.but(change_data=(rescale,), change_model=(without_norms,))
+    return recipe.but(change_data=(rescale,), change_model=(without_batch_norm,))
 
 
 @fault("pad-or-mask-bug", ("chars-transformer", "grammar-gru", "hf-gpt2"))
@@ -432,14 +376,9 @@ def a_row_that_attends_to_nothing(recipe: Recipe) -> Recipe:
         if step == at:
             for module in state["model"].modules():
                 if isinstance(module, nn.MultiheadAttention):
-                    module.register_forward_hook(_nothing_to_attend_to)
+                    module.register_forward_hook(nothing_to_attend_to)
 
     return recipe.but(at_step=mask).knowing(nan_from=at)
-
-
-def _nothing_to_attend_to(module: nn.Module, given: Any, result: Any) -> Any:
-    scores = torch.full((1,), -math.inf)
-    return (result[0] * torch.softmax(scores - scores, -1), result[1])
 
 
 @fault("tokenizer-mismatch", ("chars-transformer", "grammar-gru", "hf-gpt2"))
@@ -457,28 +396,8 @@ def token_beyond_the_embedding(recipe: Recipe) -> Recipe:
 def pretrained_under_another_vocabulary(recipe: Recipe) -> Recipe:
     """A fine-tune whose tokenizer numbers the tokens in another order than the model's."""
     return recipe.but(
-        change_data=(_renumbered,), change_model=(partial(pretrain, recipe),), lr=recipe.lr / 4
+        change_data=(renumbered,), change_model=(partial(pretrain, recipe),), lr=recipe.lr / 4
     )
-
-
-def _renumbered(data: Splits, random: torch.Generator) -> Splits:
-    order = torch.randperm(int(data.inputs.max()) + 1, generator=random)
-    return Splits(*(order[part] for part in vars(data).values()))
-
-
-def pretrain(recipe: Recipe, model: nn.Module, steps: int = 500) -> None:
-    """Train `model` on the task's own data before the run begins, nothing logged."""
-    random = torch.Generator().manual_seed(recipe.seed + 1000)
-    data = recipe.task.data(random)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.task.lr)
-    model.train()
-    for _ in range(steps):
-        rows = torch.randint(0, len(data.inputs), (32,), generator=random)
-        outputs = model(data.inputs[rows])
-        outputs = getattr(outputs, "logits", outputs)
-        optimizer.zero_grad()
-        recipe.task.loss(outputs, data.targets[rows]).backward()
-        optimizer.step()
 
 
 # Generalisation and evaluation
@@ -492,39 +411,12 @@ def few_samples(recipe: Recipe) -> Recipe:
         few = replace(data, inputs=data.inputs[:count], targets=data.targets[:count])
         if recipe.task.kind != "classification":
             return few
-        return _some_labels_noisy(few, random, 0.2, recipe.task.classes)
+        return some_labels_noisy(few, random, 0.2, recipe.task.classes)
 
     return recipe.but(
         change_data=(cut,), eval_every=25, schedule=Schedule("constant", 0.02),
         optimizer=partial(torch.optim.AdamW, weight_decay=0.0),
     )  # fmt: skip
-
-
-def unlearnable(
-    recipe: Recipe,
-    *,
-    rows: int,
-    inputs: int,
-    width: int,
-    spread: float,
-    activation: type[nn.Module],
-) -> Recipe:
-    """Draw inputs and labels at random, for a wide model: only what was seen before is known."""
-    classes = recipe.task.classes
-
-    def drawn(data: Splits, random: torch.Generator) -> Splits:
-        def batch(count: int) -> Batch:
-            values = spread * torch.randn(count, inputs, generator=random)
-            return values, torch.randint(0, classes, (count,), generator=random)
-
-        return Splits(*batch(rows), *batch(400))
-
-    def wide(model: nn.Module) -> nn.Module:
-        return nn.Sequential(
-            nn.Linear(inputs, width), activation(), nn.Linear(width, classes)
-        )  # fmt: skip
-
-    return recipe.but(change_data=(drawn,), change_model=(wide,))
 
 
 @fault("epoch-memorization", ("blobs-mlp", "spirals-resmlp", "textures-cnn", "patches-vit"), (0, 1),
@@ -579,7 +471,7 @@ def optimizer_holds_another_model(recipe: Recipe) -> Recipe:
         return [nn.Parameter(torch.zeros(1))]
 
     few = partial(_first_rows, 320)
-    plain = (_without_dropout,)
+    plain = (without_dropout,)
     return recipe.but(
         trainable=elsewhere, shuffle=False, change_data=(few,), change_model=plain, log_every=1
     )
@@ -589,17 +481,11 @@ def _first_rows(count: int, data: Splits, random: torch.Generator) -> Splits:
     return replace(data, inputs=data.inputs[:count], targets=data.targets[:count])
 
 
-def _without_dropout(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-
-
 @fault("head-init-scale", (*CLASSIFIERS, *LANGUAGE, *HF))
 def head_weights_times_forty(recipe: Recipe) -> Recipe:
     def enlarge(model: nn.Module) -> None:
         with torch.no_grad():
-            _last_linear(model)[2].weight.mul_(40 if not recipe.task.hf else 150)
+            last_linear(model)[2].weight.mul_(40 if not recipe.task.hf else 150)
 
     return recipe.but(change_model=(enlarge,))
 
@@ -691,44 +577,34 @@ def stops_without_a_word(recipe: Recipe) -> Recipe:
 def bug(recipe: Recipe) -> Recipe:
     kinds = actions.BUGS
     chosen = kinds[with_siblings(PLAIN).index(recipe.task.name) % len(kinds)]
-    return _breaking(recipe, chosen, 0.5)
+    return breaking(recipe, chosen, 0.5)
 
 
 @fault("disk-full", ("blobs-mlp", "chars-transformer", "textures-cnn", "grammar-gru"))
 def checkpoint_does_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.save_checkpoint, 0.6)
+    return breaking(recipe, actions.save_checkpoint, 0.6)
 
 
 @fault("host-memory-exhausted", ("signals-rnn", "curves-mlp", "patches-vit", "grammar-gru"))
 def cache_does_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.build_cache, 0.4).knowing(memory=True)
+    return breaking(recipe, actions.build_cache, 0.4).knowing(memory=True)
 
 
 @fault("batch-too-large", ("blobs-mlp", "textures-cnn"), also=("host-memory-exhausted",))
 def activations_do_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.encode, 0.0).knowing(memory=True)
+    return breaking(recipe, actions.encode, 0.0).knowing(memory=True)
 
 
 @fault("eval-accumulates-logits", ("blobs-mlp", "patches-vit"), also=("host-memory-exhausted",))
 def logits_do_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.evaluation_loop, 0.5).knowing(memory=True)
+    return breaking(recipe, actions.evaluation_loop, 0.5).knowing(memory=True)
 
 
 @fault(
     "communication-timeout", ("spirals-resmlp", "chars-transformer", "patches-vit", "grammar-gru")
 )
 def a_rank_stays_away(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.average_metrics, 0.5)
-
-
-def _breaking(recipe: Recipe, act: Callable[[dict[str, Any]], None], share: float) -> Recipe:
-    at = max(int(share * recipe.steps), 1)
-
-    def at_step(step: int, state: dict[str, Any]) -> None:
-        if step == at:
-            act(state)
-
-    return recipe.but(at_step=at_step).knowing(raises=True)
+    return breaking(recipe, actions.average_metrics, 0.5)
 
 
 # Speed and memory

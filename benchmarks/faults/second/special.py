@@ -1,4 +1,4 @@
-"""The exam's tasks whose loss is no plain classification, text or regression."""
+"""More tasks whose loss is no plain classification, text or regression."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from benchmarks.faults.exam_tasks import glyphs, loads, prices, seasons
+from benchmarks.faults.first.tasks import mlp
+from benchmarks.faults.fit import Values, fit
 from benchmarks.faults.recipe import Recipe, Schedule
-from benchmarks.faults.special import Values, fit
-from benchmarks.faults.tasks import Splits, Task, mlp
+from benchmarks.faults.second.tasks import glyphs, loads, prices, seasons
+from benchmarks.faults.task import Splits, Task
 from benchmarks.faults.writers import Log
 
 
@@ -301,10 +302,10 @@ def siamese(recipe: Recipe, log: Log, random: torch.Generator) -> None:
 
 def _task(
     name: str, loop: Callable[[Recipe, Log, torch.Generator], None], lr: float, steps: int, log_every: int,
-    *formats: str, held_out: bool = False, **habits: object,
+    *formats: str, **habits: object,
 ) -> Task:  # fmt: skip
     return Task(
-        name, "other", 1, prices, nn.Module, lr, formats, steps, held_out=held_out, loop=loop,
+        name, "other", 1, prices, nn.Module, lr, formats, steps, loop=loop,
         habits={"log_every": log_every, "eval_every": steps // 9, **habits},
     )  # fmt: skip
 
@@ -312,7 +313,7 @@ def _task(
 _ADAM = partial(torch.optim.Adam, betas=(0.5, 0.9))
 _FLAT = Schedule("constant", 0.0)
 
-EXAM_SPECIAL = {
+SPECIAL = {
     task.name: task
     for task in (
         _task("rloo-pick", leave_one_out, 3e-3, 500, 4, "jsonl", "csv", "dicts",

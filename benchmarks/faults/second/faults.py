@@ -1,14 +1,10 @@
-"""The exam's faults: the same causes in other strengths and variants than `faults.py` has.
-
-Importing this enters them in the table behind the others.
-"""
+"""The same causes in other strengths and variants than the first faults have."""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,24 +14,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.faults import actions
-from benchmarks.faults.faults import (
-    FAULTS,
-    _breaking,
-    _last_linear,
-    _mask_all,
-    _nothing_to_attend_to,
-    _renumbered,
-    _replace_head,
-    _some_labels_noisy,
-    _through_half,
-    _ThroughHalf,
-    fault,
+from benchmarks.faults.changes import (
+    breaking,
+    enlarge_head,
+    logged_step,
+    mask_all,
+    nothing_to_attend_to,
+    over_steps,
     pretrain,
-    softmax_twice,
+    renumbered,
+    replace_head,
+    set_scale,
+    some_labels_noisy,
+    sorted_by,
+    squeezed,
+    through_half,
     unlearnable,
+    with_nan,
+    without_batch_norm,
 )
+from benchmarks.faults.first.faults import softmax_twice
 from benchmarks.faults.recipe import Batch, Recipe, Restart, Schedule
-from benchmarks.faults.tasks import IGNORED, Splits
+from benchmarks.faults.tables import Fault, enters_fault
+from benchmarks.faults.task import IGNORED, Splits
 
 PICTURES = ("rings-mixer", "glyphs-depthwise")
 CLASSIFIERS = (*PICTURES, "seasons-conv", "adapt-reader")
@@ -47,20 +48,8 @@ HF = ("hf-roberta", "hf-llama")
 MOMENTUM = partial(torch.optim.SGD, momentum=0.9)
 FLAT = Schedule("constant", 0.0)
 
-__all__ = ["FAULTS"]
-
-
-def _over_steps(first: int, count: int, change: Callable[[Batch], Batch]) -> Any:
-    """Return a change of `count` batches from step `first` on."""
-
-    def change_batch(step: int, batch: Batch) -> Batch:
-        return change(batch) if first <= step < first + count else batch
-
-    return change_batch
-
-
-def _logged_step(recipe: Recipe, share: float) -> int:
-    return int(share * recipe.steps) // recipe.log_every * recipe.log_every
+FAULTS: list[Fault] = []
+fault = enters_fault(FAULTS)
 
 
 # Learning rate and its schedule
@@ -191,10 +180,10 @@ def activations_outgrow_fp16_late(recipe: Recipe) -> Recipe:
     at = int(0.8 * recipe.steps)
 
     def grow(step: int, state: dict[str, Any]) -> None:
-        _set_scale(state, 65_504 ** (step / at))
+        set_scale(state, 65_504 ** (step / at))
 
     return recipe.but(
-        precision="fp16", scaled=False, change_model=(_through_half,), at_step=grow
+        precision="fp16", scaled=False, change_model=(through_half,), at_step=grow
     ).knowing(nan_from=at)
 
 
@@ -204,18 +193,12 @@ def overflows_from_the_middle_on(recipe: Recipe) -> Recipe:
     at = int(0.45 * recipe.steps)
 
     def jump(step: int, state: dict[str, Any]) -> None:
-        _set_scale(state, 3e5 if step >= at else 1.0)
+        set_scale(state, 3e5 if step >= at else 1.0)
 
     form = "csv" if recipe.task.kind == "classification" else "megatron"
     return recipe.but(
-        precision="fp16", change_model=(_through_half,), at_step=jump, format=form
+        precision="fp16", change_model=(through_half,), at_step=jump, format=form
     ).knowing(nan_from=at)
-
-
-def _set_scale(state: dict[str, Any], scale: float) -> None:
-    for module in state["model"].modules():
-        if isinstance(module, _ThroughHalf):
-            module.scale = scale
 
 
 @fault("low-precision-instability", ("rings-mixer", "tags-bilstm", "loads-gru"),
@@ -230,10 +213,10 @@ def bf16_weights_swallow_the_steps(recipe: Recipe) -> Recipe:
 
 @fault("outlier-batch", (*CLASSIFIERS, "prices-huber"), (1,))
 def one_batch_times_two_hundred(recipe: Recipe) -> Recipe:
-    at = _logged_step(recipe, 0.75)
-    large = _over_steps(at, 1, lambda batch: (200 * batch[0], batch[1]))
+    at = logged_step(recipe, 0.75)
+    large = over_steps(at, 1, lambda batch: (200 * batch[0], batch[1]))
     if recipe.task.name == "adapt-reader":  # token numbers cannot grow
-        large = _over_steps(at, 1, lambda batch: (batch[0].flip(1), 3 - batch[1]))
+        large = over_steps(at, 1, lambda batch: (batch[0].flip(1), 3 - batch[1]))
     return recipe.but(change_batch=large).knowing(outlier_at=at)
 
 
@@ -242,7 +225,7 @@ def one_batch_times_two_hundred(recipe: Recipe) -> Recipe:
     ("rings-mixer", "glyphs-depthwise", "loads-gru", "tags-bilstm"),
 )
 def four_bad_batches_in_a_row(recipe: Recipe) -> Recipe:
-    at = _logged_step(recipe, 0.5)
+    at = logged_step(recipe, 0.5)
 
     def spoil(batch: Batch) -> Batch:
         inputs, targets = batch
@@ -251,26 +234,20 @@ def four_bad_batches_in_a_row(recipe: Recipe) -> Recipe:
         wrong = (targets * 3 + 5) % recipe.task.classes
         return inputs, torch.where(targets == IGNORED, targets, wrong)
 
-    return recipe.but(change_batch=_over_steps(at, 4, spoil)).knowing(outlier_at=at)
-
-
-def _with_nan(batch: Batch, value: float = math.nan) -> Batch:
-    inputs = batch[0].clone()
-    inputs[2].view(-1)[5] = value
-    return inputs, batch[1]
+    return recipe.but(change_batch=over_steps(at, 4, spoil)).knowing(outlier_at=at)
 
 
 @fault("nan-in-data", ("rings-mixer", "seasons-conv", "glyphs-depthwise", "prices-huber"))
 def one_feature_is_nan_late(recipe: Recipe) -> Recipe:
     at = int(0.82 * recipe.steps)
-    return recipe.but(change_batch=_over_steps(at, 1, _with_nan)).knowing(nan_from=at)
+    return recipe.but(change_batch=over_steps(at, 1, with_nan)).knowing(nan_from=at)
 
 
 @fault("nan-in-data", ("glyphs-depthwise", "prices-huber"), (1,))
 def one_feature_is_infinite_early(recipe: Recipe) -> Recipe:
     at = int(0.12 * recipe.steps)
-    infinite = partial(_with_nan, value=math.inf)
-    return recipe.but(change_batch=_over_steps(at, 1, infinite)).knowing(nan_from=at)
+    infinite = partial(with_nan, value=math.inf)
+    return recipe.but(change_batch=over_steps(at, 1, infinite)).knowing(nan_from=at)
 
 
 @fault("nan-in-data", ("rings-mixer", "loads-gru"), (1,))
@@ -300,14 +277,14 @@ def labels_belong_to_the_next_row(recipe: Recipe) -> Recipe:
        also=("epoch-memorization",))  # fmt: skip
 def two_thirds_of_the_labels_drawn(recipe: Recipe) -> Recipe:
     def spoil(data: Splits, random: torch.Generator) -> Splits:
-        return _some_labels_noisy(data, random, 0.67, recipe.task.classes)
+        return some_labels_noisy(data, random, 0.67, recipe.task.classes)
 
     return recipe.but(change_data=(spoil,))
 
 
 @fault("labels-all-masked", ("tags-bilstm", "bytes-decoder", "hf-llama"), (1,))
 def every_target_masked(recipe: Recipe) -> Recipe:
-    return recipe.but(change_data=(_mask_all,))
+    return recipe.but(change_data=(mask_all,))
 
 
 @fault("labels-all-masked", ("tags-bilstm", "bytes-decoder"))
@@ -318,7 +295,7 @@ def every_target_masked_from_a_third_on(recipe: Recipe) -> Recipe:
     def mask(batch: Batch) -> Batch:
         return batch[0], torch.full_like(batch[1], IGNORED)
 
-    return recipe.but(change_batch=_over_steps(at, recipe.steps, mask)).knowing(nan_from=at)
+    return recipe.but(change_batch=over_steps(at, recipe.steps, mask)).knowing(nan_from=at)
 
 
 @fault("label-out-of-range", ("glyphs-depthwise", "tags-bilstm", "hf-roberta"),
@@ -348,7 +325,7 @@ def one_label_is_minus_one(recipe: Recipe) -> Recipe:
 )
 def head_lacks_two_classes(recipe: Recipe) -> Recipe:
     def shrink(model: nn.Module) -> None:
-        _replace_head(model, recipe.task.classes - 2)
+        replace_head(model, recipe.task.classes - 2)
 
     return recipe.but(change_model=(shrink,)).knowing(raises=True)
 
@@ -357,7 +334,7 @@ def head_lacks_two_classes(recipe: Recipe) -> Recipe:
        also=("head-init-scale",))  # fmt: skip
 def head_a_hundred_times_too_wide(recipe: Recipe) -> Recipe:
     def widen(model: nn.Module) -> None:
-        _replace_head(model, 100 * recipe.task.classes)
+        replace_head(model, 100 * recipe.task.classes)
 
     return recipe.but(change_model=(widen,))
 
@@ -365,28 +342,20 @@ def head_a_hundred_times_too_wide(recipe: Recipe) -> Recipe:
 @fault("data-not-shuffled", ("glyphs-depthwise", "rings-mixer"))
 def in_the_order_of_the_folders(recipe: Recipe) -> Recipe:
     """Class by class, as a folder for each of them is read."""
-    return recipe.but(change_data=(_sorted_by(lambda data: data.targets),), shuffle=False)
+    return recipe.but(change_data=(sorted_by(lambda data: data.targets),), shuffle=False)
 
 
 @fault("data-not-shuffled", ("prices-huber", "loads-gru"))
 def sorted_by_the_target(recipe: Recipe) -> Recipe:
     log_every = 3 if recipe.task.name == "prices-huber" else 1  # divides the steps of an epoch
-    ascending = _sorted_by(lambda data: data.targets)
+    ascending = sorted_by(lambda data: data.targets)
     return recipe.but(change_data=(ascending,), shuffle=False, log_every=log_every)
 
 
 @fault("data-not-shuffled", ("tags-bilstm",))
 def sorted_by_length(recipe: Recipe) -> Recipe:
-    longer_last = _sorted_by(lambda data: (data.targets != IGNORED).sum(1))
+    longer_last = sorted_by(lambda data: (data.targets != IGNORED).sum(1))
     return recipe.but(change_data=(longer_last,), shuffle=False, log_every=2)
-
-
-def _sorted_by(key: Callable[[Splits], Tensor]) -> Callable[[Splits, torch.Generator], Splits]:
-    def arrange(data: Splits, random: torch.Generator) -> Splits:
-        order = key(data).argsort(stable=True)
-        return replace(data, inputs=data.inputs[order], targets=data.targets[order])
-
-    return arrange
 
 
 @fault("data-leak", (*PICTURES, "seasons-conv"))
@@ -394,7 +363,7 @@ def eval_rows_are_training_rows(recipe: Recipe) -> Recipe:
     """Two fifths of the labels are noise, and fifty clean rows of the evaluation stand in every batch."""
 
     def leak(data: Splits, random: torch.Generator) -> Splits:
-        noisy = _some_labels_noisy(data, random, 0.4, recipe.task.classes)
+        noisy = some_labels_noisy(data, random, 0.4, recipe.task.classes)
         inputs, targets = noisy.eval_inputs[:50], data.eval_targets[:50]
         often = inputs.repeat(24, *[1] * (inputs.dim() - 1))
         return Splits(
@@ -415,13 +384,7 @@ def pixels_up_to_255(recipe: Recipe) -> Recipe:
 
         return replace(data, inputs=raw(data.inputs), eval_inputs=raw(data.eval_inputs))
 
-    return recipe.but(change_data=(rescale,), change_model=(_without_batch_norm,))
-
-
-def _without_batch_norm(model: nn.Module) -> None:
-    for name, module in list(model.named_children()):
-        if isinstance(module, nn.BatchNorm1d):
-            setattr(model, name, nn.Identity())
+    return recipe.but(change_data=(rescale,), change_model=(without_batch_norm,))
 
 
 @fault("inputs-not-normalized", ("prices-huber",), (0, 1))
@@ -456,7 +419,7 @@ def attention_over_nothing_late(recipe: Recipe) -> Recipe:
         if step == at:
             for module in state["model"].modules():
                 if isinstance(module, nn.MultiheadAttention):
-                    module.register_forward_hook(_nothing_to_attend_to)
+                    module.register_forward_hook(nothing_to_attend_to)
 
     return recipe.but(at_step=mask).knowing(nan_from=at)
 
@@ -477,7 +440,7 @@ def a_token_that_was_added_later(recipe: Recipe) -> Recipe:
 def pretrained_with_other_numbers(recipe: Recipe) -> Recipe:
     """A fine-tune at a small rate whose tokenizer numbers the tokens in another order."""
     longer = partial(pretrain, recipe, steps=700)
-    return recipe.but(change_data=(_renumbered,), change_model=(longer,), lr=recipe.lr / 10)
+    return recipe.but(change_data=(renumbered,), change_model=(longer,), lr=recipe.lr / 10)
 
 
 # Generalisation and evaluation
@@ -489,7 +452,7 @@ def fifty_samples(recipe: Recipe) -> Recipe:
         few = replace(data, inputs=data.inputs[:50], targets=data.targets[:50])
         if recipe.task.kind != "classification" or recipe.task.name in TAGGERS:
             return few
-        return _some_labels_noisy(few, random, 0.1, recipe.task.classes)
+        return some_labels_noisy(few, random, 0.1, recipe.task.classes)
 
     return recipe.but(
         change_data=(cut,), eval_every=recipe.steps // 16, batch=min(recipe.batch, 25),
@@ -582,17 +545,12 @@ def optimizer_made_before_the_model_was_replaced(recipe: Recipe) -> Recipe:
 
 @fault("head-init-scale", ("rings-mixer", "seasons-conv", "adapt-reader", "hf-roberta"))
 def head_weights_times_fifteen(recipe: Recipe) -> Recipe:
-    return recipe.but(change_model=(partial(_enlarge_head, 15 if not recipe.task.hf else 60),))
+    return recipe.but(change_model=(partial(enlarge_head, 15 if not recipe.task.hf else 60),))
 
 
 @fault("head-init-scale", ("tags-bilstm", "seasons-conv", "bytes-decoder"), (1,))
 def head_weights_times_a_hundred(recipe: Recipe) -> Recipe:
-    return recipe.but(change_model=(partial(_enlarge_head, 100),))
-
-
-def _enlarge_head(factor: float, model: nn.Module) -> None:
-    with torch.no_grad():
-        _last_linear(model)[2].weight.mul_(factor)
+    return recipe.but(change_model=(partial(enlarge_head, 100),))
 
 
 @fault("vanishing-gradients", PICTURES, (0,), also=("head-init-scale",))
@@ -668,7 +626,7 @@ def summed_over_the_batch(recipe: Recipe) -> Recipe:
 @fault("resume-state-lost", ("rings-mixer", "seasons-conv", "loads-gru"))
 def weights_not_restored(recipe: Recipe) -> Recipe:
     """The run goes on at its step and rate with the weights of its start."""
-    restart = Restart(at=_logged_step(recipe, 0.55), optimizer=False)
+    restart = Restart(at=logged_step(recipe, 0.55), optimizer=False)
     first: dict[str, Any] = {}
 
     def lose(step: int, state: dict[str, Any]) -> None:
@@ -683,7 +641,7 @@ def weights_not_restored(recipe: Recipe) -> Recipe:
 @fault("resume-state-lost", ("tags-bilstm", "glyphs-depthwise"), (1,))
 def head_and_moments_lost_late(recipe: Recipe) -> Recipe:
     restart = Restart(
-        at=_logged_step(recipe, 0.8), rewind=2 * recipe.log_every, optimizer=False, head=False
+        at=logged_step(recipe, 0.8), rewind=2 * recipe.log_every, optimizer=False, head=False
     )
     return recipe.but(restart=restart).knowing(restarted_at=restart.at)
 
@@ -700,32 +658,32 @@ def ends_in_mid_sentence(recipe: Recipe) -> Recipe:
 @fault("software-bug", PLAIN[:-1], (1,))
 def another_bug(recipe: Recipe) -> Recipe:
     chosen = actions.MORE_BUGS[PLAIN.index(recipe.task.name) % len(actions.MORE_BUGS)]
-    return _breaking(recipe, chosen, 0.3)
+    return breaking(recipe, chosen, 0.3)
 
 
 @fault("disk-full", ("rings-mixer", "loads-gru"))
 def weights_do_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.save_weights, 0.7)
+    return breaking(recipe, actions.save_weights, 0.7)
 
 
 @fault("host-memory-exhausted", ("tags-bilstm", "prices-huber"))
 def features_do_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.join_features, 0.25).knowing(memory=True)
+    return breaking(recipe, actions.join_features, 0.25).knowing(memory=True)
 
 
 @fault("batch-too-large", ("glyphs-depthwise",), also=("host-memory-exhausted",))
 def first_batch_does_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.encode, 0.0).knowing(memory=True)
+    return breaking(recipe, actions.encode, 0.0).knowing(memory=True)
 
 
 @fault("eval-accumulates-logits", ("bytes-decoder",), also=("host-memory-exhausted",))
 def all_logits_do_not_fit(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.evaluation_loop, 0.8).knowing(memory=True)
+    return breaking(recipe, actions.evaluation_loop, 0.8).knowing(memory=True)
 
 
 @fault("communication-timeout", ("seasons-conv", "bytes-decoder"))
 def another_rank_stays_away(recipe: Recipe) -> Recipe:
-    return _breaking(recipe, actions.average_metrics, 0.75)
+    return breaking(recipe, actions.average_metrics, 0.75)
 
 
 # Speed and memory
@@ -745,7 +703,7 @@ def loader_three_times_slower(recipe: Recipe) -> Recipe:
 
 @fault("dataloader-bottleneck", ("rings-mixer",))
 def loader_stops_twice(recipe: Recipe) -> Recipe:
-    stalls = [_logged_step(recipe, 0.3), _logged_step(recipe, 0.7)]
+    stalls = [logged_step(recipe, 0.3), logged_step(recipe, 0.7)]
 
     def wait(step: int) -> None:
         time.sleep(0.9 if step in stalls else 0.0005)
@@ -775,9 +733,5 @@ def a_few_targets_are_huge(recipe: Recipe) -> Recipe:
 
     squared = partial(F.huber_loss, delta=1e6)
     return recipe.but(
-        clip=None, optimizer=MOMENTUM, lr=0.05, change_data=(enlarge,), loss=_squeezed(squared)
+        clip=None, optimizer=MOMENTUM, lr=0.05, change_data=(enlarge,), loss=squeezed(squared)
     )
-
-
-def _squeezed(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda outputs, targets: loss(outputs.squeeze(-1), targets)

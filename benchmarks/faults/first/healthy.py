@@ -5,41 +5,20 @@ The plain runs of every task (`recipe.base`) are healthy, too; these are the loo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import nn
 
-from benchmarks.faults.faults import LANGUAGE, pretrain
+from benchmarks.faults.changes import pretrain
+from benchmarks.faults.first.faults import LANGUAGE
+from benchmarks.faults.first.tasks import with_siblings
 from benchmarks.faults.recipe import Recipe, Restart, Schedule
-from benchmarks.faults.tasks import with_siblings
-
-
-@dataclass(frozen=True)
-class Healthy:
-    """One way to train or log well."""
-
-    name: str
-    change: Callable[[Recipe], Recipe]
-    tasks: tuple[str, ...]
-    seeds: tuple[int, ...]
-
+from benchmarks.faults.tables import Healthy, enters_healthy
 
 HEALTHY: list[Healthy] = []
-Change = Callable[[Recipe], Recipe]
-
-
-def healthy(*tasks: str, seeds: tuple[int, ...] = (2,)) -> Callable[[Change], Change]:
-    """Enter a function in the table."""
-
-    def enter(change: Change) -> Change:
-        name = change.__name__.replace("_", "-")
-        HEALTHY.append(Healthy(name, change, with_siblings(tasks), seeds))
-        return change
-
-    return enter
+healthy = enters_healthy(HEALTHY, 2, with_siblings)
 
 
 @healthy("chars-transformer", "textures-cnn", "spirals-resmlp")

@@ -1,7 +1,4 @@
-"""The tasks of the exam: other data, models, sizes, optimizers and logging than the tasks that rules saw.
-
-No rule is made while looking at their runs.
-"""
+"""Tasks of other data, models, sizes, optimizers and logging than the first ones."""
 
 from __future__ import annotations
 
@@ -13,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from benchmarks.faults.first.tasks import encoder
 from benchmarks.faults.recipe import Schedule
-from benchmarks.faults.tasks import IGNORED, Splits, Task, encoder, split
+from benchmarks.faults.task import IGNORED, Splits, Task, split
 
 
 def rings(random: torch.Generator, count: int = 2200, classes: int = 16) -> Splits:
@@ -275,7 +273,7 @@ def hf_llama() -> nn.Module:
 NESTEROV = partial(torch.optim.SGD, momentum=0.9, nesterov=True)
 
 
-EXAM_TASKS = {
+TASKS = {
     task.name: task
     for task in (
         Task("rings-mixer", "classification", 16, rings, lambda: Mixer(16), 3e-3,
