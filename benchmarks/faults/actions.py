@@ -260,5 +260,5 @@ def attend(state: State) -> None:
 
 def prediction_loop(state: State) -> None:
     """The outputs of a whole evaluation set are kept, then joined."""
-    predictions = [torch.zeros(1, 1024, 32_000).expand(1_000, -1, -1) for _ in range(500)]
+    predictions = [torch.zeros(1, 1, 1).expand(1_000, 1024, 32_000) for _ in range(500)]
     torch.cat(predictions)

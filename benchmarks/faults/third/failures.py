@@ -34,10 +34,7 @@ fault = enters_fault(FAULTS)
 # Generalisation and evaluation
 
 
-@fault(
-    "overfit-small-data",
-    ("leaves-resnet", "spectra-vit", "melody-gru", "verse-lm", "topics-bce", "molecules-gnn"),
-)
+@fault("overfit-small-data", ("leaves-resnet", "topics-bce", "molecules-gnn"))
 def seventy_samples(recipe: Recipe) -> Recipe:
     def cut(data: Splits, random: torch.Generator) -> Splits:
         few = replace(data, inputs=data.inputs[:70], targets=data.targets[:70])
@@ -142,7 +139,7 @@ def optimizer_of_an_earlier_model(recipe: Recipe) -> Recipe:
     )  # fmt: skip
 
 
-@fault("head-init-scale", ("spectra-vit", "melody-gru", "leaves-resnet", "hf-albert"))
+@fault("head-init-scale", ("spectra-vit", "melody-gru"))
 def head_weights_times_25(recipe: Recipe) -> Recipe:
     return recipe.but(change_model=(partial(enlarge_head, 25 if not recipe.task.hf else 100),))
 
@@ -156,15 +153,15 @@ def head_weights_drawn_far_too_wide(recipe: Recipe) -> Recipe:
 
 
 @fault("vanishing-gradients", PICTURES, (0, 1), also=("head-init-scale",))
-def saturated_sigmoids(recipe: Recipe) -> Recipe:
-    """Nine layers of sigmoids, with weights so large that all of them are on or off."""
+def ten_sigmoids_of_small_weights(recipe: Recipe) -> Recipe:
+    """Each layer passes on less than half of its gradient."""
 
     def deepen(model: nn.Module) -> nn.Module:
         width = recipe.task.data(torch.Generator().manual_seed(0)).inputs[0].numel()
         layers: list[nn.Module] = [nn.Flatten(), nn.Linear(width, 36)]
-        for _ in range(9):
+        for _ in range(10):
             layer = nn.Linear(36, 36)
-            nn.init.normal_(layer.weight, std=10.0)
+            nn.init.normal_(layer.weight, std=0.25)
             layers += [nn.Sigmoid(), layer]
         return nn.Sequential(*layers, nn.Sigmoid(), nn.Linear(36, recipe.task.classes))
 
@@ -174,7 +171,7 @@ def saturated_sigmoids(recipe: Recipe) -> Recipe:
 # Reinforcement learning
 
 
-@fault("rl-zero-advantage", ("grpo-spell", "grpo-pairs"), (0, 1))
+@fault("rl-zero-advantage", ("grpo-spell", "grpo-dose"), (0, 1))
 def no_answer_is_ever_right(recipe: Recipe) -> Recipe:
     """The reward's parser finds nothing; in one seed since a release at two fifths of the run."""
     first = 1 if recipe.seed == 0 else int(0.4 * recipe.steps)
@@ -182,11 +179,10 @@ def no_answer_is_ever_right(recipe: Recipe) -> Recipe:
     def nothing(step: int, batch: Batch) -> Batch:
         return (batch[0], torch.zeros_like(batch[1])) if step >= first else batch
 
-    return recipe.but(change_batch=nothing)
+    return recipe.but(change_batch=nothing, optimizer=torch.optim.Adam)
 
 
-@fault("rl-kl-explosion", ("grpo-spell", "grpo-pairs"), (0, 1),
-       also=("lr-too-high", "rl-zero-advantage"))  # fmt: skip
+@fault("rl-kl-explosion", ("grpo-dose",), (0, 1), also=("lr-too-high", "rl-zero-advantage"))
 def far_from_the_reference(recipe: Recipe) -> Recipe:
     return recipe.but(
         lr=0.3 if recipe.seed == 0 else 2.0, clip=None, schedule=Schedule("constant", 0.0)
@@ -203,7 +199,7 @@ def summed_over_two_or_ten(recipe: Recipe) -> Recipe:
     return recipe.but(accumulate=times, summed=True, steps=shorter, batch=10).knowing(times=times)
 
 
-@fault("loss-not-normalized", ("cells-unet", "turns-seq2seq", "verse-lm"), (1,))
+@fault("loss-not-normalized", ("cells-unet", "turns-seq2seq"), (1,))
 def summed_over_positions(recipe: Recipe) -> Recipe:
     """Averaged over rows, summed over the pixels or tokens of a row; in evaluation too."""
 
@@ -233,13 +229,13 @@ def weights_of_the_first_epoch(recipe: Recipe) -> Recipe:
     return recipe.but(restart=restart, at_step=lose).knowing(restarted_at=restart.at)
 
 
-@fault("resume-state-lost", ("melody-gru", "turns-seq2seq", "spectra-vit"))
+@fault("resume-state-lost", ("melody-gru", "turns-seq2seq"))
 def head_not_in_the_checkpoint(recipe: Recipe) -> Recipe:
     restart = Restart(at=logged_step(recipe, 0.5), rewind=3 * recipe.log_every, head=False)
     return recipe.but(restart=restart).knowing(restarted_at=restart.at)
 
 
-@fault("killed", ("leaves-resnet", "wells-mae", "verse-lm", "turns-seq2seq", "hf-t5"), (1,))
+@fault("killed", ("leaves-resnet", "wells-mae", "verse-lm", "hf-t5"), (1,))
 def gone_in_the_night(recipe: Recipe) -> Recipe:
     share = (0.22, 0.5, 0.74)[len(recipe.task.name) % 3]
     return recipe.but(stops_at=int(share * recipe.steps)).knowing(killed=True)
@@ -257,7 +253,7 @@ def yet_another_bug(recipe: Recipe) -> Recipe:
     return breaking(recipe, actions.RARER_BUGS[place % len(actions.RARER_BUGS)], 0.15 + 0.1 * place)
 
 
-@fault("disk-full", ("verse-lm", "leaves-resnet"))
+@fault("disk-full", ("verse-lm",), also=("software-bug",))
 def archive_does_not_fit(recipe: Recipe) -> Recipe:
     return breaking(recipe, actions.save_archive, 0.45)
 
@@ -267,14 +263,16 @@ def table_does_not_fit(recipe: Recipe) -> Recipe:
     return breaking(recipe, actions.build_table, 0.33).knowing(memory=True)
 
 
-@fault("batch-too-large", ("cells-unet", "turns-seq2seq"), also=("host-memory-exhausted",))
+@fault(
+    "batch-too-large",
+    ("cells-unet", "turns-seq2seq"),
+    also=("host-memory-exhausted", "sequence-too-long"),
+)
 def scores_of_the_first_batch_do_not_fit(recipe: Recipe) -> Recipe:
     return breaking(recipe, actions.attend, 0.0).knowing(memory=True)
 
 
-@fault(
-    "eval-accumulates-logits", ("verse-lm", "spectra-vit"), (1,), also=("host-memory-exhausted",)
-)
+@fault("eval-accumulates-logits", ("verse-lm",), (1,), also=("host-memory-exhausted",))
 def predictions_do_not_fit(recipe: Recipe) -> Recipe:
     return breaking(recipe, actions.prediction_loop, 0.6).knowing(memory=True)
 
@@ -300,7 +298,7 @@ def loader_slower_all_along(recipe: Recipe) -> Recipe:
     )
 
 
-@fault("dataloader-bottleneck", ("molecules-gnn", "leaves-resnet"), (1,))
+@fault("dataloader-bottleneck", ("molecules-gnn",), (1,))
 def loader_hangs_three_times(recipe: Recipe) -> Recipe:
     stalls = [logged_step(recipe, share) for share in (0.25, 0.5, 0.8)]
 
@@ -311,7 +309,7 @@ def loader_hangs_three_times(recipe: Recipe) -> Recipe:
     return recipe.but(in_loader=wait, log_data_time=True, format=form).knowing(stalls_at=stalls)
 
 
-@fault("memory-leak-retained-graph", ("topics-bce", "spectra-vit", "molecules-gnn"))
+@fault("memory-leak-retained-graph", ("topics-bce", "molecules-gnn"))
 def history_of_losses_with_their_graphs(recipe: Recipe) -> Recipe:
     def keep(step: int, state: dict[str, Any]) -> None:
         kept = state["loop"].__dict__.setdefault("kept", [])

@@ -40,12 +40,12 @@ fault = enters_fault(FAULTS)
 # Learning rate and its schedule
 
 
-@fault("lr-too-high", ("spectra-vit", "verse-lm", "hf-t5"))
+@fault("lr-too-high", ("spectra-vit", "verse-lm"))
 def lr_x15(recipe: Recipe) -> Recipe:
     return recipe.but(lr=15 * recipe.lr)
 
 
-@fault("lr-too-high", ("verse-lm", "melody-gru", "hf-albert", "hf-masked"), (1,))
+@fault("lr-too-high", ("verse-lm", "melody-gru"), (1,))
 def lr_x200(recipe: Recipe) -> Recipe:
     return recipe.but(lr=200 * recipe.lr, clip=None)
 
@@ -53,7 +53,7 @@ def lr_x200(recipe: Recipe) -> Recipe:
 @fault("lr-too-high", ("leaves-resnet", "cells-unet", "wells-mae", "topics-bce"))
 def peak_of_the_cycle_too_high(recipe: Recipe) -> Recipe:
     """OneCycle climbs to a hundred times the usual rate, and comes back."""
-    return recipe.but(lr=100 * recipe.lr, schedule=Schedule("onecycle", 0.3))
+    return recipe.but(lr=100 * recipe.lr, schedule=Schedule("onecycle", 0.25))
 
 
 @fault("lr-too-high", ("molecules-gnn",), (0, 1), also=("no-grad-clipping",))
@@ -61,7 +61,7 @@ def lr_of_one_without_clipping(recipe: Recipe) -> Recipe:
     return recipe.but(lr=1.0, optimizer=torch.optim.SGD, clip=None)
 
 
-@fault("lr-too-low", ("spectra-vit", "melody-gru", "verse-lm", "wells-mae", "hf-masked"))
+@fault("lr-too-low", ("spectra-vit", "melody-gru", "wells-mae"))
 def lr_over_200(recipe: Recipe) -> Recipe:
     return recipe.but(lr=recipe.lr / 200)
 
@@ -71,25 +71,25 @@ def lr_over_5000(recipe: Recipe) -> Recipe:
     return recipe.but(lr=recipe.lr / 5000)
 
 
-@fault("warmup-too-long", ("spectra-vit", "verse-lm", "hf-albert"))
+@fault("warmup-too-long", ("spectra-vit", "verse-lm"))
 def warmup_40_percent(recipe: Recipe) -> Recipe:
     return recipe.but(schedule=replace(recipe.schedule, warmup=0.4))
 
 
-@fault("warmup-too-long", ("leaves-resnet", "turns-seq2seq", "melody-gru"), (1,))
+@fault("warmup-too-long", ("leaves-resnet", "turns-seq2seq"), (1,))
 def warmup_95_percent(recipe: Recipe) -> Recipe:
     return recipe.but(lr=recipe.lr / 2, schedule=Schedule("cosine", 0.95))
 
 
-# With a warmup of 15 % these rates train; without one the first steps break the model.
-BEARABLE_WITH_WARMUP = {"spectra-vit": 0.02, "verse-lm": 0.03}
+# With a warmup of 15 % these rates of SGD train; without one the first steps break the model.
+BEARABLE_WITH_WARMUP = {"spectra-vit": 0.4, "verse-lm": 0.7}
 
 
 @fault("warmup-too-short", tuple(BEARABLE_WITH_WARMUP), (0, 1), also=("lr-too-high",))
 def no_warmup_at_a_bold_rate(recipe: Recipe) -> Recipe:
     return recipe.but(
-        lr=BEARABLE_WITH_WARMUP[recipe.task.name], clip=None, schedule=Schedule("linear", 0.0),
-        log_every=min(recipe.log_every, 3),
+        lr=BEARABLE_WITH_WARMUP[recipe.task.name], clip=None, optimizer=MOMENTUM,
+        schedule=Schedule("linear", 0.0), log_every=min(recipe.log_every, 3),
     )  # fmt: skip
 
 
@@ -99,13 +99,13 @@ def decay_over_at_a_tenth(recipe: Recipe) -> Recipe:
     return recipe.but(schedule=Schedule("linear", 0.01, ends=0.1))
 
 
-@fault("scheduler-misconfigured", ("leaves-resnet", "wells-mae", "hf-albert"), (1,))
+@fault("scheduler-misconfigured", ("leaves-resnet", "wells-mae"), (1,))
 def a_tenth_off_each_step(recipe: Recipe) -> Recipe:
     """`scheduler.step()` stands in the loop over batches."""
     return recipe.but(schedule=Schedule("exponential", 0.0, decay=0.9))
 
 
-@fault("scheduler-misconfigured", ("melody-gru", "spectra-vit"))
+@fault("scheduler-misconfigured", ("melody-gru",))
 def plan_starts_anew_late(recipe: Recipe) -> Recipe:
     restart = Restart(at=logged_step(recipe, 0.8), schedule=False)
     return recipe.but(restart=restart, schedule=Schedule("cosine", 0.0)).knowing(
@@ -128,7 +128,7 @@ def a_few_energies_in_another_unit(recipe: Recipe) -> Recipe:
         targets[torch.randperm(len(targets), generator=random)[:10]] *= 96.5
         return replace(data, targets=targets)
 
-    return recipe.but(clip=None, optimizer=MOMENTUM, lr=0.01, change_data=(convert,))
+    return recipe.but(clip=None, optimizer=MOMENTUM, lr=0.001, change_data=(convert,))
 
 
 @fault(
@@ -182,7 +182,7 @@ def activations_outgrow_fp16_at_two_thirds(recipe: Recipe) -> Recipe:
     ).knowing(nan_from=at)
 
 
-@fault("fp16-overflow", ("spectra-vit", "leaves-resnet", "turns-seq2seq"), (1,))
+@fault("fp16-overflow", ("spectra-vit",), (1,))
 def each_step_skipped_from_a_fifth_on(recipe: Recipe) -> Recipe:
     at = int(0.2 * recipe.steps)
 
@@ -240,14 +240,14 @@ def one_target_is_nan(recipe: Recipe) -> Recipe:
     return recipe.but(change_batch=over_steps(at, 1, spoil)).knowing(nan_from=at)
 
 
-@fault("nan-in-data", (*PICTURES, "cells-unet"), (1,))
+@fault("nan-in-data", ("leaves-resnet", "cells-unet"), (1,))
 def one_pixel_is_nan(recipe: Recipe) -> Recipe:
     share = {"leaves-resnet": 0.9, "spectra-vit": 0.08, "cells-unet": 0.3}[recipe.task.name]
     at = int(share * recipe.steps)
     return recipe.but(change_batch=over_steps(at, 1, with_nan)).knowing(nan_from=at)
 
 
-@fault("nan-in-data", ("molecules-gnn", "topics-bce"), (1,))
+@fault("nan-in-data", ("wells-mae", "topics-bce"), (1,))
 def three_nan_rows_behind_a_guard(recipe: Recipe) -> Recipe:
     def spoil(data: Splits, random: torch.Generator) -> Splits:
         inputs = data.inputs.clone()
@@ -257,7 +257,7 @@ def three_nan_rows_behind_a_guard(recipe: Recipe) -> Recipe:
     return recipe.but(change_data=(spoil,), skip_nonfinite=True, log_every=1)
 
 
-@fault("labels-wrong", (*PICTURES, "hf-albert"))
+@fault("labels-wrong", ("leaves-resnet", "hf-albert"))
 def two_fifths_of_the_labels_drawn(recipe: Recipe) -> Recipe:
     def spoil(data: Splits, random: torch.Generator) -> Splits:
         return some_labels_noisy(data, random, 0.4, recipe.task.classes)
@@ -265,7 +265,7 @@ def two_fifths_of_the_labels_drawn(recipe: Recipe) -> Recipe:
     return recipe.but(change_data=(spoil,))
 
 
-@fault("labels-wrong", ("spectra-vit", "cells-unet", "turns-seq2seq"), (1,))
+@fault("labels-wrong", ("spectra-vit", "cells-unet"), (1,))
 def labels_of_other_rows(recipe: Recipe) -> Recipe:
     """Inputs and labels were sorted by different keys, in both splits."""
 
@@ -334,7 +334,7 @@ def head_of_three(recipe: Recipe) -> Recipe:
     return recipe.but(change_model=(partial(replace_head, outputs=3),)).knowing(raises=True)
 
 
-@fault("num-labels-mismatch", ("leaves-resnet", "spectra-vit"), (1,), also=("head-init-scale",))
+@fault("num-labels-mismatch", ("leaves-resnet",), (1,), also=("head-init-scale",))
 def head_of_another_data_set(recipe: Recipe) -> Recipe:
     """A head for 21,841 classes was kept."""
     return recipe.but(change_model=(partial(replace_head, outputs=21_841),), batch=16)
@@ -343,7 +343,7 @@ def head_of_another_data_set(recipe: Recipe) -> Recipe:
 @fault("data-not-shuffled", PICTURES)
 def class_after_class(recipe: Recipe) -> Recipe:
     by_class = sorted_by(lambda data: data.targets)
-    return recipe.but(change_data=(by_class,), shuffle=False, log_every=3)
+    return recipe.but(change_data=(by_class,), shuffle=False, log_every=1)
 
 
 @fault("data-not-shuffled", ("wells-mae", "molecules-gnn"), (1,))
@@ -358,7 +358,7 @@ def small_blots_first(recipe: Recipe) -> Recipe:
     return recipe.but(change_data=(by_size,), shuffle=False, log_every=1)
 
 
-@fault("data-leak", (*PICTURES, "melody-gru"))
+@fault("data-leak", ("leaves-resnet", "spectra-vit"))
 def thirty_eval_rows_forty_times(recipe: Recipe) -> Recipe:
     """Half of the labels are noise, and thirty clean rows of the evaluation stand in training forty times."""
 
@@ -374,7 +374,7 @@ def thirty_eval_rows_forty_times(recipe: Recipe) -> Recipe:
     return recipe.but(change_data=(leak,)).knowing(eval_count=30)
 
 
-@fault("inputs-not-normalized", ("leaves-resnet", "cells-unet", "spectra-vit"), (0,))
+@fault("inputs-not-normalized", ("leaves-resnet", "cells-unet"), (0,))
 def sensor_counts_of_sixteen_bits(recipe: Recipe) -> Recipe:
     def rescale(data: Splits, random: torch.Generator) -> Splits:
         return replace(data, inputs=6000 * data.inputs + 20_000,
@@ -424,7 +424,7 @@ def attention_over_nothing_at_half(recipe: Recipe) -> Recipe:
     return recipe.but(at_step=mask).knowing(nan_from=at)
 
 
-@fault("tokenizer-mismatch", ("verse-lm", "turns-seq2seq", "melody-gru", "hf-masked"))
+@fault("tokenizer-mismatch", ("verse-lm", "turns-seq2seq", "hf-masked"))
 def special_tokens_behind_the_vocabulary(recipe: Recipe) -> Recipe:
     """Three tokens were added, and the embedding was not enlarged."""
 
@@ -455,7 +455,7 @@ def sigmoid_twice(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(outputs.sigmoid(), targets)
 
 
-@fault("wrong-loss-function", ("leaves-resnet", "spectra-vit", "cells-unet"))
+@fault("wrong-loss-function", ("leaves-resnet", "cells-unet"))
 def probabilities_for_logits(recipe: Recipe) -> Recipe:
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(outputs.softmax(-1).flatten(0, -2), targets.flatten())

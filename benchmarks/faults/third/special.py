@@ -22,7 +22,7 @@ from benchmarks.faults.writers import Log
 Loop = Callable[[Recipe, Log, torch.Generator], None]
 
 
-def two_layers(inputs: int, width: int, outputs: int) -> nn.Module:
+def two_layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, width), nn.Tanh(), nn.Linear(width, outputs))
 
 
@@ -37,6 +37,8 @@ class Speller(nn.Module):
         super().__init__()
         self.letters = letters
         self.body = two_layers(6 + 2 * letters, 40, letters)
+        with torch.no_grad():
+            self.body[2].weight.mul_(6)  # it has habits, as a pretrained model has
 
     def scores(self, prompt: Tensor, before: Tensor, place: int) -> Tensor:
         told = F.one_hot(before, self.letters).float()
@@ -58,24 +60,35 @@ class Speller(nn.Module):
         return word[:, 1:]
 
 
-def spelling(recipe: Recipe, log: Log, random: torch.Generator, group: int, price: float) -> None:
+def spelling(
+    recipe: Recipe, log: Log, random: torch.Generator, group: int, price: float, passes: int
+) -> None:
     """GRPO: words of three letters for a prompt, in groups; letters in their right place are paid.
 
-    The estimate of the divergence is Schulman's third (http://joschu.net/blog/kl-approx.html).
-    `recipe.change_batch` may change the rewards.
+    Each rollout is learned from in several passes, with a clipped ratio. The estimate of the divergence is
+    Schulman's third (http://joschu.net/blog/kl-approx.html). `recipe.change_batch` may change the rewards.
     """
     policy = Speller()
     start = copy.deepcopy(policy)
     rule = torch.randn(6, 30, generator=random)
-    count = itertools.count(1)
+    count = itertools.count()
+    kept: list[Tensor] = []
 
-    def step() -> tuple[Tensor, Values]:
+    def roll(step: int) -> None:
         prompt = torch.randn(12, 6, generator=random).repeat_interleave(group, 0)
         word = policy.say(prompt, random)
         right = (prompt @ rule).view(-1, 3, 10).argmax(-1)
         rewards = (word == right).float().mean(1)
         if recipe.change_batch:
-            word, rewards = recipe.change_batch(next(count), (word, rewards))
+            word, rewards = recipe.change_batch(step, (word, rewards))
+        with torch.no_grad():
+            kept[:] = [prompt, word, rewards, policy.log_p(prompt, word)]
+
+    def step() -> tuple[Tensor, Values]:
+        place = next(count)
+        if place % passes == 0:
+            roll(place + 1)
+        prompt, word, rewards, before = kept
         groups = rewards.view(-1, group)
         spread = groups.std(1, keepdim=True)
         advantage = ((groups - groups.mean(1, keepdim=True)) / (spread + 1e-4)).view(-1, 1)
@@ -84,10 +97,46 @@ def spelling(recipe: Recipe, log: Log, random: torch.Generator, group: int, pric
             first = start.log_p(prompt, word)
         away = (first - chosen).clamp(max=20)
         kl = (away.exp() - away - 1).mean()
-        loss = -((chosen - chosen.detach()).exp() * advantage).mean() + price * kl
-        return loss, {
+        ratio = (chosen - before).exp()
+        gained = torch.min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).mean()
+        return price * kl - gained, {
             "reward": float(rewards.mean()), "reward_std": float(spread.mean()),
             "kl": float(kl.detach()), "entropy": float(-chosen.detach().mean()),
+        }  # fmt: skip
+
+    fit(recipe, log, policy, step)
+
+
+def dosing(recipe: Recipe, log: Log, random: torch.Generator) -> None:
+    """GRPO with a bell over doses, whose middle and width are learned; a dose near the right one is paid.
+
+    `recipe.change_batch` may change the rewards.
+    """
+    policy = two_layers(8, 24, 2)
+    start = copy.deepcopy(policy)
+    rule = 0.4 * torch.randn(8, generator=random)
+    count = itertools.count(1)
+
+    def bell(model: nn.Module, patient: Tensor) -> torch.distributions.Normal:
+        middle, width = model(patient).unbind(-1)
+        return torch.distributions.Normal(middle, (0.5 * width - 0.5).clamp(-3, 2).exp())
+
+    def step() -> tuple[Tensor, Values]:
+        patient = torch.randn(10, 8, generator=random).repeat_interleave(6, 0)
+        now = bell(policy, patient)
+        with torch.no_grad():
+            dose = now.mean + now.stddev * torch.randn(60, generator=random)
+        rewards = (-((dose - patient @ rule) ** 2)).exp()
+        if recipe.change_batch:
+            dose, rewards = recipe.change_batch(next(count), (dose, rewards))
+        tries = rewards.view(-1, 6)
+        spread = tries.std(1, keepdim=True)
+        advantage = ((tries - tries.mean(1, keepdim=True)) / (spread + 1e-4)).flatten()
+        kl = torch.distributions.kl_divergence(now, bell(start, patient)).mean()
+        loss = 0.01 * kl - (now.log_prob(dose) * advantage).mean()
+        return loss, {
+            "reward": float(rewards.mean()), "reward_std": float(spread.mean()),
+            "kl": float(kl.detach()), "entropy": float(now.entropy().mean().detach()),
         }  # fmt: skip
 
     fit(recipe, log, policy, step)
@@ -363,10 +412,9 @@ FLAT = Schedule("constant", 0.0)
 SPECIAL = {
     task.name: task
     for task in (
-        _task("grpo-spell", partial(spelling, group=8, price=0.04), 4e-3, 450, 3, "csv", "jsonl",
+        _task("grpo-spell", partial(spelling, group=8, price=0.04, passes=2), 4e-3, 450, 3, "csv", "jsonl",
               "dicts", schedule=Schedule("linear", 0.05)),
-        _task("grpo-pairs", partial(spelling, group=4, price=0.01), 3e-3, 600, 10, "dicts",
-              "keyvalue", schedule=FLAT, clip=0.5),
+        _task("grpo-dose", dosing, 2e-3, 600, 10, "dicts", "keyvalue", schedule=FLAT, clip=0.5),
         _task("ppo-pole", actor_and_critic, 2e-3, 1200, 12, "keyvalue", "tensorboard", clip=0.5,
               schedule=FLAT, optimizer=torch.optim.Adam),
         _task("gan-hinge", hinge_game, 1e-3, 1400, 7, "csv", "tensorboard", clip=None,

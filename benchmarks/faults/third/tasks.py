@@ -187,7 +187,7 @@ TASKS = {
              ("imagenet", "tensorboard", "mlflow", "csv"), steps=420, batch=40, habits={
                  "optimizer": MOMENTUM, "log_every": 6, "eval_every": 35, "clip": None,
                  "schedule": Schedule("onecycle", 0.25), "facts": {"eval_count": 500}}),
-        Task("spectra-vit", "classification", 9, spectra, lambda: SmallViT(9), 1.2e-3,
+        Task("spectra-vit", "classification", 9, spectra, lambda: SmallViT(9), 4e-3,
              ("jsonl", "keyvalue", "tensorboard", "dicts"), steps=405, batch=32, habits={
                  "optimizer": partial(torch.optim.AdamW, betas=(0.9, 0.98), weight_decay=0.05),
                  "log_every": 5, "eval_every": 45, "schedule": Schedule("cosine", 0.1)}),
