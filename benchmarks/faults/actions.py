@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -89,6 +90,15 @@ def nested_concat(logits: list[np.ndarray], batches: int) -> np.ndarray:
 
 def average_metrics(state: State) -> None:
     """Rank 0 waits at a collective operation that rank 1 never reaches."""
+    _with_an_absent_rank(lambda dist: dist.all_reduce(torch.ones(10)))
+
+
+def wait_for_all(state: State) -> None:
+    """Rank 0 waits at a barrier that rank 1 never reaches."""
+    _with_an_absent_rank(lambda dist: dist.barrier())
+
+
+def _with_an_absent_rank(collective: Callable[[Any], Any]) -> None:
     import torch.distributed as dist
 
     process = os.fork()
@@ -105,7 +115,7 @@ def average_metrics(state: State) -> None:
 
             time.sleep(5)
         else:
-            dist.all_reduce(torch.ones(10))
+            collective(dist)
     finally:
         if process == 0:
             os._exit(0)
@@ -174,3 +184,81 @@ def join_features(state: State) -> None:
     """Features of all rows are joined in the host's memory."""
     parts = [np.broadcast_to(np.float64(1), (40_000_000, 2_048)) for _ in range(8)]
     np.concatenate(parts)
+
+
+def log_images(state: State) -> None:
+    """A tensor that is part of a graph is asked for its numbers."""
+    torch.ones(3, requires_grad=True).numpy()
+
+
+def unpack_batch(state: State) -> None:
+    """Three names for two things."""
+    inputs, _targets, _weights = torch.zeros(2, 4)
+    print(inputs.shape)
+
+
+def scale_weights(state: State) -> None:
+    """A leaf of the graph is changed in its place."""
+    weight = torch.nn.Parameter(torch.ones(4))
+    weight.mul_(2)
+
+
+def read_annotations(state: State) -> None:
+    """Text in another encoding."""
+    bytes((0x4D, 0xFC, 0x6C, 0x6C)).decode("utf-8")
+
+
+def to_device(state: State) -> None:
+    """A GPU that this build of PyTorch knows nothing of."""
+    torch.zeros(2).to("cuda")
+
+
+def count_steps(state: State) -> None:
+    """A sampler's length that nobody defined."""
+    len(iter(state["loop"].batches))  # type: ignore[arg-type]
+
+
+def best_so_far(state: State) -> None:
+    """A comparison with what was never set."""
+    best = None
+    if state["loop"].smoothed < best:
+        raise AssertionError
+
+
+def format_summary(state: State) -> None:
+    """A tensor of many numbers where one is wanted."""
+    print(f"accuracy: {torch.zeros(3).item():.3f}")
+
+
+RARER_BUGS = (
+    log_images,
+    unpack_batch,
+    scale_weights,
+    read_annotations,
+    to_device,
+    count_steps,
+    best_so_far,
+    format_summary,
+)
+
+
+def save_archive(state: State) -> None:
+    """PyTorch's own archive goes to a device that is always full."""
+    torch.save({"model": torch.ones(50_000)}, "/dev/full")
+
+
+def build_table(state: State) -> None:
+    """A table of all pairs of rows."""
+    rows = np.zeros(3_000_000, dtype=np.float64)
+    np.subtract.outer(rows, rows)
+
+
+def attend(state: State) -> None:
+    """The scores of every position with every other, for a batch of long rows."""
+    torch.empty(4096, 16, 32_768, 32_768).softmax(-1)
+
+
+def prediction_loop(state: State) -> None:
+    """The outputs of a whole evaluation set are kept, then joined."""
+    predictions = [torch.zeros(1, 1, 1).expand(1_000, 1024, 32_000) for _ in range(500)]
+    torch.cat(predictions)

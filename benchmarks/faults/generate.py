@@ -41,10 +41,9 @@ class Job:
 
 def jobs() -> list[Job]:
     """Return every run of the benchmark: the twins first."""
-    from benchmarks.faults.exam_faults import FAULTS
-    from benchmarks.faults.exam_healthy import HEALTHY
+    from benchmarks.faults.runs import FAULTS, HEALTHY, TASKS
 
-    twins = [Job(f"{t}.base.{s}", t, s, "base") for t in _tasks() for s in (0, 1)]
+    twins = [Job(f"{t}.base.{s}", t, s, "base") for t in TASKS for s in (0, 1)]
     faults = [
         Job(f"{task}.{fault.cause}.{fault.variant}.{seed}", task, seed, "fault", place)
         for place, fault in enumerate(FAULTS)
@@ -81,13 +80,12 @@ def make(job: Job, traces: Path) -> str:
 
 
 def _run(job: Job, folder: Path) -> tuple[Any, dict[str, Any]]:
-    from benchmarks.faults.exam_faults import FAULTS
-    from benchmarks.faults.exam_healthy import HEALTHY
     from benchmarks.faults.hf import train_hf
     from benchmarks.faults.loop import train
     from benchmarks.faults.recipe import base
+    from benchmarks.faults.runs import FAULTS, HEALTHY, TASKS
 
-    recipe = base(_tasks()[job.task], job.seed)
+    recipe = base(TASKS[job.task], job.seed)
     formats = recipe.task.formats
     if job.kind != "base":
         recipe = recipe.but(format=formats[(job.which + job.seed) % len(formats)])
@@ -97,16 +95,6 @@ def _run(job: Job, folder: Path) -> tuple[Any, dict[str, Any]]:
         recipe = HEALTHY[job.which].change(recipe)
     log = (train_hf if recipe.task.hf else train)(recipe, folder)
     return log, recipe.known()
-
-
-def _tasks() -> dict[str, Any]:
-    from benchmarks.faults.exam_special import EXAM_SPECIAL
-    from benchmarks.faults.exam_tasks import EXAM_TASKS
-    from benchmarks.faults.methods import METHODS
-    from benchmarks.faults.special import SPECIAL
-    from benchmarks.faults.tasks import TASKS
-
-    return {**TASKS, **SPECIAL, **EXAM_TASKS, **EXAM_SPECIAL, **METHODS}
 
 
 def _compress(folder: Path) -> None:
@@ -119,14 +107,14 @@ def _compress(folder: Path) -> None:
 
 def label(traces: Path) -> list[dict[str, Any]]:
     """Return the labels of all runs that were made."""
-    from benchmarks.faults.exam_faults import FAULTS
     from benchmarks.faults.labels import findings
+    from benchmarks.faults.runs import FAULTS, HELD_OUT
 
     kept = {entry["id"]: entry for entry in map(json.loads, LABELS.read_text().splitlines())}
     labels = []
     for job in jobs():
         run = _trace(traces, job.identifier)
-        split = "held-out" if _tasks()[job.task].held_out else "dev"
+        split = "held-out" if job.task in HELD_OUT else "dev"
         if run is None:
             if job.identifier in kept:
                 labels.append({**kept[job.identifier], "split": split})

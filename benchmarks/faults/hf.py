@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.faults.recipe import Recipe, trainable
-from benchmarks.faults.tasks import Splits
+from benchmarks.faults.task import Splits
 from benchmarks.faults.writers import relocated
 
 SHAPES = {"wsd": "warmup_stable_decay", "restarts": "cosine_with_restarts"}  # their names for them
@@ -149,7 +149,7 @@ def _collate(rows: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
 
 def _for_model(recipe: Recipe, inputs: Tensor, targets: Tensor) -> Tensor:
     """Return the labels as the model wants them: a causal model shifts them itself."""
-    if recipe.task.kind != "language":
+    if recipe.task.kind != "language" or not recipe.task.causal:
         return targets
     if int(targets.max()) < 0:
         return targets

@@ -320,6 +320,7 @@ def loss_oscillation(run: Trace, twin: Trace) -> int:
     )
     if (
         run.facts["kind"] != "other"
+        and run.facts.get("restarted_at") is None  # what was lost, and learned again
         and swings
         and spread > level
         and spread > 8 * usual
@@ -562,22 +563,26 @@ def warmup_too_long(run: Trace, twin: Trace) -> int:
 
 
 def warmup_too_short(run: Trace, twin: Trace) -> int:
-    """A warmup under 2 %, and in the first sixth of the run a loss that is NaN, or twice its start at two
+    """A warmup under 2 %, and in the first sixth of the run a loss that stays NaN, or twice its start at two
     points in a row, or 1.25 times it over three (a single batch may be as odd), where the twin's is not.
-    Faint: the run goes wrong at all; a warmup under 3 %."""
+    Faint: the run goes wrong at all; a warmup under 3 %; it comes back, and goes wrong again later."""
     if run.facts["warmup"] >= 0.03 or run.facts["kind"] == "other":
         return ABSENT
     early = run.loss[1 : max(len(run.loss) // 6, 4)]
     usual = twin.loss[1 : max(len(twin.loss) // 6, 4)]
     if not len(early) or not len(usual):
         return ABSENT
-    broken = not np.isfinite(early).all()
+    # Neither a loss that was never a number nor a row that a guard leaves out is an instability.
+    broken = np.isfinite(run.loss[0]) and not np.isfinite(early[-3:]).any()
     start = max(float(run.loss[0]), float(usual.max()))
     pairs = [float(early[i : i + 2].min()) for i in range(len(early) - 1)]
     three = [float(np.median(early[i : i + 3])) for i in range(len(early) - 2)]
-    bad = broken or max(pairs, default=0.0) > 2 * start or max(three, default=0.0) > 1.25 * start
+    bad = broken or np.nanmax([0.0, *pairs]) > 2 * start or np.nanmax([0.0, *three]) > 1.25 * start
     if bad:
-        return CLEAR if run.facts["warmup"] < 0.02 else FAINT
+        later = run.loss[len(run.loss) // 2 :]
+        again = any(later[i : i + 2].min() > 2 * start for i in range(len(later) - 1))
+        all_along = again and np.median(later) < start  # it comes back each time: its rows are odd
+        return CLEAR if run.facts["warmup"] < 0.02 and not all_along else FAINT
     wrong = loss_divergence(run, twin) or learns_too_little(run, twin)
     return FAINT if wrong or early.max() > 1.25 * run.loss[0] else ABSENT
 
@@ -585,7 +590,7 @@ def warmup_too_short(run: Trace, twin: Trace) -> int:
 def lr_zero(run: Trace, twin: Trace) -> int:
     """The rate is below a thousandth of its peak over the last sixth of the run, or more. Faint: 4 %."""
     rate = run.column("lr")
-    if not len(rate) or not np.nanmax(rate) > 0:
+    if not (rate > 0).any():
         return ABSENT
     dead = rate <= 1e-3 * np.nanmax(rate)
     tail = len(dead) if dead.all() else int(np.argmin(dead[::-1]))

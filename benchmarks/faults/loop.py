@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.faults.recipe import Batch, Recipe, trainable
-from benchmarks.faults.tasks import Splits
+from benchmarks.faults.task import Splits
 from benchmarks.faults.writers import WRITERS, Log
 
 

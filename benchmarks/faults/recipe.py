@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.faults.tasks import Splits, Task
+from benchmarks.faults.task import Splits, Task
 
 Batch = tuple[Tensor, Tensor]
 
@@ -27,6 +27,7 @@ class Schedule:
     warmup: float = 0.05  # share of the planned steps
     ends: float = 1.0  # share of the planned steps after which the decay is over
     cycles: int = 4
+    decay: float = 0.97  # of an exponential schedule, a step
 
     def factor(self, step: int, total: int) -> float:
         """Return the factor of the peak rate at `step` (from 0) of `total`."""
@@ -42,7 +43,7 @@ class Schedule:
             case "restarts":
                 return 0.5 * (1 + math.cos(math.pi * (done * self.cycles % 1)))
             case "exponential":
-                return 0.97 ** (step - warmup)
+                return self.decay ** (step - warmup)
             case "step":
                 return 0.1 ** (int(done >= 0.5) + int(done >= 0.75))
             case "wsd":

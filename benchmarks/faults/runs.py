@@ -1,0 +1,39 @@
+"""Everything there is to run: the tasks, faults and healthy runs of each sitting, behind those before it.
+
+The order decides the format of a run's log (`generate`): a new sitting goes behind the others.
+"""
+
+from __future__ import annotations
+
+from benchmarks.faults.first import faults as first_faults
+from benchmarks.faults.first import healthy as first_healthy
+from benchmarks.faults.first import special as first_special
+from benchmarks.faults.first import tasks as first_tasks
+from benchmarks.faults.second import faults as second_faults
+from benchmarks.faults.second import healthy as second_healthy
+from benchmarks.faults.second import methods as second_methods
+from benchmarks.faults.second import special as second_special
+from benchmarks.faults.second import tasks as second_tasks
+from benchmarks.faults.third import failures as third_failures
+from benchmarks.faults.third import faults as third_faults
+from benchmarks.faults.third import healthy as third_healthy
+from benchmarks.faults.third import special as third_special
+from benchmarks.faults.third import tasks as third_tasks
+
+HELD_OUT = {**third_tasks.TASKS, **third_special.SPECIAL}  # no rule is made while looking at these
+
+TASKS = {
+    **first_tasks.TASKS,
+    **first_special.SPECIAL,
+    **second_tasks.TASKS,
+    **second_special.SPECIAL,
+    **second_methods.METHODS,
+    **HELD_OUT,
+}
+FAULTS = (
+    *first_faults.FAULTS,
+    *second_faults.FAULTS,
+    *third_faults.FAULTS,
+    *third_failures.FAULTS,
+)
+HEALTHY = (*first_healthy.HEALTHY, *second_healthy.HEALTHY, *third_healthy.HEALTHY)

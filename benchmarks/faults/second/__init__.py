@@ -1,0 +1,1 @@
+"""The second sitting: other tasks, and the same causes in other strengths and variants."""

@@ -1,0 +1,1 @@
+"""The third sitting: tasks, faults and healthy runs that no rule has seen."""
