@@ -20,7 +20,15 @@ from benchmarks.faults.third import healthy as third_healthy
 from benchmarks.faults.third import special as third_special
 from benchmarks.faults.third import tasks as third_tasks
 
-HELD_OUT = {**third_tasks.TASKS, **third_special.SPECIAL}  # no rule is made while looking at these
+# Of the newest tasks, those that were looked at since, drawn by lot; while looking at the others no rule is made.
+OPENED = frozenset(
+    {
+        "verse-lm", "spectra-vit", "topics-bce", "hf-masked", "grpo-spell", "mixture-nll", "diffusion-v",
+        "focal-topics",
+    }
+)  # fmt: skip
+_NEWEST = {**third_tasks.TASKS, **third_special.SPECIAL}
+HELD_OUT = frozenset(_NEWEST) - OPENED
 
 TASKS = {
     **first_tasks.TASKS,
@@ -28,7 +36,7 @@ TASKS = {
     **second_tasks.TASKS,
     **second_special.SPECIAL,
     **second_methods.METHODS,
-    **HELD_OUT,
+    **_NEWEST,
 }
 FAULTS = (
     *first_faults.FAULTS,
