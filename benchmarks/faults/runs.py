@@ -20,7 +20,7 @@ from benchmarks.faults.third import healthy as third_healthy
 from benchmarks.faults.third import special as third_special
 from benchmarks.faults.third import tasks as third_tasks
 
-# Of the newest tasks, those that were looked at since, drawn by lot; while looking at the others no rule is made.
+# Of the newest tasks, those that were looked at since, drawn by lot. No rule is made with the others.
 OPENED = frozenset(
     {
         "verse-lm", "spectra-vit", "topics-bce", "hf-masked", "grpo-spell", "mixture-nll", "diffusion-v",
