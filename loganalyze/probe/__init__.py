@@ -9,12 +9,18 @@ Importing this package does not import torch.
 
 from __future__ import annotations
 
-from loganalyze.probe import init
+from loganalyze.probe import data, gradients, init, nan, overfit
 from loganalyze.probe.probe import Probe
 from loganalyze.probe.runner import probe
 from loganalyze.probe.target import ProbeTarget
 
 # In the order in which one would ask: first what the others rest on.
-PROBES: tuple[Probe, ...] = (init.PROBE,)
+PROBES: tuple[Probe, ...] = (
+    init.PROBE,
+    gradients.PROBE,
+    overfit.PROBE,
+    nan.PROBE,
+    data.PROBE,
+)
 
 __all__ = ["PROBES", "Probe", "ProbeTarget", "probe"]

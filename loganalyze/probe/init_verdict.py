@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK
 from loganalyze.probe import consistency
-from loganalyze.probe.probe import judged
-from loganalyze.probed import Evidence, ProbeFigure, ProbeResult
+from loganalyze.probe.verdict import Verdict
+from loganalyze.probed import ProbeFigure, ProbeResult
 
 if TYPE_CHECKING:
     from loganalyze.probe.bench import Bench
@@ -26,20 +26,6 @@ OFF = 0.05  # relative: averages of averages that are farther apart are worth a 
 TURNED = 0.99  # cosine below which two gradients point elsewhere
 
 
-class Verdict:
-    """Sentences and evidence, as they come together."""
-
-    def __init__(self) -> None:
-        self.problems: list[str] = []
-        self.notes: list[str] = []
-        self.evidence: list[Evidence] = []
-        self.fix: list[str] = []
-
-    def says(self, weight: float, text: str, *causes: str) -> None:
-        """Add the same evidence to several causes."""
-        self.evidence += [Evidence(cause, weight, text) for cause in causes]
-
-
 def conclude(bench: Bench, start: Start, figures: tuple[ProbeFigure, ...]) -> ProbeResult:
     """Word what was measured."""
     verdict = Verdict()
@@ -48,11 +34,8 @@ def conclude(bench: Bench, start: Start, figures: tuple[ProbeFigure, ...]) -> Pr
     _level(bench, start, verdict, is_summed=is_summed)
     _answers(start, verdict)
     _inputs(start, verdict)
-    outcome, summary = judged(verdict.problems, _in_order(start))
-    return ProbeResult(
-        outcome, summary, tuple(verdict.problems), (*verdict.notes, *start.notes), _measured(start),
-        tuple(verdict.evidence), tuple(verdict.fix), figures,
-    )  # fmt: skip
+    verdict.notes.extend(start.notes)
+    return verdict.result(_in_order(start), _measured(start), figures)
 
 
 def _in_order(start: Start) -> str:

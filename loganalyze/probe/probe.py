@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,14 @@ class Probe:
         What it answers, in words.
     run
         ``bench -> result``. It may do to the target what it likes: everything is put back after it.
+    judges_labels
+        Whether it bears labels that are out of range; before the others they are looked for.
     """
 
     id: str
     question: str
     run: Callable[[Bench], ProbeResult]
+    judges_labels: bool = False
 
     @property
     def explanation(self) -> str:
@@ -40,8 +43,3 @@ class Probe:
 def not_applicable(reason: str, *notes: str) -> ProbeResult:
     """Return the result of a check that could not be made, and why."""
     return ProbeResult(Outcome.NOT_APPLICABLE, reason, notes=notes)
-
-
-def judged(problems: Sequence[str], in_order: str) -> tuple[Outcome, str]:
-    """Return outcome and summary: the gravest problem, or that all is in order."""
-    return (Outcome.FOUND, problems[0]) if problems else (Outcome.PASSED, in_order)

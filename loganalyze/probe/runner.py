@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import LogAnalyzeError, MissingExtra, UsageError
 from loganalyze.finding import Outcome
+from loganalyze.probe import label_range
 from loganalyze.probe.bench import Bench
 from loganalyze.probe.clock import OutOfTime, alarm, start, uninterrupted
 from loganalyze.probe.place import device_of, place
@@ -151,7 +152,8 @@ def _outcome(one: Probe, bench: Bench, seconds: float) -> ProbeResult:
         # As at the start of a training: gradients on, whatever the caller's context was.
         with alarm(bench.clock), torch.inference_mode(False), torch.enable_grad():
             place(bench.target, bench.device)
-            return one.run(bench)
+            wrong = None if one.judges_labels else label_range.refused(bench)
+            return one.run(bench) if wrong is None else wrong
     except OutOfTime:
         text = f"It did not come to a result in {seconds:.0f} seconds; --max-seconds allows more."
         return ProbeResult(Outcome.ERROR, text)
