@@ -148,7 +148,7 @@ def _scale(read: Sequence[Any], verdict: Verdict) -> dict[str, float | str]:
                 text,
                 DECISIVE,
                 "inputs-not-normalized",
-                fix=f"x -> (x - {mean:.4g}) / {max(std, 1e-9):.4g}, or the transform that the model was trained with",
+                fix=f"x -> (x - {mean:.4g}) / {max(std, 1e-9):.4g}",
             )
         elif values.numel() > 1 and std == 0:
             text = f"The input {name} is {mean:g} throughout."

@@ -106,6 +106,8 @@ def _later(bench: Bench, found: list[Any], first: tuple[Layer, ...]) -> tuple[La
     bench.rewind()
     bench.target.model.train()
     optimizer = bench.optimizer()
+    # What began at 0, as one half of an adapter does, has no size of its own yet.
+    sized = {name for name, p in bench.trainable() if bool(p.detach().any())}
     before: dict[str, torch.Tensor] = {}
     for done in range(WARM):
         if bench.clock.is_over:
@@ -117,7 +119,7 @@ def _later(bench: Bench, found: list[Any], first: tuple[Layer, ...]) -> tuple[La
         name: float((p.detach() - before[name]).float().norm())
         / max(float(before[name].float().norm()), 1e-12)
         for name, p in bench.trainable()
-        if float(before[name].float().norm()) > 0
+        if name in sized
     }
     bench.clear_gradients()
     bench.loss(found[0]).backward()  # type: ignore[no-untyped-call]

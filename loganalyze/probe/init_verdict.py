@@ -101,6 +101,9 @@ def _level(bench: Bench, start: Start, verdict: Verdict, *, is_summed: bool) -> 
         )
         verdict.says(DECISIVE, text, "head-init-scale")
         verdict.says(-DECISIVE, text, "loss-not-normalized")
+        verdict.says(
+            -MODERATE, text, "num-labels-mismatch", "tokenizer-mismatch", "pad-or-mask-bug"
+        )
         return
     explained = f" (by the book they cost {by_book:.4g})" if by_book is not None else ""
     text = f"The loss starts at {start.loss:.4g}, {ratio}, and the logits do not explain it{explained}."
