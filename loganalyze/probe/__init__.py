@@ -13,6 +13,7 @@ from loganalyze.probe import data, gradients, init, nan, overfit
 from loganalyze.probe.probe import Probe
 from loganalyze.probe.runner import probe
 from loganalyze.probe.target import ProbeTarget
+from loganalyze.probe.trainers import from_trainer
 
 # In the order in which one would ask: first what the others rest on.
 PROBES: tuple[Probe, ...] = (
@@ -23,4 +24,4 @@ PROBES: tuple[Probe, ...] = (
     data.PROBE,
 )
 
-__all__ = ["PROBES", "Probe", "ProbeTarget", "probe"]
+__all__ = ["PROBES", "Probe", "ProbeTarget", "from_trainer", "probe"]

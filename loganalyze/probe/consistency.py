@@ -14,6 +14,7 @@ from loganalyze.probe import batch as batches
 from loganalyze.probe import call
 from loganalyze.probe.guess import IGNORED
 from loganalyze.probe.padding import kept_places, trimmed
+from loganalyze.probe.step import without_dropout
 
 if TYPE_CHECKING:
     import torch
@@ -169,6 +170,7 @@ def accumulated(bench: Bench, batch: Any) -> Accumulated | None:
         return None
     micro = batches.parts(batch, count)
     large = batches.selected(batch, range(count * (batches.size(batch) // count)))
+    without_dropout(bench.target.model)  # a training step of the target's own puts it in train mode
     bench.target.model.eval()
     total, reference = _gradient(bench, [large], [1.0])
     if reference is None or not float(reference.norm()) > 0:

@@ -10,7 +10,7 @@ Thresholds
 ----------
 Vanishing: a mean below 1e-7, or 1e-5 of the layers behind it. Exploding: a value above 1e3. Dead: more than
 90 % zeros, but for embeddings, of which a batch uses a few rows. A step moves weights by about 1e-3 of their
-size; above 0.1 they are thrown away. A frozen parameter (requires_grad False) is told from one that requires
+size; above 1 they are thrown away. A frozen parameter (requires_grad False) is told from one that requires
 a gradient and gets none; with LoRA only its own layers are trained, as it should be.
 
 References

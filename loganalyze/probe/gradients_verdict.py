@@ -18,7 +18,7 @@ VANISHING = 1e-7  # mean of a gradient
 BEHIND = 1e-5  # of the largest mean among the layers: what is lost on the way to the first
 EXPLODING = 1e3  # largest value of a gradient
 DEAD = 0.9  # share of zeros
-THROWN = 0.1  # relative change by one step; usual is 1e-3
+THROWN, LARGE = 1.0, 0.1  # relative change by one step; usual is 1e-3
 SHOWN = 60  # layers of a figure
 SPREAD = 10.0  # x between the gradient norms of ordinary batches
 CLIPPED = 10.0  # x the norm that is clipped to: then every step has the same length
@@ -169,7 +169,7 @@ def _updates(verdict: Verdict, flow: Flow) -> None:
             "lr-too-high",
             fix=f"learning_rate {flow.rate:.3g} -> {flow.rate * 1e-2 / middle:.2g}",
         )
-    elif worst.update > THROWN:
+    elif worst.update > LARGE:
         verdict.notes.append(
             f"One step changes {worst.name} by {worst.update:.2g} x its size, others by {middle:.2g} x."
         )

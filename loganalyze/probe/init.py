@@ -88,7 +88,7 @@ def run(bench: Bench) -> ProbeResult:
     with torch.no_grad():
         losses = []
         for position, batch in enumerate(first):
-            losses.append(float(bench.loss(batch)))
+            losses.append(_loss(bench, batch))
             bench.report(position + 1, len(first) + 4)
             if not bench.clock.allows(0.4):
                 break
@@ -107,13 +107,26 @@ def run(bench: Bench) -> ProbeResult:
     return conclude(bench, start, _figures(start, logits))
 
 
+def _loss(bench: Bench, batch: Any) -> float:
+    """Return the loss of a batch; of its first sample, where the model refuses more than one."""
+    try:
+        return float(bench.loss(batch))
+    except (ValueError, RuntimeError, IndexError):
+        if batches.size(batch) < 2:
+            raise
+        return float(bench.loss(batches.selected(batch, [0])))
+
+
 def _look(bench: Bench, batch: Any, start: Start) -> list[float]:
-    """Look at the logits of one batch, in eval mode; return some of them."""
+    """Look at the logits of one batch, or of one sample, in eval mode; return some of them."""
     import torch
 
     bench.target.model.eval()
     with torch.no_grad():
-        output = bench.forward(batch)
+        output = _tried(lambda: bench.forward(batch), start, "a whole batch")
+        if output is None:
+            batch = batches.selected(batch, [0])
+            output = bench.forward(batch)
         logits, labels = call.logits(output), batches.labels(batch)
         start.known = guess(logits, labels, bench.target.loss, bench.target.num_classes)
         if labels is not None and labels.numel():

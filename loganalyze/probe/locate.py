@@ -15,6 +15,7 @@ from typing import Any
 
 from loganalyze.errors import UsageError
 from loganalyze.probe.target import ProbeTarget, checked
+from loganalyze.probe.trainers import from_trainer, is_trainer
 
 DEFAULT = "target"  # function of a file that names none
 
@@ -34,8 +35,9 @@ def located(named: str) -> ProbeTarget:
     found = getattr(module, name, None)
     if found is None:
         raise UsageError(_missing(module, place, name))
-    made = _called(found, f"{place}:{name}") if not isinstance(found, ProbeTarget) else found
-    target = checked(made, f"{place}:{name}")
+    is_ready = isinstance(found, ProbeTarget) or is_trainer(found)
+    made = found if is_ready else _called(found, f"{place}:{name}")
+    target = checked(from_trainer(made) if is_trainer(made) else made, f"{place}:{name}")
     if target.name == ProbeTarget.__dataclass_fields__["name"].default:
         import dataclasses
 

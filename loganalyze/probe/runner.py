@@ -6,10 +6,12 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import LogAnalyzeError, MissingExtra, UsageError
 from loganalyze.finding import Outcome
+from loganalyze.probe import batch as batches
 from loganalyze.probe import label_range
 from loganalyze.probe.bench import Bench
 from loganalyze.probe.clock import OutOfTime, alarm, start, uninterrupted
@@ -22,6 +24,7 @@ from loganalyze.probed import Probed, ProbeResult, Restored, Subject
 if TYPE_CHECKING:
     from loganalyze.run import Run
 
+HELD = 64  # batches that are taken from an iterator
 SECONDS = 120.0  # of one check: an experiment of two minutes
 Progress = Callable[[str, int, int], None]  # check, done, total
 
@@ -61,7 +64,9 @@ def probe(
         After an interrupt, when everything has been put back.
     """
     require_torch()
-    target = checked(target, target.name if isinstance(target, ProbeTarget) else "the target")
+    target = _held(
+        checked(target, target.name if isinstance(target, ProbeTarget) else "the target")
+    )
     chosen = [_probe(identifier) for identifier in checks]
     place_wanted = device_of(target, device)
     total = start(seconds if seconds is not None else SECONDS * len(chosen))
@@ -153,14 +158,46 @@ def _outcome(one: Probe, bench: Bench, seconds: float) -> ProbeResult:
         with alarm(bench.clock), torch.inference_mode(False), torch.enable_grad():
             place(bench.target, bench.device)
             wrong = None if one.judges_labels else label_range.refused(bench)
-            return one.run(bench) if wrong is None else wrong
+            if wrong is not None:
+                return wrong
+            if not one.judges_labels:
+                _try(bench)
+            return one.run(bench)
     except OutOfTime:
-        text = f"It did not come to a result in {seconds:.0f} seconds; --max-seconds allows more."
+        text = f"It did not come to a result in {seconds:.3g} seconds; --max-seconds allows more."
         return ProbeResult(Outcome.ERROR, text)
     except LogAnalyzeError:
         raise
     except Exception as error:  # noqa: BLE001 - the target's code may raise anything
         return ProbeResult(Outcome.ERROR, told(error))
+
+
+def _try(bench: Bench) -> None:
+    """Run the target once; where not even a single sample goes through, nothing can be measured.
+
+    Raises
+    ------
+    UsageError
+        With what the target's code said, and what the batch holds.
+    """
+    import torch
+
+    batch = bench.batches(1)[0]
+    bench.target.model.eval()
+    with torch.no_grad():
+        for part in (batch, batches.selected(batch, [0])):
+            try:
+                bench.loss(part)
+            except LogAnalyzeError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the target's code may raise anything
+                said = told(error)
+            else:
+                said = ""
+                break
+    bench.rewind()
+    if said and "memory" not in said:
+        raise UsageError(f"the target cannot be run: {said}. Its batch: {batches.describe(batch)}")
 
 
 def told(error: BaseException) -> str:
@@ -197,6 +234,22 @@ def preserved(target: ProbeTarget, proofs: list[Restored]) -> Iterator[Kept]:
                 proofs.append(kept.proof())
 
 
+def _held(target: ProbeTarget) -> ProbeTarget:
+    """Return the target with the first batches of an iterator in a list: checks begin anew, it does not."""
+    said = remarks(target)
+    if not said:
+        return target
+    return dataclasses.replace(target, batches=Held(islice(target.batches, HELD), said))
+
+
+class Held(list[Any]):
+    """Batches taken from an iterator, and what that means for it."""
+
+    def __init__(self, taken: Iterator[Any], said: tuple[str, ...]) -> None:
+        super().__init__(taken)
+        self.said = said
+
+
 def _keep(target: ProbeTarget) -> Kept:
     model = target.model
     weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
@@ -205,4 +258,5 @@ def _keep(target: ProbeTarget) -> Kept:
         "model": model, "loss": target.loss, "optimizer": target.optimizer,
         "scheduler": target.scheduler, "scaler": target.scaler, **target.keeps,
     }  # fmt: skip
-    return keep(weights, data, roots, remarks(target))
+    said = target.batches.said if isinstance(target.batches, Held) else ()
+    return keep(weights, data, roots, said)

@@ -27,6 +27,8 @@ def step(bench: Bench, optimizer: Any, batch: Any) -> Step:
     import torch
 
     scaler = bench.target.scaler
+    if isinstance(optimizer, torch.optim.LBFGS):
+        return _searched(bench, optimizer, batch)
     optimizer.zero_grad(set_to_none=True)
     loss = bench.loss(batch)
     if scaler is None:
@@ -43,6 +45,24 @@ def step(bench: Bench, optimizer: Any, batch: Any) -> Step:
         scaler.step(optimizer)
         scaler.update()
     return Step(float(loss.detach()), float(norm))
+
+
+def _searched(bench: Bench, optimizer: Any, batch: Any) -> Step:
+    """Make a step of an optimizer that calculates the loss again and again."""
+    import torch
+
+    def closure() -> Any:
+        optimizer.zero_grad(set_to_none=True)
+        loss = bench.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    first = float(optimizer.step(closure))
+    parameters = [p for _, p in bench.trainable() if p.grad is not None]
+    return Step(
+        first,
+        float(torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])),
+    )
 
 
 def without_dropout(model: nn.Module) -> None:

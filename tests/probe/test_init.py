@@ -87,18 +87,20 @@ def test_padding_that_is_pooled_changes_the_loss() -> None:
 def test_a_model_that_refuses_a_batch_says_why() -> None:
     class Single(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if len(x) > 1 and not self.training:
+            if len(x) > 1:
                 raise ValueError("Cannot handle batch sizes > 1 if no padding token is defined.")
             return super().forward(x)
 
     target = ProbeTarget(Single(20, 10), targets.pairs(), nn.CrossEntropyLoss())
-    (found,) = probe(target, ["init"]).results
-    assert found.outcome in (Outcome.FOUND, Outcome.ERROR)
+    found = result(target)
+    assert found.summary.startswith("The model takes one sample, but no batch of 8: ")
     assert "no padding token is defined" in found.summary
+    assert weights(found)["pad-or-mask-bug"] >= 5
 
 
 def test_labels_beyond_the_outputs_are_named() -> None:
     batches = [(x, y + 3) for x, y in targets.pairs()]
     (found,) = probe(targets.healthy(batches=batches), ["init"]).results
-    assert found.outcome in (Outcome.FOUND, Outcome.ERROR)
-    assert "Target" in found.summary or "labels" in found.summary
+    assert found.outcome is Outcome.FOUND
+    assert "out of range: the model has 10 outputs" in found.summary
+    assert weights(found)["label-out-of-range"] >= 5

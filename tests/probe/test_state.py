@@ -170,7 +170,10 @@ def test_the_place_in_a_list_is_kept_and_that_in_a_generator_is_told() -> None:
     (found,) = probe(targets.healthy(batches=listed), ["init"]).results
     assert found.restored.remarks == ()
     assert len(list(listed)) == 5
-    (found,) = probe(targets.healthy(batches=(b for b in targets.pairs())), ["init"]).results
+    found, again = probe(
+        targets.healthy(batches=(b for b in targets.pairs())), ["init", "nan"]
+    ).results
+    assert again.measurements["batches"] == 5
     assert "cannot be put back" in found.restored.remarks[0]
 
 
