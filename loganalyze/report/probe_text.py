@@ -46,7 +46,7 @@ def render(
     if probed.results:
         sheet.put(proven([result.restored for result in probed.results]), style="faint")
         for remark in dict.fromkeys(r for one in probed.results for r in one.restored.remarks):
-            sheet.put(remark, indent="  ")
+            sheet.put(translate(remark, sheet.lang), indent="  ")
     return "\n".join(sheet.lines).rstrip() + "\n"
 
 
@@ -84,11 +84,11 @@ def _result(sheet: Sheet, result: ProbeResult, *, quiet: bool) -> None:
         return
     for problem in result.problems:
         if problem != result.summary:
-            sheet.put(redact(problem), indent="    ", hang="    ")
+            sheet.put(redact(translate(problem, sheet.lang)), indent="    ", hang="    ")
     for note in result.notes:
-        sheet.put(redact(note), indent="    ", hang="    ", style="faint")
+        sheet.put(redact(translate(note, sheet.lang)), indent="    ", hang="    ", style="faint")
     for line in result.fix:
-        sheet.put(f"fix: {redact(line)}", indent="    ", hang="         ")
+        sheet.put(f"fix: {redact(translate(line, sheet.lang))}", indent="    ", hang="         ")
     if result.evidence:
         sheet.put(
             f"weighs: {weighed(result.evidence)}", indent="    ", hang="            ", style="faint"
