@@ -92,8 +92,8 @@ def _level(bench: Bench, start: Start, verdict: Verdict, *, is_summed: bool) -> 
         by_book = wide.unrelated
     if wide is not None and _is_near(start.first_loss, by_book):
         text = (
-            f"The loss starts at {start.loss:.4g}, {ratio}, and the logits explain it: their standard "
-            f"deviation is {wide.std:.3g}, the farthest is {wide.largest:.3g} from its mean."
+            f"The head is too wide: the loss starts at {start.loss:.4g}, {ratio}, and the logits explain it: "
+            f"their standard deviation is {wide.std:.3g}, the farthest is {wide.largest:.3g} from its mean."
         )
         verdict.problems.append(text)
         verdict.fix.append(
@@ -106,7 +106,10 @@ def _level(bench: Bench, start: Start, verdict: Verdict, *, is_summed: bool) -> 
         )
         return
     explained = f" (by the book they cost {by_book:.4g})" if by_book is not None else ""
-    text = f"The loss starts at {start.loss:.4g}, {ratio}, and the logits do not explain it{explained}."
+    text = (
+        f"The loss starts too high, at {start.loss:.4g}, {ratio}, and the logits do not explain "
+        f"it{explained}."
+    )
     verdict.problems.append(text)
     verdict.says(-STRONG, text, "head-init-scale")
     if is_summed:
