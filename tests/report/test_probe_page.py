@@ -24,6 +24,7 @@ from loganalyze.report.probe_chart import described
 from loganalyze.report.probe_page import render
 from loganalyze.report.probe_text import render as render_text
 
+WHOLE = Restored(3, 4, 5)
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
@@ -33,7 +34,7 @@ def png() -> str:
     return base64.b64encode(held.getvalue()).decode()
 
 
-def probed(word: str, restored: Restored = Restored(3, 4, 5)) -> Probed:
+def probed(word: str, restored: Restored = WHOLE) -> Probed:
     line = ProbeFigure(
         word, Drawn.LINE, (Curve(word, [1.0, 2.0, 3.0], [1.0, float("nan"), 2.0]),), word, word,
         levels={word: 1.5}, places={word: 2.0},
