@@ -161,7 +161,8 @@ def _write_template(output: str | None, *, force: bool, lang: str) -> int:
 
 
 def _probe(check: str, named: str | None, given: Given) -> int:
-    from loganalyze.probe.runner import probe, require_torch
+    from loganalyze.probe.runner import probe, require_torch, subject_of
+    from loganalyze.probed import Probed
 
     require_torch()
     diagnosis = _diagnosed(given)
@@ -175,6 +176,11 @@ def _probe(check: str, named: str | None, given: Given) -> int:
                 run=diagnosis.run if diagnosis else None, progress=progress, finished=done.append,
             )  # fmt: skip
     except KeyboardInterrupt:
+        if done:  # what was there already is not lost
+            device = given.device or str(target.device or "")
+            run = diagnosis.run if diagnosis else None
+            names = (run.name, run.path) if run else ("", "")
+            _tell(Probed(subject_of(target, device), tuple(done), *names), given)
         text = "interrupted; everything was put back as it was"
         click.echo(f"loganalyze: {label(text, given.lang)}", err=True)
         raise
@@ -234,12 +240,15 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), TimeElapsedColumn())
+    from loganalyze.probe import PROBES
+
+    asked = {one.id: f"{one.id}: {one.question}" for one in PROBES}
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as display:
         task = display.add_task("", total=None)
 
         def report(check: str, done: int, total: int) -> None:
-            display.update(task, description=check, completed=done, total=total)
+            display.update(task, description=asked[check], completed=done, total=total)
 
         yield report
 

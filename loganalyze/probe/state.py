@@ -185,6 +185,11 @@ def keep(
                     found.append(cell)
                 else:
                     cells.append(cell)
+    if len(seen) >= MOST_NODES:
+        remarks = (
+            *remarks,
+            f"Only the first {MOST_NODES:,} objects were compared; there are more.",
+        )
     return Kept(tuple(cells), tuple(found), remarks)
 
 

@@ -96,3 +96,18 @@ def test_every_cause_names_a_check_that_exists() -> None:
 
     planned = {"lr", "batch", "data", "precision", "nan", "memory", "gradients", "overfit"}
     assert {one.probe for one in HYPOTHESES} <= {one.id for one in PROBES} | planned
+
+
+def test_an_interrupt_loses_no_result_that_was_there(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "from tests.probe import targets\n"
+        "class Stopped(nn.Linear):\n"
+        "    def forward(self, x): raise KeyboardInterrupt\n"
+        "def target(): return targets.healthy(model=Stopped(20, 10), num_classes=10)\n"
+    )
+    code, out, err = call("probe", "data,nan", "mine.py")
+    assert code == 130
+    assert "data  Nothing is wrong with 80 samples" in out
+    assert "interrupted; everything was put back as it was" in err
+    assert [r["check"] for r in json.loads(Path("probe.json").read_text())["results"]] == ["data"]

@@ -180,3 +180,13 @@ def test_the_place_in_a_list_is_kept_and_that_in_a_generator_is_told() -> None:
 def test_no_batch_is_told_in_one_line() -> None:
     with pytest.raises(UsageError, match="has no batch"):
         probe(targets.healthy(batches=[]), ["init"])
+
+
+def test_more_objects_than_are_looked_into_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from loganalyze.probe import state
+
+    monkeypatch.setattr(state, "MOST_NODES", 10)
+    proofs: list[Restored] = []
+    with runner.preserved(odd(), proofs):
+        pass
+    assert proofs[0].remarks == ("Only the first 10 objects were compared; there are more.",)
