@@ -91,7 +91,7 @@ SHAPES: dict[str, Callable[[], ProbeTarget]] = {
     "scaler": lambda: (lambda m: targets.healthy(
         model=m, optimizer=torch.optim.SGD(m.parameters(), 0.5), scaler=torch.amp.GradScaler("cpu")
     ))(targets.mlp()),
-    "LBFGS": lambda: (lambda m: targets.healthy(model=m, optimizer=torch.optim.LBFGS(m.parameters(), 0.1)))(
+    "LBFGS": lambda: (lambda m: targets.healthy(model=m, optimizer=torch.optim.LBFGS(m.parameters(), 0.1, max_iter=2)))(
         targets.mlp()
     ),
     "bf16": lambda: targets.healthy(precision="bf16"),
