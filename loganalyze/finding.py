@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from loganalyze.run import Run, Where
 
 
+DECIDED = 3.0  # log-odds, 20 to 1, of experiments together: they confirm a cause or rule it out
+
+
 class Severity(StrEnum):
     """How much a finding matters; ordered by `rank`."""
 
@@ -103,11 +106,13 @@ class Check:
 class Clue:
     """One piece of evidence: a sentence and its weight in log-odds (natural logarithm).
 
-    Positive speaks for the cause, negative against it.
+    Positive speaks for the cause, negative against it. ``check`` is the check of ``loganalyze probe`` that
+    measured it on the live model; empty for what the log says.
     """
 
     text: str
     weight: float
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,14 @@ class Cause:
     probe: str
     confirm: str = ""
     undecided: str = ""
+
+    @property
+    def probed(self) -> str:
+        """``"confirmed"`` or ``"ruled out"`` where experiments on the model decided it, else empty."""
+        weight = sum(clue.weight for clue in self.clues if clue.check)
+        if abs(weight) < DECIDED:
+            return ""
+        return "confirmed" if weight > 0 else "ruled out"
 
     @property
     def evidence_for(self) -> tuple[Clue, ...]:

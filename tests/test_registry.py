@@ -88,3 +88,23 @@ def test_causes_explain_findings_that_exist() -> None:
     for hypothesis in HYPOTHESES:
         assert set(hypothesis.explains) <= ids | later, hypothesis.id
         assert set(hypothesis.explains) & ids, hypothesis.id
+
+
+def test_every_probe_module_is_in_the_tuple_documented_and_tested() -> None:
+    from loganalyze.probe import PROBES
+
+    assert sorted(one.id for one in PROBES) == modules("probe", "PROBE")
+    page = (ROOT / "docs" / "probe.md").read_text("utf-8")
+    for one in PROBES:
+        assert headings(one.explanation)[:2] == ["What it does", "Thresholds"], one.id
+        assert f"\n### {one.id}\n" in page or f"\n## {one.id}\n" in page
+        assert list((ROOT / "tests" / "probe").glob(f"test_{one.id}*.py")), one.id
+
+
+def test_every_cause_names_a_probe_and_every_evidence_a_cause() -> None:
+    known = {hypothesis.id for hypothesis in HYPOTHESES}
+    for path in (ROOT / "loganalyze" / "probe").glob("*.py"):
+        text = path.read_text("utf-8")
+        for said in re.findall(r"(?:says|finds)\((.*?)\)\n", text, re.DOTALL):
+            for name in re.findall(r'"([a-z]+(?:-[a-z0-9]+)+)"', said):
+                assert name in known, f"{path.name}: {name}"

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 from loganalyze.causes.cause import STATED, Case, Hypothesis
 from loganalyze.causes.rivals import with_rivals
-from loganalyze.finding import Cause, Clue, Finding, Severity
+from loganalyze.finding import DECIDED, Cause, Clue, Finding, Severity
+from loganalyze.probed import Probed
 from loganalyze.run import Run
 
 LEAST = 0.03  # causes below this probability are not worth a reader's time
@@ -33,6 +34,7 @@ SOMETHING_ELSE = 0.5
 NOTHING_WRONG = 2.0
 SYSTEM = frozenset({"throughput-drop", "stall", "memory-leak"})  # they slow a run down, at first
 CERTAIN = 0.99  # the most that a log alone can make of a cause
+CONFIRMED = 0.999  # the most that an experiment on the model can
 DIGITS = 4  # of a probability, in every output
 MAX_LOG_ODDS = 12.0  # beyond it the arithmetic says nothing more
 
@@ -58,11 +60,16 @@ class _Weighed:
     @property
     def is_stated(self) -> bool:
         """Whether the log names it in words."""
-        return any(clue.weight >= STATED for clue in self.clues)
+        return any(clue.weight >= STATED and not clue.check for clue in self.clues)
 
 
-def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
+def rank(
+    run: Run, findings: tuple[Finding, ...], probed: Probed | None = None
+) -> tuple[Cause, ...]:
     """Weigh every hypothesis that explains a finding; one that explains only notes yields to serious ones.
+
+    What experiments on the model measured weighs with what the log says. A cause that they ruled out stays in
+    the list, with the reason.
 
     Returns
     -------
@@ -74,7 +81,7 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     severity = {f.id: f.severity.rank for f in reversed(findings)}
     serious = {f.id for f in findings if f.severity is not Severity.INFO}
     considered = [h for h in hypotheses() if set(severity) & set(h.explains)]
-    weighed = [w for h in considered if (w := _weigh(h, case)) is not None]
+    weighed = [w for h in considered if (w := _weigh(h, case, probed)) is not None]
     stated = {i for w in weighed if w.is_stated for i in w.hypothesis.explains}
     asked = serious | stated if serious - SYSTEM else set(severity)
     # A note needs more than a suspicion.
@@ -83,7 +90,9 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     found = tuple(dict.fromkeys(f.id for f in findings if f.id in asked))
     weighed = [w for w in weighed if asked & set(w.hypothesis.explains)]
     causes = [_cause(w, weighed, run, {i: harmless[i] for i in found}) for w in weighed]
-    kept = [cause for cause in causes if cause.probability >= LEAST]
+    # What only an experiment made unlikely stays, so that a reader sees it ruled out.
+    likely = {cause.id for cause in rank(run, findings)} if probed is not None else set()
+    kept = [cause for cause in causes if cause.probability >= LEAST or _is_ruled_out(cause, likely)]
     in_words = {w.hypothesis.id for w in weighed if w.is_stated}
 
     def place(cause: Cause) -> tuple[int, bool, float]:
@@ -96,9 +105,18 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     return with_rivals(tuple(kept))
 
 
-def _weigh(hypothesis: Hypothesis, case: Case) -> _Weighed | None:
+def _is_ruled_out(cause: Cause, likely: set[str]) -> bool:
+    return cause.probed == "ruled out" and cause.id in likely
+
+
+def _weigh(hypothesis: Hypothesis, case: Case, probed: Probed | None) -> _Weighed | None:
+    measured = probed.evidence_of(hypothesis.id) if probed is not None else ()
     try:
-        return _Weighed(hypothesis, tuple(hypothesis.weigh(case)), tuple(hypothesis.fix(case)))
+        clues = (
+            *hypothesis.weigh(case),
+            *(Clue(f"probe {check}: {e.text}", e.weight, check) for check, e in measured),
+        )
+        return _Weighed(hypothesis, clues, tuple(hypothesis.fix(case)))
     except Exception as error:  # noqa: BLE001 - one hypothesis must not cost the report
         text = f"cause {hypothesis.id} was left out: {type(error).__name__}: {error}"
         warnings.warn(text, RuntimeWarning, stacklevel=3)
@@ -109,11 +127,12 @@ def _cause(this: _Weighed, weighed: list[_Weighed], run: Run, found: dict[str, f
     """Make the cause of the `found` findings that it explains; their values are the odds of no cause."""
     hypothesis = this.hypothesis
     explains = tuple(identifier for identifier in found if identifier in hypothesis.explains)
+    said = sum(clue.weight for clue in this.clues if clue.check)
     return Cause(
         id=hypothesis.id,
         title=hypothesis.title,
         probability=min(
-            CERTAIN,
+            CONFIRMED if said >= DECIDED else CERTAIN,
             round(max(_probability(this, weighed, i, found[i]) for i in explains), DIGITS),
         ),
         explains=explains,

@@ -25,6 +25,7 @@ COMMANDS = {
     "diagnose": "Print what is wrong with a run, and why.",
     "inspect": "Show what was found and read, before any judgement.",
     "export": "Write the unified metrics as Parquet, CSV or JSON lines.",
+    "probe": "Find out on the live model what the log can only suggest.",
     "explain": "Tell what a finding or a cause means.",
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loganalyze.cli.beside import probed_of
 from loganalyze.cli.completion import finding_ids, run_names, setting_names
 from loganalyze.cli.language import chosen, lang_option
 from loganalyze.cli.progress import reading
@@ -35,6 +36,7 @@ class Common:
     select: tuple[str, ...]
     ignore: tuple[str, ...]
     isolated: bool
+    probe: str | None
     fail_on: str | None
     quiet: bool
     verbose: bool
@@ -85,6 +87,8 @@ _OPTIONS = (
                  help="Leave out these checks."),
     click.option("--config", metavar="FILE", help="Settings from this TOML file."),
     click.option("--isolated", is_flag=True, help="Read no settings file."),
+    click.option("--probe", metavar="FILE.json",
+                 help="What `loganalyze probe` found; by default looked for beside the run."),
     click.option("--fail-on", type=click.Choice(FAIL_LEVELS),
                  help="Exit with 1 if a finding is at least this severe."),
     click.option("-q", "--quiet", is_flag=True, help="The verdict only."),
@@ -161,7 +165,7 @@ def analyse(path: str, common: Common) -> Diagnosis:
     settings = settings_of(common)
     with reading(quiet=common.quiet, lang=language(common)) as opened:
         run = load(path, run=common.run, opened=opened)
-    return diagnose(run, settings)
+    return diagnose(run, settings, probed_of(path, run, common.probe))
 
 
 def language(common: Common) -> str:

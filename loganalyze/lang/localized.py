@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loganalyze.diagnosis import shorten
-from loganalyze.finding import Cause, Check, Clue, Diagnosis, Finding, Verdict
+from loganalyze.diagnosis import LONGEST_HEADLINE, decided_by_probe, shorten
+from loganalyze.finding import Cause, Check, Diagnosis, Finding, Verdict
 from loganalyze.lang import ENGLISH
 from loganalyze.lang.explanations import section
 from loganalyze.lang.translation import translate
@@ -30,11 +30,13 @@ def localized(diagnosis: Diagnosis, lang: str) -> Diagnosis:
 
 def _verdict(diagnosis: Diagnosis, lang: str) -> Verdict:
     """Translate the headline; one that was shortened is shortened after its translation."""
-    headline = diagnosis.verdict.headline
-    whole = next(
-        (f.summary for f in diagnosis.findings if shorten(f.summary) == headline), headline
-    )
-    return replace(diagnosis.verdict, headline=shorten(translate(whole, lang)))
+    decided = decided_by_probe(diagnosis.causes)
+    said = diagnosis.verdict.headline.removesuffix(decided)
+    room = LONGEST_HEADLINE - len(decided)
+    whole = next((f.summary for f in diagnosis.findings if shorten(f.summary, room) == said), said)
+    told = translate(decided.strip(), lang) if decided else ""
+    headline = shorten(translate(whole, lang), room) + (f" {told}" if told else "")
+    return replace(diagnosis.verdict, headline=headline)
 
 
 def _finding(finding: Finding, lang: str) -> Finding:
@@ -59,7 +61,7 @@ def _cause(cause: Cause, lang: str) -> Cause:
     return replace(
         cause,
         title=translate(cause.title, lang),
-        clues=tuple(Clue(translate(clue.text, lang), clue.weight) for clue in cause.clues),
+        clues=tuple(replace(clue, text=translate(clue.text, lang)) for clue in cause.clues),
         fix=tuple(translate(line, lang) for line in cause.fix),
         confirm=confirm,
         undecided=_undecided(cause, confirm, lang),

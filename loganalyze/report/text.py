@@ -186,7 +186,8 @@ def _named(causes: list[Cause]) -> str:
 
 
 def _title(sheet: Sheet, cause: Cause) -> None:
-    sheet.put(f"{cause.probability:4.0%}  {cause.title} ({cause.id})", hang=" " * 6)
+    decided = label(f", {cause.probed} by probe", sheet.lang) if cause.probed else ""
+    sheet.put(f"{cause.probability:4.0%}  {cause.title} ({cause.id}){decided}", hang=" " * 6)
 
 
 def _cause(sheet: Sheet, cause: Cause, *, clues: int | None) -> None:

@@ -11,6 +11,7 @@ ROOMS = {
     "report": ("report/*.py",),
     "cli": ("cli/*.py", "lang/*.py", "settings.py", "errors.py"),
     "sources": ("ingest/*.py",),
+    "probe": ("probe/*.py",),
 }
 MOST = 24  # alternatives of one expression; more are a mistake of this program
 # Arguments of these functions and methods are names, patterns or parts of a line, never shown.
@@ -29,7 +30,9 @@ KEYS = frozenset(
 )
 # Constants whose strings are shown, single words too, and those whose strings never are.
 SHOWN = frozenset({"OVERVIEW", "LANES", "WORDS", "words"})
-HIDDEN = frozenset({"COMMANDS", "_OPTIONS", "FAULTS", "_CREDENTIALS", "Records", "Known"})
+HIDDEN = frozenset(
+    {"MARK", "TEXT", "COMMANDS", "_OPTIONS", "FAULTS", "_CREDENTIALS", "Records", "Known"}
+)
 # Enumerations whose values are shown.
 SHOWN_ENUMS = frozenset({"LossKind", "Shape", "Level", "MarkKind", "Outcome", "Severity", "Status"})
 # Strings that stand where a text could and are none: names, marks, formats of other programs.
@@ -67,6 +70,18 @@ NO_TEXT = frozenset(
         "16-mixed",
         "fp32",
         "float32",
+        "lower left",
+        "probe",
+        "{}-probe",
+        "loganalyze: {label}",
+        "no message",
+        'image.convert("RGB")',
+        "labels[attention_mask == 0] = -100",
+        "max_grad_norm 1.0",
+        "model.resize_token_embeddings(len(tokenizer))",
+        "model.config.pad_token_id = tokenizer.pad_token_id",
+        "tokenizer.add_special_tokens({{'pad_token': '<pad>'}})",
+        "log({#}) = {#}",
         "How to confirm",
         "Not to be confused with",
         "What it does",
