@@ -9,7 +9,7 @@ Importing this package does not import torch.
 
 from __future__ import annotations
 
-from loganalyze.probe import data, gradients, init, lr, nan, overfit
+from loganalyze.probe import batch_size, data, gradients, init, lr, nan, overfit
 from loganalyze.probe.probe import Probe
 from loganalyze.probe.runner import probe
 from loganalyze.probe.target import ProbeTarget
@@ -23,6 +23,7 @@ PROBES: tuple[Probe, ...] = (
     nan.PROBE,
     data.PROBE,
     lr.PROBE,
+    batch_size.PROBE,
 )
 
 __all__ = ["PROBES", "Probe", "ProbeTarget", "from_trainer", "probe"]
