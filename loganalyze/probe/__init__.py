@@ -9,7 +9,7 @@ Importing this package does not import torch.
 
 from __future__ import annotations
 
-from loganalyze.probe import batch_size, data, gradients, init, lr, nan, overfit
+from loganalyze.probe import batch_size, data, gradients, init, lr, memory, nan, overfit
 from loganalyze.probe.probe import Probe
 from loganalyze.probe.runner import probe
 from loganalyze.probe.target import ProbeTarget
@@ -24,6 +24,7 @@ PROBES: tuple[Probe, ...] = (
     data.PROBE,
     lr.PROBE,
     batch_size.PROBE,
+    memory.PROBE,
 )
 
 __all__ = ["PROBES", "Probe", "ProbeTarget", "from_trainer", "probe"]
