@@ -9,7 +9,18 @@ Importing this package does not import torch.
 
 from __future__ import annotations
 
-from loganalyze.probe import batch_size, data, gradients, init, lr, memory, nan, overfit
+from loganalyze.probe import (
+    batch_size,
+    data,
+    gradients,
+    init,
+    lr,
+    memory,
+    nan,
+    overfit,
+    precision,
+    throughput,
+)
 from loganalyze.probe.probe import Probe
 from loganalyze.probe.runner import probe
 from loganalyze.probe.target import ProbeTarget
@@ -25,6 +36,8 @@ PROBES: tuple[Probe, ...] = (
     lr.PROBE,
     batch_size.PROBE,
     memory.PROBE,
+    precision.PROBE,
+    throughput.PROBE,
 )
 
 __all__ = ["PROBES", "Probe", "ProbeTarget", "from_trainer", "probe"]

@@ -44,8 +44,8 @@ def _in_order(found: Weighed) -> str:
     fits = f"; the smallest GPU for that is {gpu}" if gpu else "; it is too much for any single GPU"
     return (
         f"A step on {found.size} samples takes {readable(found.peak)} at most: weights "
-        f"{readable(now.weights)}, gradients {readable(now.gradients)}, optimizer {readable(now.state)}, activations "
-        f"{readable(now.activations)}{fits}."
+        f"{readable(now.weights)}, gradients {readable(now.gradients)}, optimizer {readable(now.state)}, "
+        f"activations {readable(now.activations)}{fits}."
     )
 
 
