@@ -63,5 +63,5 @@ HYPOTHESIS = Hypothesis(
     explains=("throughput-drop", "stall"),
     weigh=weigh,
     fix=fix,
-    probe="data",
+    probe="throughput",
 )

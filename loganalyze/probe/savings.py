@@ -72,12 +72,14 @@ def _is_full(model: nn.Module) -> bool:
 
 
 def _linear(model: nn.Module) -> Iterator[tuple[int, int]]:
-    """Yield rows and columns of each linear layer."""
+    """Yield rows and columns of each weight that multiplies; an embedding is looked up, not multiplied."""
     from torch import nn
 
+    looked_up = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     for module in model.modules():
-        if isinstance(module, nn.Linear):
-            yield module.in_features, module.out_features
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, nn.Parameter) and weight.dim() == 2 and id(weight) not in looked_up:
+            yield weight.shape[0], weight.shape[1]
 
 
 def stack(model: nn.Module) -> list[nn.Module]:

@@ -61,6 +61,7 @@ class Speed:
     tokens: float
     is_held: bool
     loading: Loading | None
+    device: str
 
     @property
     def waiting(self) -> float:
@@ -84,7 +85,8 @@ def run(bench: Bench) -> ProbeResult:
     return conclude(
         Speed(
             mean(real), mean(synthetic or real), len(real),
-            sum(map(batches.size, seen)) / len(seen), sum(tokens) / len(tokens), held, found,
+            sum(map(batches.size, seen)) / len(seen), sum(tokens) / len(tokens),
+            held, found, bench.device.type,
         )
     )  # fmt: skip
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 BOUND = 0.3  # share of the step that is waiting: the run is bound by its data
 FREE = 0.1  # share below which there is nothing to gain
+SLIGHT = (
+    5e-3  # seconds a batch; sampling and collating take a few milliseconds, with nothing to read
+)
 WORTH = 0.8  # x the time of a batch now: other numbers of workers must at least do that
 
 
@@ -24,19 +27,30 @@ def conclude(found: Speed) -> ProbeResult:
         f"waiting for data {found.waiting:.0%}, forward {_share(real.forward, found)}, backward "
         f"{_share(real.backward, found)}, optimizer {_share(real.optimizer, found)}"
     )
-    speed = f"{found.samples / real.total:,.3g} samples/s" if real.total > 0 else "no time"
-    if found.tokens and real.total > 0:
-        speed += f", {found.tokens / real.total:,.3g} tokens/s"
+    speed = f"{_rate(found.samples, real.total)} samples/s"
+    if found.tokens:
+        speed += f", {_rate(found.tokens, real.total)} tokens/s"
     text = f"A step takes {_seconds(real.total)} ({speed}): {parts}."
-    if found.waiting >= BOUND:
+    if found.waiting >= BOUND and real.data >= SLIGHT:
         _bound(verdict, found, text)
+    elif found.waiting >= BOUND:
+        verdict.notes.append(
+            f"The step is so short that handing over a batch, {_seconds(real.data)}, is {found.waiting:.0%} "
+            "of it."
+        )
     elif found.is_held:
         verdict.notes.append(
             "The batches are a list in memory: how fast a training reads them is not seen. Give its "
             "DataLoader."
         )
     else:
-        verdict.says(-STRONG if found.waiting < FREE else -WEAK, text, "dataloader-bottleneck")
+        # A GPU computes faster than a CPU and would wait for the same data.
+        is_fast = found.device != "cpu" and found.waiting < FREE
+        verdict.says(-STRONG if is_fast else -WEAK, text, "dataloader-bottleneck")
+        if found.device == "cpu":
+            verdict.notes.append(
+                "On a GPU a step is shorter, and waiting for the same data a larger part of it."
+            )
     if found.loading is not None and found.loading.refused:
         verdict.notes.append(f"Not measured with more workers: {found.loading.refused}.")
     return verdict.result(text, _measured(found), _figures(found), _tables(found))
@@ -63,6 +77,12 @@ def _bound(verdict: Verdict, found: Speed, text: str) -> None:
         verdict.fix.append(f"num_workers {read.own} -> {best}")
     else:
         verdict.fix.append("Cheaper or precomputed decoding: more workers do not read faster here")
+
+
+def _rate(count: float, seconds: float) -> str:
+    """Write a number by second with three digits: ``12.3``, ``10,500``."""
+    each = count / seconds if seconds > 0 else float("inf")
+    return f"{each:.3g}" if each < 100 else f"{each:,.0f}"
 
 
 def _share(seconds: float, found: Speed) -> str:

@@ -98,6 +98,13 @@ def test_a_model_whose_data_is_there(time: Time) -> None:
     assert found.measurements["seconds_of_step_on_one_batch"] == pytest.approx(1.0)
 
 
+def test_handing_over_a_batch_is_no_wait(time: Time) -> None:
+    found = result(targets.healthy(model=Slow(time, 0.0004), batches=read(time, 0.0001)))
+    assert found.outcome is Outcome.PASSED, found.summary
+    assert found.measurements["share_waiting_for_data"] > 0.5
+    assert "dataloader-bottleneck" not in weights(found)
+
+
 def test_a_list_says_nothing_of_reading(time: Time) -> None:
     found = result(targets.healthy(model=Slow(time, 1.0)))
     assert found.outcome is Outcome.PASSED
