@@ -95,13 +95,15 @@ def _elements(batch: Any) -> float:
 
 def _search(bench: Bench, search: Search, sample: Any, optimizer: Any) -> None:
     """Find the largest size that fits."""
+    count: int | None = search.own
+    few = min(SEVERAL, search.own)
     if bench.device.type != "cuda":
-        used = _tried(bench, sample, SEVERAL, optimizer)
+        used = _tried(bench, sample, few, optimizer)
         if used is None:
-            search.full = SEVERAL
+            search.full = few
+            count = 1 if few > 1 else None
         else:
-            search.fits[SEVERAL] = used
-    count: int | None = search.own if search.full is None else 1
+            search.fits[few] = used
     while count is not None:
         bench.report(len(search.fits), 2 * int(math.log2(FINE)) + 2)
         if _is_too_far(bench, search, count):

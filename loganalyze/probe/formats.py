@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("fp32", "bf16", "fp16")
 SCALE = 2.0**16  # that a GradScaler begins with
+MOST = 2**24  # numbers of the gradient that are compared; of more, every n-th
 FP16_MAX, FP16_TINY = 65504.0, 2.0**-24  # the largest number, and the smallest that is not 0
 
 
@@ -116,28 +117,33 @@ def _autocast(bench: Bench, chosen: str) -> AbstractContextManager[Any]:
 
 def _backward(bench: Bench, made: Pass, loss: torch.Tensor) -> None:
     """Run backward; in fp16 with the largest loss scale at which the gradient is finite."""
-    import torch
-
     scale = SCALE if made.format == "fp16" else 1.0
     while scale >= 1:
         bench.clear_gradients()
         (loss * scale).backward(retain_graph=scale > 1)  # type: ignore[no-untyped-call]
-        parts = [
-            (p.grad if p.grad is not None else torch.zeros_like(p))
-            .detach()
-            .flatten()
-            .double()
-            .cpu()
-            for _, p in bench.trainable()
-        ]
-        made.gradient = torch.cat(parts) / scale if parts else None
+        found = [p.grad for _, p in bench.trainable() if p.grad is not None]
         made.scale = scale
-        if made.gradient is None or bool(made.gradient.isfinite().all()):
+        if all(bool(one.isfinite().all()) for one in found):
+            made.gradient = _sample(bench, scale)
             return
         if not bench.clock.allows(0.9):
             break
         scale /= 4
     made.scale = 0.0
+
+
+def _sample(bench: Bench, scale: float) -> torch.Tensor | None:
+    """Return the gradient as one vector, without the scale; of a large one every n-th number."""
+    import torch
+
+    trained = [p for _, p in bench.trainable()]
+    every = -(-sum(p.numel() for p in trained) // MOST)
+    parts = [
+        (p if p.grad is None else p.grad).detach().flatten()[::every].double().cpu()
+        * (0.0 if p.grad is None else 1 / scale)
+        for p in trained
+    ]
+    return torch.cat(parts) if parts else None
 
 
 @contextmanager

@@ -102,7 +102,11 @@ def run(bench: Bench) -> ProbeResult:
         )
         if not bench.clock.allows(2 * SHARE):
             break
-    found = Ranged(tuple(s for s in sweeps if len(s.losses) > 2), own, None, None, len(data) < 2)
+    whole = tuple(one for one in sweeps if not one.cut)
+    if not whole:
+        return not_applicable("There was no time for a whole sweep; --max-seconds allows more.")
+    usable = tuple(one for one in whole if len(one.losses) > 2)
+    found = Ranged(usable, own, None, None, len(data) < 2)
     trial = None if bench.clock.is_over else constant(bench, data, own, TRIAL)
     other = None
     if found.suggested is not None and not bench.clock.is_over:

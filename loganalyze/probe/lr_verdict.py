@@ -98,7 +98,8 @@ def _holds(one: Sweep, rate: float) -> bool:
 def _falls_nowhere(verdict: Verdict, found: Ranged) -> None:
     text = (
         f"The loss falls at no learning rate from {found.sweeps[0].rates[0]:.0e} to "
-        f"{max(one.rates[-1] for one in found.sweeps):.2g}: it is not the rate that keeps it up."
+        f"{max(one.rates[-1] for one in found.sweeps):.2g}: it is not the rate that keeps it up (or the "
+        "model is trained already)."
     )
     verdict.finds(text, -STRONG, "lr-too-low", "lr-too-high",
                   fix="See whether one batch can be learned: loganalyze probe overfit")  # fmt: skip

@@ -90,7 +90,7 @@ def run(bench: Bench) -> ProbeResult:
 
 def _weighed(bench: Bench, sample: Any, size: int) -> Weighed:
     optimizer = bench.optimizer(0.0)  # at this rate no weight changes
-    few = repeated(sample, SEVERAL)
+    few = repeated(sample, min(SEVERAL, size))
     small = footprint(bench, few, optimizer)
     room = available(bench.device)
     whole = repeated(sample, size)
@@ -101,7 +101,7 @@ def _weighed(bench: Bench, sample: Any, size: int) -> Weighed:
     left = kept(bench, whole if fits else few, optimizer)
     measured = full or drawn_out(small, size)
     layers, boundaries = _layers(bench, few)
-    found = tuple(changes(bench, measured, layers, boundaries * size // SEVERAL))
+    found = tuple(changes(bench, measured, layers, boundaries * size // batches.size(few)))
     return Weighed(size, small, full, left, found)
 
 

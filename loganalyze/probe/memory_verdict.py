@@ -91,8 +91,8 @@ def _fragments(verdict: Verdict, found: Weighed) -> None:
 def _fit(bench: Bench, verdict: Verdict, found: Weighed) -> None:
     if found.full is None:
         verdict.notes.append(
-            f"Measured on two samples and drawn out to {found.size}: the whole batch would take more than "
-            f"half of the {readable(available(bench.device) or 0)} that are free here."
+            f"Measured on {found.small.samples} samples and drawn out to {found.size}: the whole batch would "
+            f"take more than half of the {readable(available(bench.device) or 0)} that are free here."
         )
     elif bench.device.type != "cuda":
         verdict.notes.append(

@@ -35,11 +35,14 @@ class Sweep:
         One for each step: the learning rate, and the loss before the step at it.
     broke
         Whether the loss became NaN, infinite, or 4 x its best.
+    cut
+        Whether the time was over before its end.
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     broke: bool
+    cut: bool = False
 
     @cached_property
     def smooth(self) -> tuple[float, ...]:
@@ -169,7 +172,8 @@ def _swept(
         broke = running > max(best + (DIVERGED - 1) * abs(best), losses[0])
         if broke or bench.clock.is_over:
             break
-    return Sweep(tuple(wanted[: len(losses)]), tuple(losses), broke)
+    cut = not broke and len(losses) < len(wanted)
+    return Sweep(tuple(wanted[: len(losses)]), tuple(losses), broke, cut)
 
 
 def _set_rate(group: dict[str, Any], rate: float) -> None:

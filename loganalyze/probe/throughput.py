@@ -69,6 +69,23 @@ class Speed:
         return self.real.data / self.real.total if self.real.total > 0 else 0.0
 
 
+@dataclass
+class Seen:
+    """What went by: how many samples and tokens in how many steps, and the last batch."""
+
+    steps: int = 0
+    samples: int = 0
+    tokens: int = 0
+    last: Any = None
+
+    def count(self, samples: int, tokens: int, batch: Any) -> None:
+        """Add a step."""
+        self.steps += 1
+        self.samples += samples
+        self.tokens += tokens
+        self.last = batch
+
+
 def run(bench: Bench) -> ProbeResult:
     """Time steps on real batches, on a repeated one, and the loading alone."""
     if not bench.trainable():
@@ -78,14 +95,13 @@ def run(bench: Bench) -> ProbeResult:
     real, seen = _steps(bench, optimizer, _again(bench), 0.4)
     if not real:
         return not_applicable("There is no batch to time.")
-    synthetic, _ = _steps(bench, optimizer, repeat(seen[-1]), 0.6)
-    tokens = [_tokens(bench, batch) for batch in seen]
+    synthetic, _ = _steps(bench, optimizer, repeat(seen.last), 0.6)
     found = loading(bench)
     held = isinstance(bench.target.batches, (list, tuple))
     return conclude(
         Speed(
             mean(real), mean(synthetic or real), len(real),
-            sum(map(batches.size, seen)) / len(seen), sum(tokens) / len(tokens),
+            seen.samples / seen.steps, seen.tokens / seen.steps,
             held, found, bench.device.type,
         )
     )  # fmt: skip
@@ -102,16 +118,16 @@ def _again(bench: Bench) -> Iterator[Any]:
 
 def _steps(
     bench: Bench, optimizer: Any, stream: Iterator[Any], share: float
-) -> tuple[list[Times], list[Any]]:
+) -> tuple[list[Times], Seen]:
     """Time steps within a share of the time; those for warm-up are left out where there are more."""
     times: list[Times] = []
-    seen: list[Any] = []
+    seen = Seen()
     while len(times) < STEPS + WARM:
         made = timed(bench, optimizer, stream)
         if made is None:
             break
         times.append(made[0])
-        seen.append(made[1])
+        seen.count(batches.size(made[1]), _tokens(bench, made[1]), made[1])
         bench.report(len(times), STEPS + WARM)
         if not bench.clock.allows(share):
             break

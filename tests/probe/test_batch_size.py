@@ -113,6 +113,13 @@ def test_not_even_one_sample() -> None:
     assert weights(found)["sequence-too-long"] > 0 > weights(found)["batch-too-large"]
 
 
+def test_one_sample_at_a_time() -> None:
+    assert result(limited(0, own=1)).summary == "Not even one of the longest samples fits."
+    found = result(limited(1, own=1))
+    assert found.outcome is Outcome.PASSED
+    assert found.measurements["largest_that_fits"] == 1
+
+
 def test_the_longest_samples_decide() -> None:
     short, long = targets.pairs(1, 16)[0], targets.pairs(1, 16)[0]
     batches = [short, (long[0].repeat(1, 4), long[1])]

@@ -80,6 +80,23 @@ def test_one_batch_is_enough_and_said_so() -> None:
     assert any("one batch only" in note for note in found.notes)
 
 
+def test_a_sweep_that_is_cut_short_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    from loganalyze.probe.clock import Clock
+
+    monkeypatch.setattr(Clock, "is_over", True)
+    found = result(many())
+    assert found.outcome is Outcome.NOT_APPLICABLE
+    assert "no time for a whole sweep" in found.summary
+
+
+def test_a_loss_that_is_never_finite_is_not_a_matter_of_the_rate() -> None:
+    found = result(
+        many(loss=lambda output, labels: targets.CRITERION(output, labels) * float("nan"))
+    )
+    assert "not finite at any learning rate" in found.summary
+    assert weights(found)["lr-too-high"] < 0
+
+
 def test_the_rules_read_a_known_curve() -> None:
     import math
 
