@@ -40,12 +40,18 @@ def conclude(bench: Bench, search: Search) -> ProbeResult:
 
 def _fits(bench: Bench, verdict: Verdict, search: Search, parts: int) -> str:
     used, largest = search.fits[search.own], search.largest
-    bound = "the largest that does is" if search.full is not None else "so does"
-    text = f"A batch of {search.own} of the longest samples fits ({readable(used)})"
-    text += f"; {bound} {largest}." if largest > search.own else "; it is the largest that does."
-    if bench.device.type == "cuda" and search.room:
-        left = 1 - used / search.room
-        text = f"{text[:-1]}, with {left:.0%} of the memory left over at {search.own}."
+    said = [f"A batch of {search.own} of the longest samples takes {readable(used)}, and fits."]
+    if largest == search.own:
+        said.append("It is the largest that fits.")
+    elif search.full is not None:
+        said.append(f"The largest that fits is {largest}.")
+    else:
+        said.append(f"One of {largest} fits, too.")
+    left = 1 - used / search.room if bench.device.type == "cuda" and search.room else None
+    if left is not None:
+        said.append(f"At {search.own} samples {left:.0%} of the memory is left over.")
+    text = " ".join(said)
+    if left is not None:
         if left < SPARE:
             verdict.notes.append(
                 "That is little: one longer batch, or a piece that fits nowhere, is enough."
@@ -71,7 +77,7 @@ def _does_not_fit(verdict: Verdict, search: Search, parts: int) -> str:
                       fix="Shorter inputs, gradient checkpointing, or a smaller model")  # fmt: skip
         verdict.says(-MODERATE, text, "batch-too-large")
         return text
-    text = f"A batch of {search.own} of the longest samples does not fit; the largest that does is {largest}."
+    text = f"A batch of {search.own} of the longest samples does not fit; the largest that fits is {largest}."
     size, count = split(effective, safe_size(search))
     verdict.finds(
         text, DECISIVE, "batch-too-large",

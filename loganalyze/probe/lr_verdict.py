@@ -109,11 +109,10 @@ def _compared(verdict: Verdict, found: Ranged, suggested: float, own: Sweep, bes
     """Judge the own rate beside the suggested one; return what to say where it is in order."""
     level = _level(found)
     fell, could = level - end(own), level - end(best)
-    did = (
-        f"in {len(own.losses)} steps the loss falls from {level:.4g} to {end(own):.4g} at the training's "
-        f"learning rate, {found.own:.3g}, and to {end(best):.4g} at the suggested one, {suggested:.2g}"
+    text = (
+        f"In {len(own.losses)} steps the loss falls from {level:.4g} to {end(own):.4g} at the training's "
+        f"learning rate, {found.own:.3g}, and to {end(best):.4g} at the suggested one, {suggested:.2g}."
     )
-    text = f"I{did[1:]}."
     if best.broke or could <= 0:
         verdict.notes.append(
             f"The suggested rate, {suggested:.2g}, does not hold for {len(best.rates)} steps."
@@ -122,7 +121,7 @@ def _compared(verdict: Verdict, found: Ranged, suggested: float, own: Sweep, bes
         return f"The learning rate of the training, {found.own:.3g}, holds: the loss ends at {end(own):.4g}."
     ratio = suggested / found.own if found.own > 0 else float("inf")
     if fell < LITTLE * could and ratio > FAR:
-        shown = f"The learning rate is {ratio:,.0f} x below the suggested one: {did}."
+        shown = f"The learning rate is {ratio:,.0f} x below the suggested one. {text}"
         verdict.finds(
             shown, DECISIVE, "lr-too-low", fix=f"learning_rate {found.own:.3g} -> {suggested:.2g}"
         )

@@ -41,12 +41,13 @@ def conclude(bench: Bench, found: Weighed) -> ProbeResult:
 def _in_order(found: Weighed) -> str:
     now = found.changes[0]
     gpu = smallest(found.peak)
-    fits = f"; the smallest GPU for that is {gpu}" if gpu else "; it is too much for any single GPU"
-    return (
+    fits = f"The smallest GPU for that is {gpu}." if gpu else "It is too much for any single GPU."
+    parts = (
         f"A step on {found.size} samples takes {readable(found.peak)} at most: weights "
         f"{readable(now.weights)}, gradients {readable(now.gradients)}, optimizer {readable(now.state)}, "
-        f"activations {readable(now.activations)}{fits}."
+        f"and {readable(now.activations)} of activations."
     )
+    return " ".join((parts, fits))
 
 
 def _leak(verdict: Verdict, found: Weighed) -> None:

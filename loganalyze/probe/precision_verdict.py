@@ -24,19 +24,20 @@ SHOWN = 12  # modules in the table
 def conclude(found: Compared) -> ProbeResult:
     """Word what was seen."""
     verdict = Verdict()
-    in_order = f"The loss is {found.full.loss:.5g} in fp32"
     if not found.full.is_finite:
         _not_precision(verdict, found.full)
     else:
         for name, one in found.passes.items():
             if name != "fp32":
                 _judge(verdict, found, one, is_own=name == found.own)
-                in_order += f", {one.loss:.5g} in {name}"
         if found.own == "fp32":
             text = "The training runs in fp32, and the batch is finite in it."
             verdict.says(-DECISIVE, text, "fp16-overflow", "low-precision-instability")
     _moves(verdict, found)
-    in_order += f"; the training's format, {found.own}, holds what the model computes."
+    in_order = f"The training's format, {found.own}, holds what the model computes."
+    if found.own != "fp32" and found.full.is_finite:
+        off = difference(found.full, found.passes[found.own])
+        in_order = " ".join((in_order, f"The loss differs by {off:.2g} of it from fp32."))
     return verdict.result(in_order, _measured(found), _figures(found), _tables(found))
 
 
@@ -74,10 +75,13 @@ def _broken(found: Compared, one: Pass) -> str:
     """Say where a format breaks; empty where it does not."""
     bad = _first_new(found.full, one)
     if bad is not None:
+        said = [f"In {one.format} the output of {bad.module} is the first that is not finite."]
         at = next((o for o in found.full.outputs if o.module == bad.module), None)
-        value = f"; in fp32 its values go up to {at.largest:.4g}" if at is not None else ""
-        limit = f", and {one.format} holds up to {FP16_MAX:,.0f}" if one.format == "fp16" else ""
-        return f"In {one.format} the output of {bad.module} is the first that is not finite{value}{limit}."
+        if at is not None:
+            said.append(f"In fp32 its values go up to {at.largest:.4g}.")
+        if one.format == "fp16":
+            said.append(f"The limit of fp16 is {FP16_MAX:,.0f}.")
+        return " ".join(said)
     if not math.isfinite(one.loss):
         return f"In {one.format} every module's output is finite, and the loss is not."
     if one.scale == 0:
@@ -101,10 +105,9 @@ def _fix(found: Compared, one: Pass) -> str:
 def _rounding(verdict: Verdict, found: Compared, one: Pass) -> None:
     """Compare loss and gradient of the training's format with those of fp32."""
     off, cosine = difference(found.full, one), cosine_of(found.full, one)
-    text = f"In {one.format} the loss differs by {off:.2g} of it from fp32"
-    text += (
-        f", the gradient's cosine with that of fp32 is {cosine:.4f}." if cosine is not None else "."
-    )
+    text = f"In {one.format} the loss differs by {off:.2g} of it from fp32."
+    if cosine is not None:
+        text = " ".join((text, f"The gradient's cosine with that of fp32 is {cosine:.4f}."))
     if off > OFF or (cosine is not None and cosine < TURNED):
         verdict.finds(text, STRONG, "low-precision-instability",
                       fix="Keep norms, softmax and the loss in fp32")  # fmt: skip

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
 
 # What allocators of accelerators, cuDNN, cuBLAS and the CPU say; not all of it is an `OutOfMemoryError`.
-_WORDS = (
+_FULL = (
     "out of memory", "out_of_memory", "can't allocate memory", "cannot allocate memory",
     "not enough memory", "cudnn_status_alloc_failed", "cublas_status_alloc_failed",
     "cudnn_status_not_supported", "cuda_error_out_of_memory", "bad allocation", "bad_alloc",
@@ -26,7 +26,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(word in said for word in _WORDS)
+    return isinstance(error, RuntimeError) and any(word in said for word in _FULL)
 
 
 def released(device: torch.device) -> None:

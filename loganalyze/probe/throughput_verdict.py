@@ -27,9 +27,8 @@ def conclude(found: Speed) -> ProbeResult:
         f"waiting for data {found.waiting:.0%}, forward {_share(real.forward, found)}, backward "
         f"{_share(real.backward, found)}, optimizer {_share(real.optimizer, found)}"
     )
-    speed = f"{_rate(found.samples, real.total)} samples/s"
-    if found.tokens:
-        speed += f", {_rate(found.tokens, real.total)} tokens/s"
+    samples, tokens = (_rate(count, real.total) for count in (found.samples, found.tokens))
+    speed = f"{samples} samples/s, {tokens} tokens/s" if found.tokens else f"{samples} samples/s"
     text = f"A step takes {_seconds(real.total)} ({speed}): {parts}."
     if found.waiting >= BOUND and real.data >= SLIGHT:
         _bound(verdict, found, text)

@@ -75,7 +75,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_batch_that_does_not_fit_is_split_into_accumulation_steps(error: Exception) -> None:
     found = result(limited(12, error=error))
     assert found.outcome is Outcome.FOUND
-    assert "the largest that does is 12." in found.summary
+    assert "the largest that fits is 12." in found.summary
     assert found.measurements["smallest_that_does_not"] == 13
     assert weights(found)["batch-too-large"] >= 3
     assert found.fix == (
@@ -127,7 +127,7 @@ def test_the_longest_samples_decide() -> None:
         model=Limited(16 * 20, torch.OutOfMemoryError("out of memory")), batches=batches
     )
     found = result(target)
-    assert "the largest that does is 4" in found.summary
+    assert "the largest that fits is 4" in found.summary
     assert weights(found)["sequence-too-long"] > 0 < weights(found)["batch-too-large"]
 
 
