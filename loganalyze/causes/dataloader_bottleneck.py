@@ -67,5 +67,5 @@ HYPOTHESIS = Hypothesis(
     explains=("throughput-drop", "stall"),
     weigh=weigh,
     fix=fix,
-    probe="data",
+    probe="throughput",
 )

@@ -9,7 +9,18 @@ Importing this package does not import torch.
 
 from __future__ import annotations
 
-from loganalyze.probe import data, gradients, init, nan, overfit
+from loganalyze.probe import (
+    batch_size,
+    data,
+    gradients,
+    init,
+    lr,
+    memory,
+    nan,
+    overfit,
+    precision,
+    throughput,
+)
 from loganalyze.probe.probe import Probe
 from loganalyze.probe.runner import probe
 from loganalyze.probe.target import ProbeTarget
@@ -22,6 +33,11 @@ PROBES: tuple[Probe, ...] = (
     overfit.PROBE,
     nan.PROBE,
     data.PROBE,
+    lr.PROBE,
+    batch_size.PROBE,
+    memory.PROBE,
+    precision.PROBE,
+    throughput.PROBE,
 )
 
 __all__ = ["PROBES", "Probe", "ProbeTarget", "from_trainer", "probe"]

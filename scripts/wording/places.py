@@ -31,7 +31,18 @@ KEYS = frozenset(
 # Constants whose strings are shown, single words too, and those whose strings never are.
 SHOWN = frozenset({"OVERVIEW", "LANES", "WORDS", "words"})
 HIDDEN = frozenset(
-    {"MARK", "TEXT", "COMMANDS", "_OPTIONS", "FAULTS", "_CREDENTIALS", "Records", "Known"}
+    {
+        "GPUS",
+        "_FULL",
+        "MARK",
+        "TEXT",
+        "COMMANDS",
+        "_OPTIONS",
+        "FAULTS",
+        "_CREDENTIALS",
+        "Records",
+        "Known",
+    }
 )
 # Enumerations whose values are shown.
 SHOWN_ENUMS = frozenset({"LossKind", "Shape", "Level", "MarkKind", "Outcome", "Severity", "Status"})
