@@ -1,0 +1,33 @@
+"""The logs as they are kept, compressed, and as they are read."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+LOGS = Path(__file__).parent / "logs"
+COMPRESSED_ABOVE = 4_000  # bytes
+
+
+def compress(folder: Path) -> None:
+    """Compress the larger files of a run."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_size > COMPRESSED_ABOVE:
+            with gzip.GzipFile(f"{path}.gz", "wb", mtime=0) as packed:
+                packed.write(path.read_bytes())
+            path.unlink()
+
+
+def unpack(name: str, target: Path) -> Path:
+    """Write the log of a run, as its writer left it, below `target`."""
+    folder = target / name
+    for path in (LOGS / name).rglob("*"):
+        if path.is_file():
+            place = folder / path.relative_to(LOGS / name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            data = path.read_bytes()
+            packed = path.suffix == ".gz"
+            place.with_suffix("" if packed else place.suffix).write_bytes(
+                gzip.decompress(data) if packed else data
+            )
+    return folder

@@ -1,0 +1,76 @@
+"""``loganalyze diff``: what changed between two runs, where they part, and what it did."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from loganalyze.cli.options import (
+    Common,
+    language,
+    settings_of,
+    shared_options,
+)
+from loganalyze.cli.output import Output, write
+from loganalyze.cli.progress import reading
+from loganalyze.cli.terminal import put_document, terminal
+from loganalyze.errors import UsageError
+
+if TYPE_CHECKING:
+    from loganalyze.compare.values import Diff
+
+FORMATS = ("text", "json", "markdown")
+AXES = ("step", "epoch", "tokens", "time")
+MOST = 12  # runs beside the first; more columns are not read
+HTML_MARK = b'name="generator" content="loganalyze'
+REGRESSION = "regression"
+
+
+@click.command("diff", epilog="Example: loganalyze diff runs/last-week runs/today -o diff.html")
+@click.argument("base", metavar="RUN_A", type=click.Path(path_type=str))
+@click.argument("paths", metavar="RUN_B...", nargs=-1, required=True, type=click.Path(path_type=str))
+@click.option("-o", "--output", metavar="OUT.html", help="Write the comparison with its figures.")
+@click.option("--align", type=click.Choice(AXES), default="step", show_default=True,
+              help="What the curves are aligned on.")  # fmt: skip
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text",
+              show_default=True, help="What to print.")  # fmt: skip
+@click.option("--fail-on", "gate", type=click.Choice([REGRESSION]),
+              help="Exit with 1 if B is worse than A beyond noise, or has a new critical finding.")  # fmt: skip
+@click.option("--metric", metavar="NAME",
+              help="What a regression is told by  [default: eval/loss, else train/loss].")  # fmt: skip
+@click.option("--force", is_flag=True, help="Overwrite a file that loganalyze did not write.")
+@shared_options
+def command(
+    base: str,
+    paths: tuple[str, ...],
+    output: str | None,
+    align: str,
+    style: str,
+    gate: str | None,
+    metric: str | None,
+    force: bool,
+    common: Common,
+) -> int:
+    """Compare RUN_B, and further runs, with RUN_A: settings, curves, findings.
+
+    A run is a directory, a log, an event file or a store; PATH#NAME is one of several runs at a path, PATH@1 its
+    second start. It may also be what `loganalyze export` wrote, or a diagnosis as JSON or HTML.
+    """
+    if len(paths) > MOST:
+        raise UsageError(f"{len(paths)} runs beside the first are too many; compare at most {MOST}")
+    if metric is not None and gate is None:
+        raise UsageError("--metric tells what --fail-on regression goes by; give both")
+    found = _compared((base, *paths), align, common)
+    lang = language(common)
+    _put(found, style, common, lang)
+    if output is not None:
+        from loganalyze.report.diff_html import render
+
+        page = render(found, lang=lang).encode("utf-8", "replace")
+        for path in (base, *paths):
+            _keep_apart(path)
+        write([Output(output, page, lambda head: HTML_MARK in head)], force=force, runs=(base, *paths),
+              lang=lang)  # fmt: skip
+    return int(gate is not None and _regressed(found, metric))
