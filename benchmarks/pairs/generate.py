@@ -1,19 +1,20 @@
 """Make the runs of all pairs: ``python -m benchmarks.pairs.generate`` (one process, about ten minutes).
 
-Deterministic but for times; what is there is not made again (``--redo WORD`` for those with it in their name).
-Files above 4 kB are compressed.
+Deterministic but for times; what is there is not made again (``--redo WORD`` for those with it in their
+name). Files above 4 kB are compressed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
 import time
-from pathlib import Path
+from dataclasses import asdict
 
-from benchmarks.pairs.kept import LOGS, compress
+from benchmarks.pairs.kept import INDEX, LOGS, compress
 
 
 def main() -> None:
@@ -26,7 +27,7 @@ def main() -> None:
 
     from benchmarks.faults.hf import train_hf
     from benchmarks.faults.loop import train
-    from benchmarks.pairs.table import recipes
+    from benchmarks.pairs.table import pairs, recipes
 
     torch.set_num_threads(1)
     for number, (name, recipe) in enumerate(recipes().items(), 1):
@@ -42,9 +43,11 @@ def main() -> None:
             file=sys.stderr,
             flush=True,
         )
-    for folder in Path(LOGS).iterdir():
+    for folder in LOGS.iterdir():
         if folder.name not in recipes():
             shutil.rmtree(folder)
+    lines = [json.dumps(asdict(pair)) for pair in pairs()]
+    INDEX.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

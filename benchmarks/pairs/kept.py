@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 import gzip
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 LOGS = Path(__file__).parent / "logs"
+INDEX = Path(__file__).parent / "pairs.jsonl"
 COMPRESSED_ABOVE = 4_000  # bytes
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs by name.
+
+    Attributes
+    ----------
+    split
+        ``dev`` for pairs that were looked at while the test was made, ``held-out`` for the others.
+    change
+        Step before which the second run changes; 0 without.
+    """
+
+    kind: str
+    split: str
+    a: str
+    b: str
+    change: int = 0
+
+    @property
+    def identifier(self) -> str:
+        return f"{self.kind}: {self.a} against {self.b}"
+
+
+def kept_pairs() -> list[Pair]:
+    """Return the pairs whose logs are kept."""
+    return [Pair(**json.loads(line)) for line in INDEX.read_text("utf-8").splitlines()]
 
 
 def compress(folder: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
 from benchmarks.faults.recipe import Recipe
 from benchmarks.pairs import runs
+from benchmarks.pairs.kept import Pair
 from benchmarks.pairs.runs import (
     CHANGES,
     DEVELOPMENT,
@@ -22,27 +22,6 @@ SEEDS = {"dev": 4, "held-out": 3}
 KNOWN = {"dev": 24, "held-out": 40}  # runs that change at a known step
 # How the run that changes is compared: with the same seed or another, logged alike or not.
 MANNERS = ("same-seed", "other-seed", "same-seed-other-interval", "other-seed-other-interval")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two runs by name.
-
-    Attributes
-    ----------
-    change
-        Step before which the second run changes; 0 without.
-    """
-
-    kind: str
-    split: str
-    a: str
-    b: str
-    change: int = 0
-
-    @property
-    def identifier(self) -> str:
-        return f"{self.kind}: {self.a} against {self.b}"
 
 
 def pairs() -> list[Pair]:

@@ -1,10 +1,10 @@
-"""What ``loganalyze diff`` takes for a run: a path, one of several runs or starts at it, or what was saved of one.
+"""What ``loganalyze diff`` takes for a run: a path, one of several runs or starts, or what was saved.
 
-    runs/x              a run directory, a log, a store, mlflow:URI#RUN_ID
-    runs#NAME           one of several runs at a path
-    runs/x@1            one start of a run, counted from 0: what was logged before or after a restart
-    metrics.parquet     what `loganalyze export` wrote (.parquet, .csv, .jsonl)
-    diagnosis.json      what `diagnose --format json` wrote, or a report: settings and findings, no curves
+runs/x              a run directory, a log, a store, mlflow:URI#RUN_ID
+runs#NAME           one of several runs at a path
+runs/x@1            one start of a run, counted from 0: what was logged before or after a restart
+metrics.parquet     what `loganalyze export` wrote (.parquet, .csv, .jsonl)
+diagnosis.json      what `diagnose --format json` wrote, or a report: settings and findings, no curves
 """
 
 from __future__ import annotations

@@ -59,13 +59,16 @@ def _of_finding(
     diagnoses: tuple[Diagnosis, Diagnosis], changed: Sequence[Setting], change: FindingChange
 ) -> tuple[Candidate, ...]:
     arose = change.fate in (Fate.NEW, Fate.WORSE)
-    causes = {c.id: c.probability for c in diagnoses[1 if arose else 0].causes if change.id in c.explains}
+    causes = {
+        c.id: c.probability for c in diagnoses[1 if arose else 0].causes if change.id in c.explains
+    }
     possible = {h for h in _explaining(change.id) if h in LEVERS}
     candidates = []
     for setting in changed:
         key = SYNONYMS.get(setting.key, setting.key)
         scores = {
-            cause: max(causes.get(cause, 0.0), ANYWAY) * _fits(setting, LEVERS[cause][key], arose=arose)
+            cause: max(causes.get(cause, 0.0), ANYWAY)
+            * _fits(setting, LEVERS[cause][key], arose=arose)
             for cause in possible
             if key in LEVERS[cause]
         }
@@ -85,7 +88,7 @@ def _explaining(finding: str) -> list[str]:
 
 
 def _fits(setting: Setting, way: int, *, arose: bool) -> float:
-    """Return how well the direction of a change fits: 1, less where it does not tell, 0 where it is the other."""
+    """Return how well the way of a change fits: 1, less where it does not tell, 0 for the other way."""
     a, b = plain(setting.a), plain(setting.b)
     numbers = isinstance(a, float) and isinstance(b, float)
     if not way or not numbers or not isinstance(a, float) or not isinstance(b, float):
@@ -101,7 +104,9 @@ def _of_curve(changed: Sequence[Setting]) -> tuple[Candidate, ...]:
         if key in CURVES:
             place = CURVES.index(key)
             through = tuple(cause for cause, keys in LEVERS.items() if key in keys)
-            candidates.append(Candidate(setting.key, change_text(setting), through[:2], 1 / (1 + place)))
+            candidates.append(
+                Candidate(setting.key, change_text(setting), through[:2], 1 / (1 + place))
+            )
     return tuple(sorted(candidates, key=lambda c: -c.score)[:MOST])
 
 
@@ -122,8 +127,8 @@ def _exact(metric: Metric) -> tuple[str, ...]:
     if metric.parting is None or not metric.parting.exact:
         return ()
     return (
-        "Both runs are equal up to there, so what differs acts from there on: a schedule, a restart, the data or "
-        "the code, not a value in use from the first step.",
+        "Both runs are equal up to there, so what differs acts from there on: a schedule, a restart, "
+        "the data or the code, not a value in use from the first step.",
     )
 
 
@@ -133,7 +138,9 @@ def _limits(changed: Sequence[Setting]) -> tuple[str, ...]:
     seed = any(setting.key == "seed" for setting in changed)
     said = []
     if count > 1:
-        said.append(f"{count} settings changed at once: this pair cannot tell which of them it was.")
+        said.append(
+            f"{count} settings changed at once: this pair cannot tell which of them it was."
+        )
     if not count:
         said.append(
             "No setting that the logs hold changed"

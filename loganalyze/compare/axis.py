@@ -82,18 +82,18 @@ def _epochs(run: Run, series: Series) -> FloatArray | None:
     loss = run.series("train/loss")
     known = loss.take(np.isfinite(loss.epoch))
     if len(known) >= 2:
-        return np.interp(series.step, known.step, known.epoch)
+        return np.asarray(np.interp(series.step, known.step, known.epoch), dtype=np.float64)
     samples, batch = run.number("train_samples"), batch_of(run)
-    return series.step * batch / samples if samples and batch else None
+    return series.step.astype(np.float64) * (batch / samples) if samples and batch else None
 
 
 def _tokens(run: Run, series: Series) -> FloatArray | None:
     for name in TOKEN_METRICS:
         counted = run.series(name).finite()
         if len(counted) >= 2:
-            return np.interp(series.step, counted.step, counted.value)
+            return np.asarray(np.interp(series.step, counted.step, counted.value), dtype=np.float64)
     each = tokens_of(run)
-    return None if each is None else series.step * each
+    return None if each is None else series.step.astype(np.float64) * each
 
 
 def _seconds(run: Run, series: Series) -> FloatArray | None:

@@ -1,17 +1,19 @@
 """What two runs of one config differ by because of their seed.
 
-The noise within a curve does not tell it: another initialisation and another order of the data move the whole curve,
-and one pair of runs cannot tell by how much. It was measured on pairs of runs that differ in their seed only
-(`benchmarks/pairs`, the tasks for development), in shares of what a run does itself, so that it fits curves of any
-height and steepness:
+The noise within a curve does not tell it: another initialisation and another order of the data move the
+whole curve, and one pair of runs cannot tell by how much. It was measured on pairs of runs that differ in
+their seed only (`benchmarks/pairs`, the tasks for development), in shares of what a run does itself, so
+that it fits curves of any height and steepness:
 
-* its level: a share of all that the curve has moved, and a share of the noise of single training losses, for what
-  one batch does to a step, the order of all batches does to the run;
-* its pace: a curve runs a little ahead or behind, by its own slope over a share of the steps so far.
+* its level: a share of the way that the curve has come by then, and a share of the noise of single training
+  losses, for what one batch does to a step, the order of all batches does to the run;
+* its pace: a curve runs a little ahead or behind, by its own slope over a share of the steps so far;
+* its start: what happened before the first point was not logged, and there a curve is steepest.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,9 +33,11 @@ JITTER = 0.1  # of a training loss's level, as a share of the noise of a single 
 JITTER_EVAL = 0.3  # of an evaluation loss's level, in the same unit: overfitting widens it
 SCORE_EVAL = 0.05  # of an evaluation score's level, as a share of its range
 LEAST = 0.005  # of the level itself, however calm a run is
+EARLY = 0.25  # of the range of a curve at its first point, less later as one over the steps
 PACE = 0.08  # of the logarithm of the steps that a level takes
 UNKNOWN = 0.15  # of the level of what is no loss and no score: norms, weights, whatever was logged
 NEAR = 0.4  # of the logarithm of the axis: over less, noise makes the slope
+TRAINER = "hf-trainer"  # logs the mean loss of the steps since the last line
 FEWEST = 8  # training losses that tell how noisy one is
 
 
@@ -43,7 +47,14 @@ def jitter(run: Run) -> float:
     late = values[len(values) // 2 :]
     if len(late) < FEWEST or float(late.min()) <= 0:
         return 0.0
-    return noise_sigma(np.log(late))
+    return float(noise_sigma(np.log(late)) * np.sqrt(_averaged(run)))
+
+
+def _averaged(run: Run) -> float:
+    """Return how many steps a logged loss is the mean of: those since the last one, with the Trainer."""
+    if run.framework != TRAINER:
+        return 1.0
+    return max(float(np.median(np.diff(run.series("train/loss").step))), 1.0)
 
 
 def between(
@@ -59,7 +70,7 @@ def between(
         Of a single training loss (`jitter`), the calmer run's.
     """
     curves = [_medians(scale.of(values), blocks) for values in (aligned.a, aligned.b)]
-    reach = min(float(np.ptp(curve)) for curve in curves)
+    way = np.min([_way(curve) for curve in curves], axis=0)
     if scale.better > 0:
         shares = (SCORE_EVAL if evaluated else LEVEL, 0.0)
     else:
@@ -67,24 +78,39 @@ def between(
     # Of the level itself: on a logarithmic scale that is a plain number.
     unit = 1.0 if scale.logarithmic else max(float(np.median(np.abs(c))) for c in curves)
     least = unit * (LEAST if scale.better else UNKNOWN)
-    level = np.sqrt((shares[0] * reach) ** 2 + (shares[1] * noise * unit) ** 2 + least**2)
+    level = (shares[0] * way) ** 2 + (shares[1] * noise * unit) ** 2 + least**2
+    at = _medians(aligned.at, blocks)
     # What both do is their pace; what one does alone is what they part by.
-    slopes = np.min([_slope(_medians(aligned.at, blocks), curve) for curve in curves], axis=0)
-    return np.asarray(np.sqrt(2.0) * np.hypot(level, PACE * slopes))
+    pace = PACE * np.min([_slope(at, curve) for curve in curves], axis=0)
+    start = EARLY * way[-1] * _unlogged(aligned.at, at)
+    return np.asarray(np.sqrt(2.0 * (level + pace**2 + start**2)))
+
+
+def _way(curve: FloatArray) -> FloatArray:
+    """Return the range of a curve up to the block after each: how far it had come by then."""
+    reached = np.r_[curve[1:], curve[-1:]]
+    high = np.maximum(np.maximum.accumulate(reached), curve[0])
+    return np.asarray(high - np.minimum(np.minimum.accumulate(reached), curve[0]))
+
+
+def _unlogged(points: FloatArray, at: FloatArray) -> FloatArray:
+    """Return the share of the way to each block that lies before the first point."""
+    if len(points) < 2 or points[0] < 0.5 * float(np.median(np.diff(points))):
+        return np.zeros(len(at))  # the first step was logged
+    return np.asarray(np.clip(points[0] / np.maximum(at, 1e-12), 0.0, 1.0))
 
 
 def _medians(values: FloatArray, blocks: Blocks) -> FloatArray:
     edges = blocks.first
-    parts = zip(edges[:-1], edges[1:], strict=True)
+    parts = pairwise(edges)
     return np.array([float(np.median(values[a:b])) for a, b in parts])
 
 
 def _slope(at: FloatArray, curve: FloatArray) -> FloatArray:
-    """Return how steep a curve is around each block, over the logarithm of its axis: the steepest line near it."""
+    """Return how steep a curve is around each block, over the logarithm of its axis: the steepest near."""
     if len(curve) < 2:
         return np.zeros(len(curve))
-    # Where the first block stands on a logarithmic axis: half its width after the start.
-    place = np.log(np.maximum(at - at[0] + (at[1] - at[0]) / 2, 1e-12))
+    place = np.log(np.maximum(at, 1e-12))
     around = np.abs(place[:, None] - place[None, :]) <= NEAR
     around |= np.abs(np.subtract.outer(np.arange(len(place)), np.arange(len(place)))) <= 1
     slopes = np.zeros(len(place))

@@ -14,9 +14,17 @@ from loganalyze.signals.loss_kind import LossKind, loss_kind
 if TYPE_CHECKING:
     from loganalyze.run import Run
 
-TASK = ("task", "problem_type", "dataset", "dataset_name", "dataset_path", "data_name", "env", "env_id", "env_name",
-        "environment")  # fmt: skip
-MODEL = ("model", "model_type", "model_name", "model_name_or_path", "arch", "architecture", "architectures")
+TASK = ("task", "problem_type", "dataset", "dataset_name", "dataset_path", "data_name", "env", "env_id",
+        "env_name", "environment")  # fmt: skip
+MODEL = (
+    "model",
+    "model_type",
+    "model_name",
+    "model_name_or_path",
+    "arch",
+    "architecture",
+    "architectures",
+)
 CLASSES = ("num_classes", "vocab_size")
 FAR = 1.5  # times the first loss of the other: no seed and no rate does that before an update
 ALIKE = 0.5  # share of metrics of either that both log; runs of one script log the same
@@ -74,7 +82,7 @@ def _told(found: tuple[str, object, object]) -> str:
 
 
 def _classes(a: Run, b: Run) -> str:
-    """Say that the number of classes is another one, or that one run has classes and the other a vocabulary."""
+    """Say that the number of classes is another, or that one run has classes, the other a vocabulary."""
     found = _differing(a, b, CLASSES)
     if found:
         return _told(found)

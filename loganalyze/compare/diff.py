@@ -90,6 +90,7 @@ def compare(a: Diagnosis, b: Diagnosis, axis: Axis = Axis.STEP) -> Pair:
     told = verdict(runs, metrics, able, axis)
     same_task = told.outcome is not Outcome.INCOMPARABLE
     explained = attributions((a, b), settings, findings, metrics) if same_task else ()
+    metrics = metrics if same_task else tuple(map(unjudged, metrics))
     return Pair(
         b=b, verdict=told, axis=axis, settings=_relevant(settings, explained),
         metrics=metrics, only_a=_only(*runs), only_b=_only(b.run, a.run),
@@ -98,14 +99,17 @@ def compare(a: Diagnosis, b: Diagnosis, axis: Axis = Axis.STEP) -> Pair:
     )  # fmt: skip
 
 
+def unjudged(metric: Metric) -> Metric:
+    """Return a metric without what would be said of two runs that learn the same."""
+    return replace(metric, parting=None, levels=(), verdict=0)
+
+
 def _only(run: Run, other: Run) -> tuple[str, ...]:
     names = [str(name) for name in run.metrics["metric"].cat.categories]
     return tuple(n for n in sorted(names) if run.has(n) and not other.has(n))
 
 
-def _relevant(
-    settings: Sequence[Setting], explained: Sequence[Attribution]
-) -> tuple[Setting, ...]:
+def _relevant(settings: Sequence[Setting], explained: Sequence[Attribution]) -> tuple[Setting, ...]:
     """Order settings: those that could explain a change first, then those that move curves."""
     about = explained_by(explained)
     marked = [replace(setting, explains=about.get(setting.key, ())) for setting in settings]
@@ -123,9 +127,7 @@ def _relevant(
     return tuple(sorted(marked, key=rank))
 
 
-def _speeds(
-    runs: tuple[Run, Run], metrics: Sequence[Metric], axis: Axis
-) -> tuple[Speed, ...]:
+def _speeds(runs: tuple[Run, Run], metrics: Sequence[Metric], axis: Axis) -> tuple[Speed, ...]:
     found = [
         speed_to_target(runs, metric.series, metric.scale, axis)
         for metric in metrics

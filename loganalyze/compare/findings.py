@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 ORDER = (Fate.NEW, Fate.WORSE, Fate.FIXED, Fate.BETTER, Fate.PERSISTS)
 
 
-def compare_findings(
-    a: Sequence[Finding], b: Sequence[Finding]
-) -> tuple[FindingChange, ...]:
+def compare_findings(a: Sequence[Finding], b: Sequence[Finding]) -> tuple[FindingChange, ...]:
     """Pair the findings of two runs by id, then by the overlap of their steps; the new ones first.
 
     A finding is better or worse where its severity is another one.

@@ -56,7 +56,8 @@ def levels(
 ) -> tuple[Level, ...]:
     """Return the levels at the end of what both logged, on every axis that both can be placed on.
 
-    The first is on the axis that was chosen. Others are left out where both runs spent the same at the same step.
+    The first is on the axis that was chosen. Others are left out where both runs spent the same at the same
+    step.
     """
     found: list[Level] = []
     for axis in (chosen, *(axis for axis in Axis if axis is not chosen)):

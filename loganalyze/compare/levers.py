@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Cause -> settings by their name here, and which way leads to it: 1 a larger value, -1 a smaller one, 0 any change.
+# Cause -> settings by their name here, and which way leads to it: 1 a larger value, -1 a smaller
+# one, 0 any change.
 LEVERS: Mapping[str, Mapping[str, int]] = {
     "lr-too-high": {"learning_rate": 1, "warmup_ratio": -1, "warmup_steps": -1, "effective_batch_size": -1,
                     "train_batch_size": -1, "optimizer": 0, "max_grad_norm": 0},
@@ -25,12 +26,12 @@ LEVERS: Mapping[str, Mapping[str, int]] = {
                                   "momentum": 0},
     "fp16-overflow": {"fp16": 0, "bf16": 0, "mixed_precision": 0},
     "low-precision-instability": {"fp16": 0, "bf16": 0, "mixed_precision": 0},
-    "outlier-batch": {"train_batch_size": -1, "effective_batch_size": -1, "max_grad_norm": 0, "seed": 0},
-    "nan-in-data": {"dataset": 0, "train_file": 0, "seed": 0},
+    "outlier-batch": {"train_batch_size": -1, "effective_batch_size": -1, "max_grad_norm": 0},
+    "nan-in-data": {"dataset": 0, "train_file": 0},
     "labels-wrong": {"dataset": 0, "train_file": 0},
     "labels-all-masked": {"max_seq_length": -1, "dataset": 0},
     "label-out-of-range": {"num_classes": -1, "vocab_size": -1, "dataset": 0},
-    "data-not-shuffled": {"shuffle": 0, "seed": 0, "dataset": 0},
+    "data-not-shuffled": {"shuffle": 0, "dataset": 0},
     "data-leak": {"dataset": 0, "train_file": 0, "train_samples": 0},
     "inputs-not-normalized": {"normalize": 0, "dataset": 0},
     "pad-or-mask-bug": {"max_seq_length": 0, "tokenizer": 0},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -49,9 +50,7 @@ def _compare(name: str, runs: tuple[Run, Run], axis: Axis, noise: float) -> Metr
     series = runs[0].series(name), runs[1].series(name)
     clean = series[0].finite(), series[1].finite()
     scale = scale_of(*clean)
-    bare = Metric(
-        name, scale, (len(series[0]), len(series[1])), series, None, False, None, (), 0
-    )
+    bare = Metric(name, scale, (len(series[0]), len(series[1])), series, None, False, None, (), 0)
     points = [placed(run, one, axis) for run, one in zip(runs, series, strict=True)]
     broken = _broken(series)
     if points[0] is None or points[1] is None:
@@ -71,8 +70,8 @@ def _compare(name: str, runs: tuple[Run, Run], axis: Axis, noise: float) -> Metr
     if scale.role is Role.SCHEDULE:
         return replace(bare, curves=drawn, parting=_schedules_part(aligned))
     if scale.role is Role.SYSTEM:
-        ends = level_at_end(aligned, blocks, seed, scale, axis)
-        return replace(bare, curves=drawn, levels=(ends,) if ends else ())
+        level = level_at_end(aligned, blocks, seed, scale, axis)
+        return replace(bare, curves=drawn, levels=(level,) if level else ())
     parting = _parting(aligned, gap, blocks, seed, equal)
     ends = levels(runs, series, scale, axis, noise)
     found = replace(bare, curves=drawn, parting=parting, levels=ends)
@@ -81,7 +80,7 @@ def _compare(name: str, runs: tuple[Run, Run], axis: Axis, noise: float) -> Metr
 
 def _curves(aligned: Aligned, blocks: Blocks, seed: FloatArray) -> Curves:
     edges = blocks.first
-    parts = zip(edges[:-1], edges[1:], strict=True)
+    parts = pairwise(edges)
     middle = np.array([float(np.mean(aligned.at[i:j])) for i, j in parts])
     error = np.hypot(blocks.error, seed)
     return Curves(aligned.at, aligned.a, aligned.b, middle, blocks.mean, error)
@@ -110,15 +109,22 @@ def _parting(
     chance = chosen.p if chosen is not None else float("nan")
     until = _until(at, blocks, chosen)
     if equal:
-        return Parting(float(at[equal]), (float(at[equal - 1]), float(at[equal])), until, True, chance)
+        return Parting(
+            float(at[equal]), (float(at[equal - 1]), float(at[equal])), until, True, chance
+        )
     if chosen is None:
         return None
     if chosen.first == 0:
-        return Parting(float(at[0]), (float(at[0]), float(at[blocks.first[1] - 1])), until, p=chance)
+        return Parting(
+            float(at[0]), (float(at[0]), float(at[blocks.first[1] - 1])), until, p=chance
+        )
     begin, end = _around(blocks, chosen)
     place = break_in(clipped(gap), begin, end, 2.0)
     return Parting(
-        float(at[place.index]), (float(at[max(place.low - 1, 0)]), float(at[place.high])), until, p=chance
+        float(at[place.index]),
+        (float(at[max(place.low - 1, 0)]), float(at[place.high])),
+        until,
+        p=chance,
     )
 
 
@@ -137,18 +143,15 @@ def _until(at: FloatArray, blocks: Blocks, window: Window | None) -> float | Non
 
 
 def _broken(series: tuple[Series, Series]) -> tuple[int, int] | None:
-    """Return which run's curve ends in values that are no numbers, and since which step; None if both or none."""
-    ends = []
+    """Return which run's curve ends in values that are no numbers, and since when; None if both or none."""
+    ends: list[int | None] = []
     for one in series:
         bad = np.flatnonzero(~np.isfinite(one.value))
         late = len(bad) and np.mean(~np.isfinite(one.value[bad[0] :])) > BROKEN
         ends.append(int(one.step[bad[0]]) if late and not np.isfinite(one.value[-1]) else None)
     if (ends[0] is None) == (ends[1] is None):
         return None
-    which = 1 if ends[0] is None else 0
-    step = ends[which]
-    assert step is not None
-    return which, step
+    return (0, ends[0]) if ends[0] is not None else (1, ends[1] or 0)
 
 
 def _breaks(metric: Metric, which: int, step: int) -> Metric:
@@ -167,7 +170,9 @@ def _judged(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     """Correct for the number of metrics, outcomes and the others apart: the verdict rests on the former."""
     kept = {metric.name: metric for metric in metrics}
     for role in (Role.OUTCOME, Role.TRAINING):
-        tested = [m for m in metrics if m.scale.role is role and m.curves is not None and not m.note]
+        tested = [
+            m for m in metrics if m.scale.role is role and m.curves is not None and not m.note
+        ]
         for metric, rejected in zip(tested, holm([_chance(m) for m in tested]), strict=True):
             kept[metric.name] = _told(metric, rejected=rejected)
     return tuple(kept.values())

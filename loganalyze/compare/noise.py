@@ -1,14 +1,15 @@
 """How noisy the difference of two curves is: block means and their standard errors.
 
 A point of a log is noisy, and its neighbours share some of that noise (running means, momentum, one epoch's
-order). So the difference is cut into blocks; the standard error of a block's mean comes from the scatter within it
-around its trend, widened by the autocorrelation of that scatter (the long-run variance with Bartlett's weights,
-Newey and West 1987).
+order). So the difference is cut into blocks; the standard error of a block's mean comes from the scatter
+within it around its trend, widened by the autocorrelation of that scatter (the long-run variance with
+Bartlett's weights, Newey and West 1987).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +55,7 @@ def blocks_of(values: FloatArray) -> Blocks:
     count = max(n // PER_BLOCK, min(n, FEW_BLOCKS))
     count = max(1, min(count, MOST_BLOCKS, n))
     edges = np.linspace(0, n, count + 1).round().astype(int)
-    parts = [values[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [values[a:b] for a, b in pairwise(edges)]
     mean = np.array([_clipped_mean(part) for part in parts])
     return Blocks(tuple(edges.tolist()), mean, _errors(values, parts))
 
@@ -71,7 +72,9 @@ def _errors(values: FloatArray, parts: list[FloatArray]) -> FloatArray:
     if len(values) < FEWEST:
         return np.full(len(parts), np.inf)
     size = len(values) / len(parts)
-    if size < FEWEST:  # blocks of a point or two: scatter around the line through the neighbours
+    if (
+        size < PER_BLOCK - 0.5
+    ):  # too few points for a trend in each: the scatter around the neighbours
         return np.full(len(parts), bend_sigma(values) / np.sqrt(size))
     rest = [_detrended(part) for part in parts]
     stretch = np.sqrt(min(inflation(rest), size))
@@ -81,7 +84,7 @@ def _errors(values: FloatArray, parts: list[FloatArray]) -> FloatArray:
         # A line was taken out of each block: two degrees of freedom.
         sigma = max(mad_sigma(near), 0.5 * float(np.std(near))) * np.sqrt(size / max(size - 2, 1))
         errors.append(stretch * sigma / np.sqrt(len(rest[index])))
-    return np.array(errors)
+    return np.array(errors, dtype=float)
 
 
 def bend_sigma(values: FloatArray) -> float:
@@ -99,7 +102,7 @@ def _detrended(part: FloatArray) -> FloatArray:
     x = np.arange(len(part), dtype=float)
     x -= x.mean()
     slope = float(x @ part / (x @ x)) if len(part) > 1 else 0.0
-    return part - part.mean() - slope * x
+    return np.asarray(part - part.mean() - slope * x)
 
 
 def inflation(rest: list[FloatArray]) -> float:

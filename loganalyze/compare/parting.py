@@ -2,19 +2,20 @@
 
 The test
 --------
-The difference of the curves (of their logarithms, where both are positive) is cut into blocks. Each block's mean is
-divided by its standard error, which holds the noise of both curves with its autocorrelation (`noise`) and what another
-seed would change (`between`). Consecutive blocks that stand out on one side form a window; the statistic of a
-window is its mean difference over its standard error, in which the noise of the blocks averages out and the seed's
-part does not. It is compared with Student's t of few degrees of freedom, for the seed's part rests on few
-measured pairs and has heavy tails. The p of a window is multiplied by the number of windows of its length that lie
-side by side. Over the metrics of a pair Holm's correction keeps the chance
-of any false parting below `LEVEL` (`holm`).
+The difference of the curves (of their logarithms, where both are positive) is cut into blocks. Each block's
+mean is divided by its standard error, which holds the noise of both curves with its autocorrelation
+(`noise`) and what another seed would change (`between`). Consecutive blocks that stand out on one side form
+a window; the statistic of a window is its mean difference over its standard error, in which the noise of
+the blocks averages out and the seed's part does not. It is compared with Student's t of few degrees of
+freedom, for the seed's part rests on few measured pairs and has heavy tails. The p of a window is
+multiplied by the number of windows of its length that lie side by side. Over the metrics of a pair Holm's
+correction keeps the chance of any false parting below `LEVEL` (`holm`).
 
 The place
 ---------
-Where the curves are equal up to a point, they part after it. Elsewhere the place is the one at which the difference
-is best described by a level before it and by a line after it; the interval holds the places that fit nearly as well.
+Where the curves are equal up to a point, they part after it. Elsewhere the place is the one at which the
+difference is best described by a level before it and by a line after it; the interval holds the places that
+fit nearly as well.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ def windows(blocks: Blocks, seed: FloatArray) -> list[Window]:
         for first, last in groups(side * score >= STANDS_OUT, gap=BRIDGED):
             if last - first + 1 >= least:
                 found.append(_window(blocks, seed, first, last))
+    late = _window(blocks, seed, count - least, count - 1)  # a change just before the end
+    found += [late] if abs(late.t) >= STANDS_OUT else []
     return sorted(found, key=lambda window: (window.p, window.first))
 
 

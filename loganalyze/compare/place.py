@@ -1,4 +1,4 @@
-"""The place at which a difference departs from what it was: a level, then a line, with the best break between."""
+"""The place at which a difference departs from what it was: a level, then a line, and the best break."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from loganalyze.run import FloatArray
 
 CLIP = 4.0  # robust standard deviations of the noise beyond which a point counts as that far
-NEARLY = 6.0  # twice the logarithm of the likelihood that a place may lose and still be in the interval
+NEARLY = (
+    6.0  # twice the logarithm of the likelihood that a place may lose and still be in the interval
+)
 FEWEST = 3  # points at each side of a break
 
 

@@ -39,7 +39,7 @@ def _equal(a: FloatArray, b: FloatArray) -> np.ndarray:
 
 
 def round_of(values: FloatArray) -> float:
-    """Return the unit that values are multiples of: 1e-4 where they have four decimals; 0 where none shows."""
+    """Return the unit that values are multiples of: 1e-4 for four decimals; 0 where none shows."""
     for decimals in range(MOST_DECIMALS):
         unit = 10.0**-decimals
         scaled = values / unit

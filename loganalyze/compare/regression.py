@@ -15,7 +15,7 @@ DEFAULTS = ("eval/loss", "train/loss")
 
 
 def regressed(pair: Pair, metric: str | None = None) -> bool:
-    """Tell whether a run is worse than the base beyond noise, or has a critical finding that the base has not.
+    """Tell whether a run is worse than the base beyond noise, or has a critical finding of its own.
 
     Parameters
     ----------
@@ -41,10 +41,12 @@ def _deciding(pair: Pair, name: str | None) -> Metric:
     if found is None:
         both = ", ".join(m.name for m in pair.metrics if m.scale.better) or "none"
         raise UsageError(
-            f"cannot tell a regression: not both runs log {' or '.join(wanted)}; losses and scores of both: {both}"
+            f"cannot tell a regression: not both runs log {' or '.join(wanted)}; "
+            f"losses and scores of both: {both}"
         )
     if not found.scale.better:
         raise UsageError(
-            f"cannot tell a regression by {found.name}: its name does not say whether lower or higher is better"
+            f"cannot tell a regression by {found.name}: its name does not say whether lower or higher is "
+            "better"
         )
     return found

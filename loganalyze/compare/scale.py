@@ -21,10 +21,12 @@ class Role(StrEnum):
 
 
 # Words of a name, between signs.
-_LOSS = re.compile(r"(?:^|[/_. -])(?:loss|nll|perplexity|ppl|cross_entropy|bpc|wer|cer|mse|mae|rmse|fid)(?:$|[/_. -])")
+_LOSS = re.compile(
+    r"(?:^|[/_. -])(?:loss|nll|perplexity|ppl|cross_entropy|bpc|wer|cer|mse|mae|rmse|fid)(?:$|[/_. -])"
+)
 _SCORE = re.compile(
-    r"(?:^|[/_. -])(?:acc(?:uracy)?\d*|top[_-]?\d|f1|auc|auroc|map\d*|bleu|rouge\w*|precision|recall|iou|miou|"
-    r"r2|mcc|score|return|reward|psnr|ssim|exact_match|ndcg|mrr)(?:$|[/_. -])"
+    r"(?:^|[/_. -])(?:acc(?:uracy)?\d*|top[_-]?\d|f1|auc|auroc|map\d*|bleu|rouge\w*|precision|recall|iou|"
+    r"miou|r2|mcc|score|return|reward|psnr|ssim|exact_match|ndcg|mrr)(?:$|[/_. -])"
 )  # fmt: skip
 _SCHEDULE = re.compile(
     r"learning_rate|(?:^|[/_.-])lr(?:$|[/_.-]?\w*$)|loss_scale|momentum|weight_decay|(?:^|[/_.])(?:epochs?|"

@@ -62,9 +62,7 @@ def named(run: Run) -> dict[str, ConfigValue]:
 
 @cache
 def _names() -> Mapping[str, str]:
-    return {
-        alias: name for name, aliases in CONFIG_ALIASES.items() for alias in (name, *aliases)
-    }
+    return {alias: name for name, aliases in CONFIG_ALIASES.items() for alias in (name, *aliases)}
 
 
 def _setting(key: str, a: ConfigValue | None, b: ConfigValue | None) -> Setting:

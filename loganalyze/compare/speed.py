@@ -40,7 +40,7 @@ def speed_to_target(
     smooth = [Placed(p.at, _smooth(-scale.better * p.value)) for p in points if p is not None]
     start = max(float(p.value[: _few(p)].mean()) for p in smooth)
     ends = [float(np.median(p.value[-_few(p) :])) for p in smooth]
-    reached = max(max(ends), max(float(p.value.min()) for p in smooth))
+    reached = max(*ends, *(float(p.value.min()) for p in smooth))
     target = _rounded(reached, start, max(1e-12, float(np.ptp(smooth[0].value))))
     first = [_reaches(p, target) for p in smooth]
     if first[0] is None or first[1] is None or not first[0] or not first[1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -114,15 +114,10 @@ class Level:
 
     Attributes
     ----------
-    budget
-        What both had spent: an axis, at `at`.
-    a, b
-        Levels, on the metric's own scale.
-    change
-        B less A, or the logarithm of B over A on a logarithmic scale; `low` to `high` is its 95 % interval, which
-        holds the noise of both runs and what runs differ by with another seed.
-    p
-        Two-sided, for no difference.
+    budget What both had spent: an axis, at `at`. a, b Levels, on the metric's own scale. change B less A,
+        or the logarithm of B over A on a logarithmic scale; `low` to `high` is its 95 % interval, which
+        holds the noise of both runs and what runs differ by with another seed. p Two-sided, for no
+        difference.
     """
 
     budget: Axis
@@ -229,7 +224,8 @@ class FindingChange:
     def finding(self) -> Finding:
         """The finding of B where it has it, else that of A."""
         found = self.b or self.a
-        assert found is not None
+        if found is None:
+            raise ValueError("a finding of neither run")
         return found
 
 
@@ -260,7 +256,7 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the comparison comes to, in one word and one sentence, and what belongs beside it in further ones."""
+    """What the comparison comes to, in a word and a sentence, and what belongs beside it in further ones."""
 
     outcome: Outcome
     headline: str
@@ -289,11 +285,8 @@ class Pair:
 
     @property
     def parting(self) -> Metric | None:
-        """The metric whose parting stands in the headline: of those that are worth it, the earliest."""
-        known = [m for m in self.metrics if m.parting is not None and m.scale.role.value in LEARNED]
-        exact = [m for m in known if m.parting and m.parting.exact]
-        chosen = exact or [m for m in known if m.differs and m.scale.role.value == "outcome"]
-        return min(chosen, key=lambda m: m.parting.at if m.parting else 0.0, default=None)
+        """The metric whose parting is told first (`first_parting`)."""
+        return first_parting(self.metrics)
 
     def changed(self) -> tuple[Setting, ...]:
         """Return the settings that are not the same, derived ones left out."""
@@ -305,12 +298,31 @@ class Pair:
 LEARNED = ("outcome", "training")
 
 
+def first_parting(metrics: Sequence[Metric]) -> Metric | None:
+    """Return the metric that tells best where two runs part; None where nothing tells it.
+
+    Of curves that are equal up to a point, the one that differs first; else, of outcomes that differ beyond
+    noise, the one whose place is known most closely.
+    """
+    known = [m for m in metrics if m.parting is not None and m.scale.role.value in LEARNED]
+    exact = [m for m in known if m.parting is not None and m.parting.exact]
+    if exact:
+        return min(exact, key=lambda m: m.parting.at if m.parting else 0.0)
+    beyond = [m for m in known if m.differs and m.scale.role.value == LEARNED[0]]
+    return min(beyond, key=_width, default=None)
+
+
+def _width(metric: Metric) -> float:
+    low, high = metric.parting.between if metric.parting is not None else (0.0, float("inf"))
+    return high - low
+
+
 @dataclass(frozen=True, repr=False)
 class Diff:
     """A run and those that are compared with it, mostly one.
 
-    ``print`` shows it as the command line does, a notebook as a card. What is said of the first pair can be asked of
-    the diff itself: ``diff.verdict``, ``diff.metric("eval/loss")``.
+    ``print`` shows it as the command line does, a notebook as a card. What is said of the first pair can be
+    asked of the diff itself: ``diff.verdict``, ``diff.metric("eval/loss")``.
     """
 
     a: Diagnosis

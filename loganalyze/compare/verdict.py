@@ -6,7 +6,7 @@ from math import expm1
 from typing import TYPE_CHECKING
 
 from loganalyze.compare.scale import Role
-from loganalyze.compare.values import LEARNED, Axis, Outcome, Verdict
+from loganalyze.compare.values import LEARNED, Axis, Outcome, Verdict, first_parting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,9 @@ def verdict(
     judged = [m for m in metrics if m.scale.role is Role.OUTCOME and (m.curves or m.verdict)]
     learned = [m for m in metrics if m.scale.role.value in LEARNED and m.curves]
     if learned and all(metric.identical for metric in learned):
-        text = f"Identical: all {len(learned):,} metrics that both logged are equal, digit for digit."
+        text = (
+            f"Identical: all {len(learned):,} metrics that both logged are equal, digit for digit."
+        )
         return Verdict(Outcome.IDENTICAL, text, tuple(_lengths(runs)))
     if all(m.curves is not None and len(m.curves.at) < FEWEST for m in judged):
         text = "Too little in common: no loss and no score has enough points in both runs."
@@ -44,7 +46,10 @@ def _judged(judged: Sequence[Metric], axis: Axis) -> tuple[Outcome, str]:
     if deciding is None:
         parted = next((m for m in judged if m.differs), None)
         if parted is not None:
-            return Outcome.DIFFERENT, f"They part on the way, and end alike: {course(parted, axis)}."
+            return (
+                Outcome.DIFFERENT,
+                f"They part on the way, and end alike: {course(parted, axis)}.",
+            )
         first = next((m for m in judged if m.end is not None), None)
         if first is None:
             return Outcome.SAME, "No difference beyond noise."
@@ -52,7 +57,10 @@ def _judged(judged: Sequence[Metric], axis: Axis) -> tuple[Outcome, str]:
     other = next((m for m in judged if m.verdict == -deciding.verdict), None)
     worded = f"{deciding.name} {end(deciding)}"
     if other is not None:
-        return Outcome.MIXED, f"B is better in some, worse in others: {worded}; {other.name} {end(other)}."
+        return (
+            Outcome.MIXED,
+            f"B is better in some, worse in others: {worded}; {other.name} {end(other)}.",
+        )
     if deciding.verdict > 0:
         return Outcome.BETTER, f"B is better: {worded}."
     return Outcome.WORSE, f"B is worse: {worded}."
@@ -60,24 +68,21 @@ def _judged(judged: Sequence[Metric], axis: Axis) -> tuple[Outcome, str]:
 
 def _where(metrics: Sequence[Metric], axis: Axis) -> Iterator[str]:
     """Say where the curves part: after the last point that is equal, else by the test."""
-    learned = [m for m in metrics if m.scale.role.value in LEARNED and m.parting is not None]
-    exact = [m for m in learned if m.parting is not None and m.parting.exact]
-    if exact:
-        first = min(exact, key=lambda m: m.parting.at if m.parting else 0.0)
-        assert first.parting is not None
+    first = first_parting(metrics)
+    if first is None or first.parting is None:
+        return
+    if first.parting.exact:
         last, next_ = (place(at, axis) for at in first.parting.between)
         yield f"Both are equal, digit for digit, up to {last}, and differ from {next_} on."
-        return
-    for metric in learned:
-        if metric.differs and metric.scale.role is Role.OUTCOME and not metric.note:
-            yield f"{course(metric, axis)}."
-            return
+    elif not first.note:
+        yield f"{course(first, axis)}."
 
 
 def course(metric: Metric, axis: Axis) -> str:
     """Say where a metric's curves part, and where they meet again."""
     parting = metric.parting
-    assert parting is not None
+    if parting is None:
+        return f"{metric.name} does not part"
     if parting.until is None:
         return f"{metric.name} parts at {place(parting.at, axis)}"
     return f"{metric.name} parts at {place(parting.at, axis)} and meets again at {place(parting.until, axis)}"

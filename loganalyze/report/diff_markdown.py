@@ -43,7 +43,9 @@ def _metrics(pair: Pair, lang: str) -> list[str]:
     told = [m for m in pair.metrics if m.scale.role is Role.OUTCOME or m.differs]
     if not told:
         return []
-    head = [label(word, lang) for word in ("Metric", "A", "B", "Change", "95% interval", "Parts at")]
+    head = [
+        label(word, lang) for word in ("Metric", "A", "B", "Change", "95% interval", "Parts at")
+    ]
     lines = ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     return lines + [f"| {' | '.join(_row(metric, pair, lang))} |" for metric in told[:METRICS]]
 
@@ -67,7 +69,9 @@ def _settings(pair: Pair, lang: str) -> list[str]:
     lines = ["", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for setting in changed[:SETTINGS]:
         a, b = (literal(label(words.value(setting, side), lang)) for side in "ab")
-        lines.append(f"| {literal(setting.key)} | {a} | {b} | {literal(', '.join(setting.explains))} |")
+        lines.append(
+            f"| {literal(setting.key)} | {a} | {b} | {literal(', '.join(setting.explains))} |"
+        )
     more = len(changed) - SETTINGS
     return [*lines, "", label(f"and {more} more", lang)] if more > 0 else lines
 

@@ -167,7 +167,9 @@ def _finding(sheet: Sheet, change: FindingChange) -> None:
     steps = f"  {finding.steps[0]:,}-{finding.steps[1]:,}" if finding.steps else ""
     begin = len(sheet.lines)
     sheet.put(
-        f"{MARKS[change.fate]} {fate}  {shape} {change.id}  {title}{steps}", indent="  ", hang="      "
+        f"{MARKS[change.fate]} {fate}  {shape} {change.id}  {title}{steps}",
+        indent="  ",
+        hang="      ",
     )
     marked = sheet.style(shape, finding.severity.value)
     sheet.lines[begin] = sheet.lines[begin].replace(f" {shape} ", f" {marked} ", 1)

@@ -103,7 +103,7 @@ def pace(found: Throughput) -> str:
 
 def counted(pair: Pair) -> str:
     """Say how many settings became what."""
-    count = {kind: 0 for kind in Change}
+    count = dict.fromkeys(Change, 0)
     for setting in pair.settings:
         count[setting.change] += setting.kind != "derived"
     return (
