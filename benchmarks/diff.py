@@ -82,7 +82,8 @@ def report(scored: list[Scored]) -> Iterator[str]:
         yield f"| two seeds: no difference beyond noise | {split} | {len(seeds)} | {_share(good, seeds)} |\n"
         known = [s for s in scored if s.pair.kind.startswith("known") and s.pair.split == split]
         near = [s for s in known if s.is_near]
-        yield f"| change at a known step: within 5 % of it | {split} | {len(known)} | {_share(near, known)} |\n"
+        share = _share(near, known)
+        yield f"| change at a known step: within 5 % of it | {split} | {len(known)} | {share} |\n"
         for manner in sorted({s.pair.kind for s in known}):
             some = [s for s in known if s.pair.kind == manner]
             near = [s for s in some if s.is_near]

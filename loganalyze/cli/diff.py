@@ -63,7 +63,9 @@ def command(
     from loganalyze.compare.regression import regressed
 
     if len(paths) > MOST:
-        raise UsageError(f"{len(paths)} runs beside the first are too many; compare at most {MOST}")
+        raise UsageError(
+            f"{len(paths)} runs beside the first are too many; compare at most {MOST:,}"
+        )
     if metric is not None and gate is None:
         raise UsageError("--metric tells what --fail-on regression goes by; give both")
     runs = (base, *paths)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from loganalyze.compare.levers import CURVES, LEVERS
 from loganalyze.compare.settings import plain
-from loganalyze.compare.values import Attribution, Candidate, Change, Fate, Setting
+from loganalyze.compare.values import Attribution, Candidate, Change, Fate, Setting, SettingKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loganalyze.compare.values import FindingChange, Metric
     from loganalyze.finding import Diagnosis
+    from loganalyze.run import Scalar
 
 MOST = 5  # candidates that are named
 # Names that a setting may have beside the one in the table of levers.
@@ -29,7 +30,7 @@ def attributions(
 ) -> tuple[Attribution, ...]:
     """Name for each finding that changed, and for the curves where they differ, what could explain it."""
     changed = [s for s in settings if s.change is not Change.SAME and _acts(s)]
-    limits = _limits([s for s in changed if s.kind != "derived"])
+    limits = _limits([s for s in changed if s.kind is not SettingKind.DERIVED])
     found = [
         Attribution(change.id, _of_finding(diagnoses, changed, change), limits)
         for change in findings
@@ -52,7 +53,7 @@ def explained_by(found: Sequence[Attribution]) -> dict[str, tuple[str, ...]]:
 
 def _acts(setting: Setting) -> bool:
     """Tell whether a setting could do anything to a curve; names of folders could not."""
-    return setting.kind in ("training", "derived", "environment")
+    return setting.kind is not SettingKind.BOOKKEEPING
 
 
 def _of_finding(
@@ -118,8 +119,9 @@ def change_text(setting: Setting) -> str:
     return f"{setting.key} {a} -> {b}"
 
 
-def _value(value: object) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+def _value(value: Scalar) -> str:
+    known = plain(value)  # "1e-3" and 0.01 are told alike
+    text = f"{known:.6g}" if isinstance(known, float) else str(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loganalyze.compare.scale import Role, role_of
+from loganalyze.compare.scale import MetricRole, role_of
 from loganalyze.compare.settings import same
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 
@@ -118,4 +118,4 @@ def _levels(a: Run, b: Run) -> str:
 
 def _outcomes(run: Run) -> list[str]:
     names = [str(name) for name in run.metrics["metric"].cat.categories]
-    return [name for name in names if role_of(name) is not Role.SYSTEM]
+    return [name for name in names if role_of(name) is not MetricRole.SYSTEM]

@@ -24,6 +24,7 @@ from loganalyze.compare.values import (
     Outcome,
     Pair,
     Setting,
+    SettingKind,
     Speed,
 )
 from loganalyze.compare.verdict import verdict
@@ -120,7 +121,7 @@ def _relevant(settings: Sequence[Setting], explained: Sequence[Attribution]) -> 
 
     def rank(setting: Setting) -> tuple[bool, float, int, int]:
         known = CURVES.index(setting.key) if setting.key in CURVES else len(CURVES)
-        kinds = ("training", "derived", "environment", "bookkeeping")
+        kinds = list(SettingKind)
         changed = setting.change is not Change.SAME
         return not changed, -score.get(setting.key, 0.0), kinds.index(setting.kind), known
 

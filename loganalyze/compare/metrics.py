@@ -16,7 +16,7 @@ from loganalyze.compare.noise import Blocks, blocks_of
 from loganalyze.compare.parting import LEVEL, Window, holm, windows
 from loganalyze.compare.place import break_in, clipped
 from loganalyze.compare.prefix import equal_until
-from loganalyze.compare.scale import Role, scale_of
+from loganalyze.compare.scale import MetricRole, scale_of
 from loganalyze.compare.values import Axis, Curves, Level, Metric, Parting
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def compare_metrics(a: Run, b: Run, axis: Axis) -> tuple[Metric, ...]:
     noise = min(jitter(a), jitter(b))
     names = sorted(_names(a) & _names(b), key=lambda n: (FIRST.index(n) if n in FIRST else 9, n))
     found = [_compare(name, (a, b), axis, noise) for name in names]
-    order = list(Role)
+    order = list(MetricRole)
     found.sort(key=lambda metric: order.index(metric.scale.role))
     return _judged(found)
 
@@ -67,9 +67,9 @@ def _compare(name: str, runs: tuple[Run, Run], axis: Axis, noise: float) -> Metr
     drawn = _curves(aligned, blocks, seed)
     if identical:
         return replace(bare, curves=drawn, identical=True)
-    if scale.role is Role.SCHEDULE:
+    if scale.role is MetricRole.SCHEDULE:
         return replace(bare, curves=drawn, parting=_schedules_part(aligned))
-    if scale.role is Role.SYSTEM:
+    if scale.role is MetricRole.SYSTEM:
         level = level_at_end(aligned, blocks, seed, scale, axis)
         return replace(bare, curves=drawn, levels=(level,) if level else ())
     parting = _parting(aligned, gap, blocks, seed, equal)
@@ -108,7 +108,7 @@ def _parting(
     chosen = next(iter(windows(blocks, seed)), None)
     chance = chosen.p if chosen is not None else float("nan")
     until = _until(at, blocks, chosen)
-    if equal:
+    if 0 < equal < len(at):
         return Parting(
             float(at[equal]), (float(at[equal - 1]), float(at[equal])), until, True, chance
         )
@@ -156,10 +156,10 @@ def _broken(series: tuple[Series, Series]) -> tuple[int, int] | None:
 
 def _breaks(metric: Metric, which: int, step: int) -> Metric:
     """Say that a curve is no number from a step on, which no noise does."""
-    name = "AB"[which]
+    name = ("A", "B")[which]
     before = metric.series[which]
     last = float(before.step[max(int(np.searchsorted(before.step, step)) - 1, 0)])
-    verdict = (1 if which == 0 else -1) if metric.scale.role is Role.OUTCOME else 0
+    verdict = (1 if which == 0 else -1) if metric.scale.role is MetricRole.OUTCOME else 0
     return replace(
         metric, parting=Parting(float(step), (last, float(step)), None, False, 0.0, True), verdict=verdict,
         note=f"{name} is NaN or infinite from step {step:,}",
@@ -169,7 +169,7 @@ def _breaks(metric: Metric, which: int, step: int) -> Metric:
 def _judged(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
     """Correct for the number of metrics, outcomes and the others apart: the verdict rests on the former."""
     kept = {metric.name: metric for metric in metrics}
-    for role in (Role.OUTCOME, Role.TRAINING):
+    for role in (MetricRole.OUTCOME, MetricRole.TRAINING):
         tested = [
             m for m in metrics if m.scale.role is role and m.curves is not None and not m.note
         ]
@@ -198,6 +198,6 @@ def _told(metric: Metric, *, rejected: bool) -> Metric:
 
 
 def _side(metric: Metric, end: Level) -> int:
-    if metric.scale.role is not Role.OUTCOME:
+    if metric.scale.role is not MetricRole.OUTCOME:
         return 0
     return metric.scale.better * (1 if end.change > 0 else -1)

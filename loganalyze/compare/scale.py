@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from loganalyze.run import FloatArray, Series
 
 
-class Role(StrEnum):
+class MetricRole(StrEnum):
     """What a metric says of a run."""
 
     OUTCOME = "outcome"  # how well it learned: losses and scores; the verdict rests on these
@@ -49,7 +49,7 @@ class Scale:
         -1 where lower is better, 1 where higher is, 0 where neither.
     """
 
-    role: Role
+    role: MetricRole
     logarithmic: bool
     better: int
 
@@ -66,19 +66,19 @@ def scale_of(a: Series, b: Series) -> Scale:
     Losses and norms are compared by ratio where every value of both is positive.
     """
     role, better = role_of(a.metric), better_of(a.metric)
-    bounded = better > 0 or role is Role.SCHEDULE
+    bounded = better > 0 or role is MetricRole.SCHEDULE
     positive = all(len(s.value) and float(s.value.min()) > 0 for s in (a, b))
     return Scale(role, positive and not bounded, better)
 
 
-def role_of(metric: str) -> Role:
+def role_of(metric: str) -> MetricRole:
     """Tell what a metric says of a run by its name."""
     name = metric.lower()
     if _SCHEDULE.search(name):
-        return Role.SCHEDULE
+        return MetricRole.SCHEDULE
     if _SYSTEM.search(name):
-        return Role.SYSTEM
-    return Role.OUTCOME if better_of(metric) else Role.TRAINING
+        return MetricRole.SYSTEM
+    return MetricRole.OUTCOME if better_of(metric) else MetricRole.TRAINING
 
 
 def better_of(metric: str) -> int:

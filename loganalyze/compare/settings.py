@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from loganalyze.compare.axis import batch_of, tokens_of
-from loganalyze.compare.values import Change, Setting
+from loganalyze.compare.values import Change, Setting, SettingKind
 from loganalyze.names import CONFIG_ALIASES
 from loganalyze.run import ConfigValue
 
@@ -39,7 +39,7 @@ def compare_settings(a: Run, b: Run) -> tuple[Setting, ...]:
     found = [_setting(key, ours.get(key), theirs.get(key)) for key in {**ours, **theirs}]
     found += _derived(a, b)
     rank = {Change.DIFFERENT: 0, Change.ONLY_A: 1, Change.ONLY_B: 1, Change.SAME: 2}
-    kinds = ("derived", "training", "environment", "bookkeeping")
+    kinds = list(SettingKind)
     found.sort(key=lambda s: (rank[s.change], kinds.index(s.kind), s.key))
     return tuple(found)
 
@@ -76,14 +76,14 @@ def _setting(key: str, a: ConfigValue | None, b: ConfigValue | None) -> Setting:
     )  # fmt: skip
 
 
-def kind_of(key: str) -> str:
+def kind_of(key: str) -> SettingKind:
     """Tell whether a setting is of the training, of its environment, or only names things."""
     if key == "resume_from_checkpoint":
-        return "training"
+        return SettingKind.TRAINING
     if ENVIRONMENT.search(key):
-        return "environment"
+        return SettingKind.ENVIRONMENT
     named = BOOKKEEPING.search(key) and not SUBSTANCE.search(key)
-    return "bookkeeping" if named else "training"
+    return SettingKind.BOOKKEEPING if named else SettingKind.TRAINING
 
 
 def _derived(a: Run, b: Run) -> list[Setting]:
@@ -100,7 +100,7 @@ def _derived(a: Run, b: Run) -> list[Setting]:
         if key == "effective_batch_size" and _plain(a) and _plain(b):
             continue  # it repeats the batch of the device
         change = Change.SAME if same(ours, theirs) else Change.DIFFERENT
-        found.append(Setting(key, change, _short(ours), _short(theirs), kind="derived"))
+        found.append(Setting(key, change, _short(ours), _short(theirs), kind=SettingKind.DERIVED))
     return found
 
 

@@ -33,6 +33,15 @@ class Change(StrEnum):
     SAME = "same"
 
 
+class SettingKind(StrEnum):
+    """What a setting is of."""
+
+    TRAINING = "training"
+    DERIVED = "derived"  # worked out from others
+    ENVIRONMENT = "environment"  # versions and machines
+    BOOKKEEPING = "bookkeeping"  # names and folders
+
+
 class Fate(StrEnum):
     """What became of a finding, from A to B."""
 
@@ -62,9 +71,6 @@ class Setting:
 
     Attributes
     ----------
-    kind
-        ``training``, ``environment`` (versions, machines), ``bookkeeping`` (names, folders, seeds of no
-        consequence for the curves) or ``derived`` (worked out from others).
     explains
         Findings that changed, and curves that part, which this setting could explain.
     """
@@ -75,7 +81,7 @@ class Setting:
     b: Scalar
     where_a: str = ""
     where_b: str = ""
-    kind: str = "training"
+    kind: SettingKind = SettingKind.TRAINING
     explains: tuple[str, ...] = ()
 
 
@@ -291,7 +297,9 @@ class Pair:
     def changed(self) -> tuple[Setting, ...]:
         """Return the settings that are not the same, derived ones left out."""
         return tuple(
-            s for s in self.settings if s.change is not Change.SAME and s.kind != "derived"
+            s
+            for s in self.settings
+            if s.change is not Change.SAME and s.kind is not SettingKind.DERIVED
         )
 
 
@@ -308,8 +316,10 @@ def first_parting(metrics: Sequence[Metric]) -> Metric | None:
     exact = [m for m in known if m.parting is not None and m.parting.exact]
     if exact:
         return min(exact, key=lambda m: m.parting.at if m.parting else 0.0)
-    beyond = [m for m in known if m.differs and m.scale.role.value == LEARNED[0]]
-    return min(beyond, key=_width, default=None)
+    beyond = [m for m in known if m.differs]
+    if not any(m.scale.role.value == LEARNED[0] for m in beyond):
+        return None
+    return min(beyond, key=_width)
 
 
 def _width(metric: Metric) -> float:

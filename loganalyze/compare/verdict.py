@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import expm1
 from typing import TYPE_CHECKING
 
-from loganalyze.compare.scale import Role
+from loganalyze.compare.scale import MetricRole
 from loganalyze.compare.values import LEARNED, Axis, Outcome, Verdict, first_parting
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def verdict(
     if comparability.reasons:
         text = "Not comparable: the runs do not learn the same."
         return Verdict(Outcome.INCOMPARABLE, text, comparability.reasons)
-    judged = [m for m in metrics if m.scale.role is Role.OUTCOME and (m.curves or m.verdict)]
+    judged = [m for m in metrics if m.scale.role is MetricRole.OUTCOME and (m.curves or m.verdict)]
     learned = [m for m in metrics if m.scale.role.value in LEARNED and m.curves]
     if learned and all(metric.identical for metric in learned):
         text = (
@@ -53,13 +53,13 @@ def _judged(judged: Sequence[Metric], axis: Axis) -> tuple[Outcome, str]:
         first = next((m for m in judged if m.end is not None), None)
         if first is None:
             return Outcome.SAME, "No difference beyond noise."
-        return Outcome.SAME, f"No difference beyond noise: {first.name} {end(first)}."
+        return Outcome.SAME, f"No difference beyond noise: {end(first)}."
     other = next((m for m in judged if m.verdict == -deciding.verdict), None)
-    worded = f"{deciding.name} {end(deciding)}"
+    worded = end(deciding)
     if other is not None:
         return (
             Outcome.MIXED,
-            f"B is better in some, worse in others: {worded}; {other.name} {end(other)}.",
+            f"B is better in some, worse in others: {worded}, {end(other)}.",
         )
     if deciding.verdict > 0:
         return Outcome.BETTER, f"B is better: {worded}."
@@ -91,8 +91,8 @@ def course(metric: Metric, axis: Axis) -> str:
 def end(metric: Metric) -> str:
     """Say where B ends beside A, with the interval."""
     if metric.note or metric.end is None:
-        return metric.note or "was logged by both"
-    return f"ends {amount(metric.end, logarithmic=metric.scale.logarithmic)}"
+        return f"{metric.name}: {metric.note}"
+    return f"{metric.name} ends {amount(metric.end, logarithmic=metric.scale.logarithmic)}"
 
 
 def amount(level: Level, *, logarithmic: bool) -> str:

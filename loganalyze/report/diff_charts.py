@@ -10,7 +10,7 @@ import numpy as np
 
 from loganalyze.compare.axis import placed
 from loganalyze.compare.parting import quantile
-from loganalyze.compare.scale import Role
+from loganalyze.compare.scale import MetricRole
 from loganalyze.compare.values import Axis
 from loganalyze.report.curves import COLOURS, Curve, curve
 from loganalyze.report.diff_words import LETTERS
@@ -51,8 +51,8 @@ def learning_rates(diff: Diff) -> Chart | None:
 def _chosen(pair: Pair) -> list[Metric]:
     """Return what is worth a figure: outcomes, then what differs of the rest."""
     known = [m for m in pair.metrics if m.curves is not None and len(m.curves.at) > 1]
-    outcomes = [m for m in known if m.scale.role is Role.OUTCOME]
-    others = [m for m in known if m.scale.role is Role.TRAINING]
+    outcomes = [m for m in known if m.scale.role is MetricRole.OUTCOME]
+    others = [m for m in known if m.scale.role is MetricRole.TRAINING]
     others.sort(key=lambda m: (not m.differs, m.name != "train/grad_norm"))
     return [*outcomes, *others][:METRICS]
 
@@ -132,7 +132,7 @@ def _difference(pair: Pair, metric: Metric, key: str) -> Chart | None:
             curves.blocks[known].tolist(),
             back(reach[known]).tolist(),
         ),
-        "least": (curves.blocks[known].tolist(), back(-reach[known]).tolist()),
+        "least that they explain": (curves.blocks[known].tolist(), back(-reach[known]).tolist()),
     }
     plot = Plot(
         key, f"{metric.name}: {label}", (drawn,), _limits((drawn,)) or (0.0, 1.0),

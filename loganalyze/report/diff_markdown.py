@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loganalyze.compare.scale import Role
+from loganalyze.compare.scale import MetricRole
 from loganalyze.compare.values import Change, Fate
 from loganalyze.lang import ENGLISH
 from loganalyze.lang.translation import label, translate
@@ -40,7 +40,7 @@ def _pair(diff: Diff, pair: Pair, letter: str, lang: str) -> list[str]:
 
 
 def _metrics(pair: Pair, lang: str) -> list[str]:
-    told = [m for m in pair.metrics if m.scale.role is Role.OUTCOME or m.differs]
+    told = [m for m in pair.metrics if m.scale.role is MetricRole.OUTCOME or m.differs]
     if not told:
         return []
     head = [
@@ -73,7 +73,7 @@ def _settings(pair: Pair, lang: str) -> list[str]:
             f"| {literal(setting.key)} | {a} | {b} | {literal(', '.join(setting.explains))} |"
         )
     more = len(changed) - SETTINGS
-    return [*lines, "", label(f"and {more} more", lang)] if more > 0 else lines
+    return [*lines, "", label(f"and {more:,} more", lang)] if more > 0 else lines
 
 
 def _findings(pair: Pair, lang: str) -> list[str]:

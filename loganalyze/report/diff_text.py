@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loganalyze.compare.scale import Role
+from loganalyze.compare.scale import MetricRole
 from loganalyze.compare.values import Change, Fate
 from loganalyze.lang import ENGLISH
 from loganalyze.lang.translation import label, translate
@@ -70,7 +70,7 @@ def _parts(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:
 
 def _curves(sheet: Sheet, pair: Pair) -> None:
     """Draw the main curves of both runs, one over the other."""
-    drawn = [m for m in pair.metrics if m.scale.role is Role.OUTCOME and m.curves is not None]
+    drawn = [m for m in pair.metrics if m.scale.role is MetricRole.OUTCOME and m.curves is not None]
     if not sheet.unicode or not drawn:
         return
     sheet.gap()
@@ -78,8 +78,8 @@ def _curves(sheet: Sheet, pair: Pair) -> None:
         ends = [series.finite() for series in metric.series]
         steps = (min(int(s.step[0]) for s in ends), max(int(s.step[-1]) for s in ends))
         for name, series in zip("AB", ends, strict=True):
-            tail = f"  {series.value[0]:.3g} to {series.value[-1]:.3g}"
-            tail = f"  {translate(tail.strip(), sheet.lang)}"
+            ends_at = f"{series.value[0]:.3g} to {series.value[-1]:.3g}"
+            tail = f"  {translate(ends_at, sheet.lang)}"
             room = sheet.width - NAME - 6 - len(tail)
             bars = sparkline(series, max(room, 8), steps)
             title = metric.name if name == "A" else ""
@@ -94,8 +94,16 @@ def _heading(sheet: Sheet, title: str, rest: str = "") -> None:
     sheet.put(f"{begin}  {label(rest, sheet.lang)}" if rest else begin, style="bold")
 
 
+def _more(sheet: Sheet, count: int) -> None:
+    sheet.put(f"and {count:,} more: --verbose shows them", indent="  ")
+
+
 def _metrics(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:
-    told = [m for m in pair.metrics if verbose or m.scale.role in (Role.OUTCOME, Role.TRAINING)]
+    told = [
+        m
+        for m in pair.metrics
+        if verbose or m.scale.role in (MetricRole.OUTCOME, MetricRole.TRAINING)
+    ]
     told = told if verbose else [m for m in told if m.end is not None or m.note or m.identical]
     if told:
         _heading(sheet, "Metrics", "at the end of what both logged")
@@ -103,7 +111,7 @@ def _metrics(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:
     for metric in shown:
         sheet.put(_metric(metric, pair, sheet.lang), indent="  ", hang=" " * (NAME + 3))
     if len(told) > len(shown):
-        sheet.put(f"and {len(told) - len(shown)} more: --verbose shows them", indent="  ")
+        _more(sheet, len(told) - len(shown))
     if pair.only_a:
         sheet.put(f"only in A: {', '.join(pair.only_a)}", indent="  ", hang="    ", style="faint")
     if pair.only_b:
@@ -136,7 +144,7 @@ def _settings(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:
     for setting in shown:
         _setting(sheet, setting)
     if not verbose and len(changed) > len(shown):
-        sheet.put(f"and {len(changed) - len(shown)} more: --verbose shows them", indent="  ")
+        _more(sheet, len(changed) - len(shown))
 
 
 def _setting(sheet: Sheet, setting: Setting) -> None:
@@ -144,7 +152,9 @@ def _setting(sheet: Sheet, setting: Setting) -> None:
     a, b = (label(words.value(setting, side), sheet.lang) for side in "ab")
     text = f"{mark} {setting.key}  {a}" + (f" -> {b}" if setting.change is not Change.SAME else "")
     if setting.explains:
-        text += "  " + label(f"could explain {', '.join(setting.explains)}", sheet.lang)
+        about = ", ".join(setting.explains)
+        told = label(f"could explain {about}", sheet.lang)
+        text = f"{text}  {told}"
     sheet.put(text, indent="  ", hang="      ")
 
 
@@ -156,7 +166,7 @@ def _findings(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:
     for change in shown:
         _finding(sheet, change)
     if len(pair.findings) > len(shown):
-        sheet.put(f"and {len(pair.findings) - len(shown)} more: --verbose shows them", indent="  ")
+        _more(sheet, len(pair.findings) - len(shown))
 
 
 def _finding(sheet: Sheet, change: FindingChange) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loganalyze.compare.scale import Role
+from loganalyze.compare.scale import MetricRole
 from loganalyze.compare.values import Change, Fate, FindingChange, Metric, Outcome, Setting
 from loganalyze.compare.verdict import place
 from loganalyze.lang.translation import label, translate
@@ -163,7 +163,7 @@ def _cell(metric: Metric, pair: Pair, lang: str) -> MetricCell:
     if end is None:
         return MetricCell("", "", "", parts, style)
     if (
-        metric.scale.role is Role.SYSTEM
+        metric.scale.role is MetricRole.SYSTEM
     ):  # no seed changes it: its interval is that of the throughput
         return MetricCell(words.level(end.b), words.change(end, metric), "", "", style)
     return MetricCell(
@@ -177,7 +177,7 @@ def budgets(diff: Diff, lang: str) -> list[BudgetRow]:
     rows = []
     for letter, pair in zip(words.LETTERS[1:], diff.pairs, strict=False):
         for metric in pair.metrics:
-            if metric.scale.role is Role.OUTCOME:
+            if metric.scale.role is MetricRole.OUTCOME:
                 rows += [
                     _budget(letter, metric, index, lang) for index in range(len(metric.levels))
                 ]
@@ -187,7 +187,7 @@ def budgets(diff: Diff, lang: str) -> list[BudgetRow]:
 def _budget(letter: str, metric: Metric, index: int, lang: str) -> BudgetRow:
     found = metric.levels[index]
     return BudgetRow(
-        letter, metric.name, label(place(found.at, found.budget), lang), words.level(found.a),
+        letter, metric.name, translate(place(found.at, found.budget), lang), words.level(found.a),
         words.level(found.b), words.change(found, metric), translate(words.interval(found, metric), lang),
     )  # fmt: skip
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loganalyze.compare.values import Axis, Change, Outcome
+from loganalyze.compare.settings import plain
+from loganalyze.compare.values import Axis, Change, Outcome, SettingKind
 from loganalyze.compare.verdict import percent, place
-from loganalyze.lang.translation import label
+from loganalyze.lang.translation import label, translate
 from loganalyze.report.redact import redact_value
 from loganalyze.report.text import figure
 
@@ -62,9 +63,10 @@ def parts_at(metric: Metric, axis: Axis, lang: str) -> str:
     parting = metric.parting
     if parting is None:
         return label("no parting", lang)
-    at = label(place(parting.at, axis), lang)
+    at = translate(place(parting.at, axis), lang)
     if parting.until is not None and parting.significant:
-        return label(f"{at}, together again at {label(place(parting.until, axis), lang)}", lang)
+        until = translate(place(parting.until, axis), lang)
+        return label(f"{at}, together again at {until}", lang)
     if parting.exact and not parting.significant:
         return label(f"{at}, within noise", lang)
     return at
@@ -76,7 +78,8 @@ def value(setting: Setting, side: str) -> str:
     if setting.change is missing:
         return NOT_TOLD
     found = redact_value(setting.key, setting.a if side == "a" else setting.b)
-    text = figure(found) if isinstance(found, float) else str(found)
+    known = plain(found)
+    text = figure(known) if isinstance(known, float) else str(found)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
@@ -85,27 +88,28 @@ def faster(speed: Speed) -> str:
     a, b = (place(at, speed.axis) for at in (speed.a, speed.b))
     ratio = speed.ratio if speed.ratio >= 1 else 1 / speed.ratio
     who = "B" if speed.ratio >= 1 else "A"
-    text = f"{speed.metric} {speed.target:.4g}: A at {a}, B at {b}"
+    target = f"{speed.metric} {speed.target:.4g}"
     if speed.low <= 1.0 <= speed.high:
-        return f"{text}: no faster than another seed may be."
-    return f"{text}: {who} is {ratio:.2g} x faster."
+        return f"A reached {target} at {a}, B at {b}: no faster than another seed may be."
+    return f"A reached {target} at {a}, B at {b}: {who} is {ratio:.2g} x faster."
 
 
 def pace(found: Throughput) -> str:
     """Say which run made its steps faster."""
-    text = f"{found.metric}: A {found.a:.4g}, B {found.b:.4g}"
+    metric, a, b = found.metric, found.a, found.b
     if not found.differs:
-        return f"{text}: no difference beyond noise."
-    if found.ratio >= 1:
-        return f"{text}: B runs {found.ratio:.3g} x as fast ({found.low:.3g} to {found.high:.3g})."
-    return f"{text}: B runs {found.ratio:.3g} x as fast as A ({found.low:.3g} to {found.high:.3g})."
+        return f"{metric} is {a:.4g} in A, {b:.4g} in B: no difference in speed beyond noise."
+    return (
+        f"{metric} is {a:.4g} in A, {b:.4g} in B: B runs {found.ratio:.3g} x as fast "
+        f"({found.low:.3g} to {found.high:.3g})."
+    )
 
 
 def counted(pair: Pair) -> str:
     """Say how many settings became what."""
     count = dict.fromkeys(Change, 0)
     for setting in pair.settings:
-        count[setting.change] += setting.kind != "derived"
+        count[setting.change] += setting.kind is not SettingKind.DERIVED
     return (
         f"{count[Change.DIFFERENT]:,} different, {count[Change.ONLY_A]:,} only in A, "
         f"{count[Change.ONLY_B]:,} only in B, {count[Change.SAME]:,} the same"
