@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from string import ascii_uppercase
 from typing import TypeAlias
 
 from loganalyze.compare.attribution import attributions, explained_by
@@ -14,7 +16,7 @@ from loganalyze.compare.findings import compare_findings
 from loganalyze.compare.levers import CURVES
 from loganalyze.compare.metrics import compare_metrics
 from loganalyze.compare.settings import compare_settings
-from loganalyze.compare.speed import speed_to_target, throughput
+from loganalyze.compare.speed import speed_to_target, throughput, unresolved
 from loganalyze.compare.values import (
     Attribution,
     Axis,
@@ -64,7 +66,10 @@ def diff(
     if align not in {axis.value for axis in Axis}:
         raise UsageError(f"cannot align on {align!r}; there are: {', '.join(Axis)}")
     base = _diagnosis(a, settings)
-    pairs = tuple(compare(base, _diagnosis(one, settings), Axis(align)) for one in (b, *more))
+    pairs = tuple(
+        compare(base, _diagnosis(one, settings), Axis(align), letter)
+        for letter, one in zip(letters(), (b, *more), strict=False)
+    )
     return Diff(base, pairs, dict(settings.changed) if settings else {})
 
 
@@ -79,8 +84,14 @@ def _diagnosis(one: RunLike, settings: Settings | None) -> Diagnosis:
     return found if isinstance(found, Diagnosis) else diagnose(found, settings)
 
 
-def compare(a: Diagnosis, b: Diagnosis, axis: Axis = Axis.STEP) -> Pair:
-    """Compare one run with the base."""
+def letters() -> Iterator[str]:
+    """Yield what the runs beside A are called: B to Z, then B2 and on."""
+    yield from ascii_uppercase[1:]
+    yield from (f"B{number}" for number in count(2))
+
+
+def compare(a: Diagnosis, b: Diagnosis, axis: Axis = Axis.STEP, letter: str = "B") -> Pair:
+    """Compare one run, called by a letter, with the base."""
     runs = a.run, b.run
     if len(a.run.metrics) and len(b.run.metrics):
         check_axis(a.run, b.run, axis)
@@ -88,7 +99,7 @@ def compare(a: Diagnosis, b: Diagnosis, axis: Axis = Axis.STEP) -> Pair:
     metrics = compare_metrics(a.run, b.run, axis)
     able = comparability(*runs)
     findings = compare_findings(a.findings, b.findings)
-    told = verdict(runs, metrics, able, axis)
+    told = verdict(runs, metrics, able, axis, letter)
     same_task = told.outcome is not Outcome.INCOMPARABLE
     explained = attributions((a, b), settings, findings, metrics) if same_task else ()
     metrics = metrics if same_task else tuple(map(unjudged, metrics))
@@ -129,9 +140,13 @@ def _relevant(settings: Sequence[Setting], explained: Sequence[Attribution]) -> 
 
 
 def _speeds(runs: tuple[Run, Run], metrics: Sequence[Metric], axis: Axis) -> tuple[Speed, ...]:
+    told = [metric for metric in metrics if metric.scale.better and not metric.identical]
     found = [
-        speed_to_target(runs, metric.series, metric.scale, axis)
-        for metric in metrics
-        if metric.scale.better and not metric.identical
+        (metric, speed)
+        for metric in told
+        if (speed := speed_to_target(runs, metric.series, metric.scale, axis)) is not None
     ]
-    return tuple(speed for speed in found if speed is not None)[:SPEEDS]
+    return tuple(
+        speed if metric.differs or metric.verdict else unresolved(speed)
+        for metric, speed in found[:SPEEDS]
+    )

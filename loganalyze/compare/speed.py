@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import floor, log10
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,11 @@ def speed_to_target(
     return Speed(
         series[0].metric, -scale.better * target, axis, first[0], first[1], ratio, ratio / wide, ratio * wide
     )  # fmt: skip
+
+
+def unresolved(speed: Speed) -> Speed:
+    """Return a speed of curves that do not differ beyond noise: equal speed lies in its interval."""
+    return replace(speed, low=min(speed.low, 1.0), high=max(speed.high, 1.0))
 
 
 def _few(points: Placed) -> int:

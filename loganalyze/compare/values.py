@@ -57,8 +57,8 @@ class Outcome(StrEnum):
 
     IDENTICAL = "identical"
     SAME = "no difference beyond noise"
-    BETTER = "B is better"
-    WORSE = "B is worse"
+    BETTER = "better"
+    WORSE = "worse"
     MIXED = "better in some, worse in others"
     DIFFERENT = "different"
     INCOMPARABLE = "not comparable"

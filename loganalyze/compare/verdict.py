@@ -20,9 +20,19 @@ SHORTER = 0.98  # of the steps of the longer run, below which the shorter one en
 
 
 def verdict(
-    runs: tuple[Run, Run], metrics: Sequence[Metric], comparability: Comparability, axis: Axis
+    runs: tuple[Run, Run],
+    metrics: Sequence[Metric],
+    comparability: Comparability,
+    axis: Axis,
+    letter: str,
 ) -> Verdict:
-    """Word what the comparison comes to; an outcome decides, the evaluation's if there is one."""
+    """Word what the comparison comes to; an outcome decides, the evaluation's if there is one.
+
+    Parameters
+    ----------
+    letter
+        What the second run is called: B, or further on where there are several.
+    """
     if comparability.reasons:
         text = "Not comparable: the runs do not learn the same."
         return Verdict(Outcome.INCOMPARABLE, text, comparability.reasons)
@@ -32,16 +42,16 @@ def verdict(
         text = (
             f"Identical: all {len(learned):,} metrics that both logged are equal, digit for digit."
         )
-        return Verdict(Outcome.IDENTICAL, text, tuple(_lengths(runs)))
+        return Verdict(Outcome.IDENTICAL, text, tuple(_lengths(runs, letter)))
     if all(m.curves is not None and len(m.curves.at) < FEWEST for m in judged):
         text = "Too little in common: no loss and no score has enough points in both runs."
         return Verdict(Outcome.INSUFFICIENT, text, comparability.reservations)
-    outcome, headline = _judged(judged, axis)
-    details = (*_where(metrics, axis), *comparability.reservations, *_lengths(runs))
+    outcome, headline = _judged(judged, axis, letter)
+    details = (*_where(metrics, axis), *comparability.reservations, *_lengths(runs, letter))
     return Verdict(outcome, headline, tuple(d for d in details if d != headline))
 
 
-def _judged(judged: Sequence[Metric], axis: Axis) -> tuple[Outcome, str]:
+def _judged(judged: Sequence[Metric], axis: Axis, letter: str) -> tuple[Outcome, str]:
     deciding = next((m for m in judged if m.verdict), None)
     if deciding is None:
         parted = next((m for m in judged if m.differs), None)
@@ -53,17 +63,17 @@ def _judged(judged: Sequence[Metric], axis: Axis) -> tuple[Outcome, str]:
         first = next((m for m in judged if m.end is not None), None)
         if first is None:
             return Outcome.SAME, "No difference beyond noise."
-        return Outcome.SAME, f"No difference beyond noise: {end(first)}."
+        return Outcome.SAME, f"No difference beyond noise: {end(first, letter)}."
     other = next((m for m in judged if m.verdict == -deciding.verdict), None)
-    worded = end(deciding)
+    worded = end(deciding, letter)
     if other is not None:
         return (
             Outcome.MIXED,
-            f"B is better in some, worse in others: {worded}, {end(other)}.",
+            f"{letter} is better in some, worse in others: {worded}, {end(other, letter)}.",
         )
     if deciding.verdict > 0:
-        return Outcome.BETTER, f"B is better: {worded}."
-    return Outcome.WORSE, f"B is worse: {worded}."
+        return Outcome.BETTER, f"{letter} is better: {worded}."
+    return Outcome.WORSE, f"{letter} is worse: {worded}."
 
 
 def _where(metrics: Sequence[Metric], axis: Axis) -> Iterator[str]:
@@ -88,24 +98,24 @@ def course(metric: Metric, axis: Axis) -> str:
     return f"{metric.name} parts at {place(parting.at, axis)} and meets again at {place(parting.until, axis)}"
 
 
-def end(metric: Metric) -> str:
-    """Say where B ends beside A, with the interval."""
+def end(metric: Metric, letter: str) -> str:
+    """Say where the other run ends beside A, with the interval."""
     if metric.note or metric.end is None:
         return f"{metric.name}: {metric.note}"
-    return f"{metric.name} ends {amount(metric.end, logarithmic=metric.scale.logarithmic)}"
+    return f"{metric.name} ends {amount(metric.end, letter, logarithmic=metric.scale.logarithmic)}"
 
 
-def amount(level: Level, *, logarithmic: bool) -> str:
+def amount(level: Level, letter: str, *, logarithmic: bool) -> str:
     """Return a difference of levels with its interval: ``12% lower in B (95% interval -20% to -3%)``."""
     if logarithmic:
         change, low, high = (100 * percent(v) for v in (level.change, level.low, level.high))
         if change >= 0:
-            return f"{change:.3g}% higher in B (95% interval {low:+.3g}% to {high:+.3g}%)"
-        return f"{-change:.3g}% lower in B (95% interval {low:+.3g}% to {high:+.3g}%)"
+            return f"{change:.3g}% higher in {letter} (95% interval {low:+.3g}% to {high:+.3g}%)"
+        return f"{-change:.3g}% lower in {letter} (95% interval {low:+.3g}% to {high:+.3g}%)"
     low, high = level.low, level.high
     if level.change >= 0:
-        return f"{level.change:.3g} higher in B (95% interval {low:+.3g} to {high:+.3g})"
-    return f"{-level.change:.3g} lower in B (95% interval {low:+.3g} to {high:+.3g})"
+        return f"{level.change:.3g} higher in {letter} (95% interval {low:+.3g} to {high:+.3g})"
+    return f"{-level.change:.3g} lower in {letter} (95% interval {low:+.3g} to {high:+.3g})"
 
 
 def percent(change: float) -> float:
@@ -125,12 +135,12 @@ def place(at: float, axis: Axis) -> str:
     return f"{at:,.4g} seconds"
 
 
-def _lengths(runs: tuple[Run, Run]) -> Iterator[str]:
+def _lengths(runs: tuple[Run, Run], letter: str) -> Iterator[str]:
     """Say that one run went further than the other: they are compared as far as both went."""
     last = [run.last_step or 0 for run in runs]
     if min(last) >= SHORTER * max(last):
         return
     if last[0] < last[1]:
-        yield f"A ends at step {last[0]:,}, B at step {last[1]:,}: they are compared up to the former."
+        yield f"A ends at step {last[0]:,}, {letter} at step {last[1]:,}: they are compared up to the former."
     else:
-        yield f"B ends at step {last[1]:,}, A at step {last[0]:,}: they are compared up to the former."
+        yield f"{letter} ends at step {last[1]:,}, A at step {last[0]:,}: they are compared up to the former."

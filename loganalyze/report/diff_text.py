@@ -42,7 +42,7 @@ def render(
     for letter, pair in zip(words.LETTERS[1:], diff.pairs, strict=False):
         _verdict(sheet, diff, pair, letter if several else "")
         if not quiet:
-            _parts(sheet, pair, verbose=verbose)
+            _parts(sheet, pair, letter, verbose=verbose)
         sheet.gap()
     return "\n".join(sheet.lines).rstrip() + "\n"
 
@@ -60,15 +60,15 @@ def _verdict(sheet: Sheet, diff: Diff, pair: Pair, letter: str) -> None:
         sheet.put(f"{mark}  {text}", indent="  ", hang=" " * 5, style="faint")
 
 
-def _parts(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:
-    _curves(sheet, pair)
-    _metrics(sheet, pair, verbose=verbose)
+def _parts(sheet: Sheet, pair: Pair, letter: str, *, verbose: bool) -> None:
+    _curves(sheet, pair, letter)
+    _metrics(sheet, pair, letter, verbose=verbose)
     _settings(sheet, pair, verbose=verbose)
     _findings(sheet, pair, verbose=verbose)
     _explained(sheet, pair, verbose=verbose)
 
 
-def _curves(sheet: Sheet, pair: Pair) -> None:
+def _curves(sheet: Sheet, pair: Pair, letter: str) -> None:
     """Draw the main curves of both runs, one over the other."""
     drawn = [m for m in pair.metrics if m.scale.role is MetricRole.OUTCOME and m.curves is not None]
     if not sheet.unicode or not drawn:
@@ -77,7 +77,7 @@ def _curves(sheet: Sheet, pair: Pair) -> None:
     for metric in drawn[:CURVES_SHOWN]:
         ends = [series.finite() for series in metric.series]
         steps = (min(int(s.step[0]) for s in ends), max(int(s.step[-1]) for s in ends))
-        for name, series in zip("AB", ends, strict=True):
+        for name, series in zip(("A", letter), ends, strict=True):
             ends_at = f"{series.value[0]:.3g} to {series.value[-1]:.3g}"
             tail = f"  {translate(ends_at, sheet.lang)}"
             room = sheet.width - NAME - 6 - len(tail)
@@ -98,7 +98,7 @@ def _more(sheet: Sheet, count: int) -> None:
     sheet.put(f"and {count:,} more: --verbose shows them", indent="  ")
 
 
-def _metrics(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:
+def _metrics(sheet: Sheet, pair: Pair, letter: str, *, verbose: bool) -> None:
     told = [
         m
         for m in pair.metrics
@@ -117,9 +117,11 @@ def _metrics(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:
     if pair.only_b:
         sheet.put(f"only in B: {', '.join(pair.only_b)}", indent="  ", hang="    ", style="faint")
     for speed in pair.speeds[:1] if not verbose else pair.speeds:
-        sheet.put(translate(words.faster(speed), sheet.lang), indent="  ", hang="    ")
+        sheet.put(translate(words.faster(speed, letter), sheet.lang), indent="  ", hang="    ")
     if pair.throughput is not None:
-        sheet.put(translate(words.pace(pair.throughput), sheet.lang), indent="  ", hang="    ")
+        sheet.put(
+            translate(words.pace(pair.throughput, letter), sheet.lang), indent="  ", hang="    "
+        )
 
 
 def _metric(metric: Metric, pair: Pair, lang: str) -> str:
@@ -131,8 +133,9 @@ def _metric(metric: Metric, pair: Pair, lang: str) -> str:
     end = metric.end
     amount, span = words.change(end, metric), words.interval(end, metric)
     levels = f"{words.level(end.a)} -> {words.level(end.b)}"
+    told = f"{metric.name:<{NAME}} {levels}  {amount} ({translate(span, lang)})"
     parted = label(f"parts: {parts}", lang)
-    return f"{metric.name:<{NAME}} {levels}  {amount} ({translate(span, lang)})  {parted}"
+    return told if metric.parting is None else f"{told}  {parted}"
 
 
 def _settings(sheet: Sheet, pair: Pair, *, verbose: bool) -> None:

@@ -104,8 +104,8 @@ def pair_views(diff: Diff, lang: str) -> tuple[PairView, ...]:
     views = []
     for letter, pair in zip(words.LETTERS[1:], diff.pairs, strict=False):
         style = words.STYLE[pair.verdict.outcome]
-        told = [words.faster(speed) for speed in pair.speeds]
-        told += [words.pace(pair.throughput)] if pair.throughput is not None else []
+        told = [words.faster(speed, letter) for speed in pair.speeds]
+        told += [words.pace(pair.throughput, letter)] if pair.throughput is not None else []
         views.append(
             PairView(
                 letter, pair, style, words.SHAPES[style][0],

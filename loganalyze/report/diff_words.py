@@ -83,24 +83,26 @@ def value(setting: Setting, side: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def faster(speed: Speed) -> str:
+def faster(speed: Speed, letter: str) -> str:
     """Say how soon each run reached a level."""
     a, b = (place(at, speed.axis) for at in (speed.a, speed.b))
     ratio = speed.ratio if speed.ratio >= 1 else 1 / speed.ratio
-    who = "B" if speed.ratio >= 1 else "A"
+    who = letter if speed.ratio >= 1 else "A"
     target = f"{speed.metric} {speed.target:.4g}"
     if speed.low <= 1.0 <= speed.high:
-        return f"A reached {target} at {a}, B at {b}: no faster than another seed may be."
-    return f"A reached {target} at {a}, B at {b}: {who} is {ratio:.2g} x faster."
+        return f"A reached {target} at {a}, {letter} at {b}: no faster than another seed may be."
+    return f"A reached {target} at {a}, {letter} at {b}: {who} is {ratio:.2g} x faster."
 
 
-def pace(found: Throughput) -> str:
+def pace(found: Throughput, letter: str) -> str:
     """Say which run made its steps faster."""
     metric, a, b = found.metric, found.a, found.b
     if not found.differs:
-        return f"{metric} is {a:.4g} in A, {b:.4g} in B: no difference in speed beyond noise."
+        return (
+            f"{metric} is {a:.4g} in A, {b:.4g} in {letter}: no difference in speed beyond noise."
+        )
     return (
-        f"{metric} is {a:.4g} in A, {b:.4g} in B: B runs {found.ratio:.3g} x as fast "
+        f"{metric} is {a:.4g} in A, {b:.4g} in {letter}: {letter} runs {found.ratio:.3g} x as fast "
         f"({found.low:.3g} to {found.high:.3g})."
     )
 
