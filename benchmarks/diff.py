@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT))
 
 import loganalyze as la  # noqa: E402
 from benchmarks.pairs.kept import Pair, kept_pairs, unpack  # noqa: E402
-from loganalyze.compare.values import Diff, Outcome  # noqa: E402
+from loganalyze.compare.comparison import Diff  # noqa: E402
+from loganalyze.compare.values import Outcome  # noqa: E402
 
 NEAR = 0.05  # of the step of the change, within which a parting counts as found
 ALIKE = (Outcome.SAME, Outcome.IDENTICAL)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from loganalyze.compare.comparison import Diff
     from loganalyze.compare.diff import diff
-    from loganalyze.compare.values import Diff
     from loganalyze.diagnosis import diagnose
     from loganalyze.errors import (
         LogAnalyzeError,
@@ -51,7 +51,7 @@ __all__ = [
 _HOMES = {
     "Cause": "finding",
     "Diagnosis": "finding",
-    "Diff": "compare.values",
+    "Diff": "compare.comparison",
     "Finding": "finding",
     "LogAnalyzeError": "errors",
     "MissingExtra": "errors",

@@ -18,7 +18,7 @@ from loganalyze.cli.terminal import put_document, terminal
 from loganalyze.errors import UsageError
 
 if TYPE_CHECKING:
-    from loganalyze.compare.values import Diff
+    from loganalyze.compare.comparison import Diff
 
 FORMATS = ("text", "json", "markdown")
 AXES = ("step", "epoch", "tokens", "time")

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from loganalyze.compare.attribution import attributions, explained_by
 from loganalyze.compare.axis import check_axis
 from loganalyze.compare.comparable import comparability
+from loganalyze.compare.comparison import Diff, Pair
 from loganalyze.compare.findings import compare_findings
 from loganalyze.compare.levers import CURVES
 from loganalyze.compare.metrics import compare_metrics
@@ -21,10 +22,8 @@ from loganalyze.compare.values import (
     Attribution,
     Axis,
     Change,
-    Diff,
     Metric,
     Outcome,
-    Pair,
     Setting,
     SettingKind,
     Speed,

@@ -9,7 +9,8 @@ from loganalyze.errors import UsageError
 from loganalyze.finding import Severity
 
 if TYPE_CHECKING:
-    from loganalyze.compare.values import Metric, Pair
+    from loganalyze.compare.comparison import Pair
+    from loganalyze.compare.values import Metric
 
 DEFAULTS = ("eval/loss", "train/loss")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import expm1
 from typing import TYPE_CHECKING
 
+from loganalyze.compare.comparison import LEARNED, first_parting
 from loganalyze.compare.scale import MetricRole
-from loganalyze.compare.values import LEARNED, Axis, Outcome, Verdict, first_parting
+from loganalyze.compare.values import Axis, Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

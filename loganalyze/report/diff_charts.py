@@ -20,7 +20,8 @@ from loganalyze.report.marks import Mark, MarkKind
 from loganalyze.report.proof import Proof
 
 if TYPE_CHECKING:
-    from loganalyze.compare.values import Diff, Metric, Pair
+    from loganalyze.compare.comparison import Diff, Pair
+    from loganalyze.compare.values import Metric
     from loganalyze.run import FloatArray, IntArray, Run, Series
 
 METRICS = 6  # that are drawn; a page with more is not read

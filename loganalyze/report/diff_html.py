@@ -26,7 +26,7 @@ from loganalyze.report.text import describe
 from loganalyze.report.translated import translated
 
 if TYPE_CHECKING:
-    from loganalyze.compare.values import Diff
+    from loganalyze.compare.comparison import Diff
     from loganalyze.report.figure import Chart
 
 NAMED = 6  # settings and findings in a notebook's card

@@ -13,13 +13,12 @@ from loganalyze.report.json import plain
 from loganalyze.report.redact import redact, redact_value
 
 if TYPE_CHECKING:
+    from loganalyze.compare.comparison import Diff, Pair
     from loganalyze.compare.values import (
         Attribution,
-        Diff,
         FindingChange,
         Level,
         Metric,
-        Pair,
         Parting,
         Setting,
         Speed,

@@ -13,7 +13,8 @@ from loganalyze.report.markdown import literal
 from loganalyze.report.text import SHAPES, describe
 
 if TYPE_CHECKING:
-    from loganalyze.compare.values import Diff, Metric, Pair
+    from loganalyze.compare.comparison import Diff, Pair
+    from loganalyze.compare.values import Metric
 
 SETTINGS = 8
 METRICS = 6

@@ -15,7 +15,8 @@ from loganalyze.report.sparkline import sparkline
 from loganalyze.report.text import COLUMNS, SHAPES, describe
 
 if TYPE_CHECKING:
-    from loganalyze.compare.values import Attribution, Diff, FindingChange, Metric, Pair, Setting
+    from loganalyze.compare.comparison import Diff, Pair
+    from loganalyze.compare.values import Attribution, FindingChange, Metric, Setting
 
 SETTINGS_SHOWN = 8
 METRICS_SHOWN = 6

@@ -12,7 +12,8 @@ from loganalyze.lang.translation import label, translate
 from loganalyze.report import diff_words as words
 
 if TYPE_CHECKING:
-    from loganalyze.compare.values import Attribution, Axis, Diff, Pair
+    from loganalyze.compare.comparison import Diff, Pair
+    from loganalyze.compare.values import Attribution, Axis
     from loganalyze.finding import Diagnosis
 
 METRICS = 60  # rows of the table of metrics

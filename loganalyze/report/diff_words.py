@@ -12,7 +12,8 @@ from loganalyze.report.redact import redact_value
 from loganalyze.report.text import figure
 
 if TYPE_CHECKING:
-    from loganalyze.compare.values import Level, Metric, Pair, Setting, Speed, Throughput
+    from loganalyze.compare.comparison import Pair
+    from loganalyze.compare.values import Level, Metric, Setting, Speed, Throughput
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # The style of each outcome: that of the verdict of a run.
