@@ -41,13 +41,14 @@ TRAINER = "hf-trainer"  # logs the mean loss of the steps since the last line
 FEWEST = 8  # training losses that tell how noisy one is
 
 
-def jitter(run: Run) -> float:
-    """Return the noise of a single training loss in the later half of a run, as a share of the loss."""
+def jitter(run: Run, *, logarithmic: bool) -> float:
+    """Return the noise of a single training loss in the later half of a run, as a share of it or as it is."""
     values = run.series("train/loss").finite().value
     late = values[len(values) // 2 :]
-    if len(late) < FEWEST or float(late.min()) <= 0:
+    if len(late) < FEWEST or (logarithmic and float(late.min()) <= 0):
         return 0.0
-    return float(noise_sigma(np.log(late)) * np.sqrt(_averaged(run)))
+    noise = noise_sigma(np.log(late) if logarithmic else late)
+    return float(noise * np.sqrt(_averaged(run)))
 
 
 def _averaged(run: Run) -> float:
@@ -78,7 +79,7 @@ def between(
     # Of the level itself: on a logarithmic scale that is a plain number.
     unit = 1.0 if scale.logarithmic else max(float(np.median(np.abs(c))) for c in curves)
     least = unit * (LEAST if scale.better else UNKNOWN)
-    level = (shares[0] * way) ** 2 + (shares[1] * noise * unit) ** 2 + least**2
+    level = (shares[0] * way) ** 2 + (shares[1] * noise) ** 2 + least**2
     at = _medians(aligned.at, blocks)
     # What both do is their pace; what one does alone is what they part by.
     pace = PACE * np.min([_slope(at, curve) for curve in curves], axis=0)

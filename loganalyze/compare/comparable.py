@@ -29,7 +29,7 @@ CLASSES = ("num_classes", "vocab_size")
 FAR = 1.5  # times the first loss of the other: no seed and no rate does that before an update
 ALIKE = 0.5  # share of metrics of either that both log; runs of one script log the same
 FIRST = 3  # log points that tell where a loss begins
-UNTOLD = (LossKind.UNKNOWN, LossKind.OTHER)
+UNTOLD = (LossKind.UNKNOWN, LossKind.OTHER, LossKind.UNBOUNDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,17 @@ from loganalyze.compare.noise import Blocks, blocks_of
 from loganalyze.compare.parting import LEVEL, Window, holm, windows
 from loganalyze.compare.place import break_in, clipped
 from loganalyze.compare.prefix import equal_until
-from loganalyze.compare.scale import MetricRole, scale_of
+from loganalyze.compare.scale import MetricRole, in_one_unit, scale_of
 from loganalyze.compare.values import Axis, Curves, Level, Metric, Parting
+from loganalyze.signals.loss_kind import LossKind, loss_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from loganalyze.compare.axis import Aligned
     from loganalyze.run import FloatArray, Run, Series
 
+MEANINGLESS = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL)  # their losses need not fall
 ROUNDING = 1e-3  # relative: a schedule whose values differ by more is another one
 BEFORE = 1.0  # times the length of a window: how far before it a break is looked for
 FIRST = ("eval/loss", "train/loss", "eval/accuracy", "train/accuracy")
@@ -34,9 +36,10 @@ BROKEN = 0.5  # share of values that are no numbers, from which a curve has brok
 
 def compare_metrics(a: Run, b: Run, axis: Axis) -> tuple[Metric, ...]:
     """Compare every metric that both runs logged; outcomes come first, of those the evaluation's."""
-    noise = min(jitter(a), jitter(b))
+    noise = {form: min(jitter(run, logarithmic=form) for run in (a, b)) for form in (True, False)}
+    meaningless = any(loss_kind(run) in MEANINGLESS for run in (a, b))
     names = sorted(_names(a) & _names(b), key=lambda n: (FIRST.index(n) if n in FIRST else 9, n))
-    found = [_compare(name, (a, b), axis, noise) for name in names]
+    found = [_compare(name, (a, b), axis, noise, meaningless=meaningless) for name in names]
     order = list(MetricRole)
     found.sort(key=lambda metric: order.index(metric.scale.role))
     return _judged(found)
@@ -46,10 +49,17 @@ def _names(run: Run) -> set[str]:
     return {str(n) for n in run.metrics["metric"].cat.categories if run.has(str(n))}
 
 
-def _compare(name: str, runs: tuple[Run, Run], axis: Axis, noise: float) -> Metric:
-    series = runs[0].series(name), runs[1].series(name)
-    clean = series[0].finite(), series[1].finite()
-    scale = scale_of(*clean)
+def _compare(
+    name: str,
+    runs: tuple[Run, Run],
+    axis: Axis,
+    noises: Mapping[bool, float],
+    *,
+    meaningless: bool,
+) -> Metric:
+    series = in_one_unit(runs[0].series(name), runs[1].series(name))
+    scale = scale_of(series[0].finite(), series[1].finite(), meaningless=meaningless)
+    noise = noises[scale.logarithmic]
     bare = Metric(name, scale, (len(series[0]), len(series[1])), series, None, False, None, (), 0)
     points = [placed(run, one, axis) for run, one in zip(runs, series, strict=True)]
     broken = _broken(series)

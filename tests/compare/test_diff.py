@@ -227,3 +227,28 @@ def test_the_batch_of_a_step_is_worked_out(run_of: Make) -> None:
     assert found["effective_batch_size"].change is Change.SAME
     assert found["effective_batch_size"].a == 32
     assert found["train_batch_size"].change is Change.DIFFERENT
+
+
+def test_accuracy_in_percent_and_as_a_share_is_one_unit() -> None:
+    score = np.clip(np.linspace(0.2, 0.9, 40) + np.random.default_rng(1).normal(0, 0.01, 40), 0, 1)
+    diff = la.diff(make_run(loss=loss(0, 40), eval_accuracy=score),
+                   make_run(loss=loss(1, 40), eval_accuracy=100 * score))  # fmt: skip
+    metric = diff.metric("eval/accuracy")
+    assert metric is not None
+    assert metric.verdict == 0
+    assert metric.end is not None
+    assert metric.end.change == pytest.approx(0, abs=1e-6)
+
+
+def test_the_level_of_a_loss_with_rewards_decides_nothing() -> None:
+    random = np.random.default_rng(2)
+    rewards = [np.linspace(0, 1, 100) + random.normal(0, 0.05, 100) for _ in range(2)]
+    runs = [
+        make_run(loss=random.normal(level, 0.01, 100), reward=reward)
+        for level, reward in zip((0.0, 1.0), rewards, strict=True)
+    ]
+    diff = la.diff(*runs)
+    assert diff.verdict.outcome is Outcome.SAME
+    loss_of = diff.metric("train/loss")
+    assert loss_of is not None
+    assert loss_of.scale.better == 0
