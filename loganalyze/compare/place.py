@@ -40,7 +40,7 @@ def break_in(values: FloatArray, begin: int, end: int, stretch: float) -> Place:
     n = len(part)
     if n < 2 * FEWEST:
         return Place(begin, begin, min(begin + 1, len(values) - 1))
-    costs = np.array([_cost(part, at) for at in range(FEWEST, n - FEWEST + 1)])
+    costs = _costs(part)[FEWEST : n - FEWEST + 1]
     best = int(np.argmin(costs))
     sigma2 = max(float(costs[best]) / max(n - 3, 1), 1e-30)
     near = np.flatnonzero(costs - costs[best] <= NEARLY * stretch * sigma2)
@@ -48,14 +48,23 @@ def break_in(values: FloatArray, begin: int, end: int, stretch: float) -> Place:
     return Place(best + offset, int(near[0]) + offset, int(near[-1]) + offset)
 
 
-def _cost(part: FloatArray, at: int) -> float:
-    """Return the squares that are left of a level before `at` and a line from it on."""
-    before, after = part[:at], part[at:]
-    rest = before - before.mean()
-    x = np.arange(len(after), dtype=float)
-    x -= x.mean()
-    line = after - after.mean() - x * float(x @ after / (x @ x))
-    return float(rest @ rest + line @ line)
+def _costs(part: FloatArray) -> FloatArray:
+    """Return the squares that are left of a level before each place and a line from it on.
+
+    From running sums, so that a million points take no longer than reading them.
+    """
+    n = len(part)
+    y = part - part.mean()  # small numbers lose fewer digits in their squares
+    x = np.linspace(-1.0, 1.0, n)
+    count = np.arange(n + 1, dtype=float)
+    sums = [np.r_[0.0, np.cumsum(v)] for v in (y, y * y, x, x * x, x * y)]
+    before = sums[1] - sums[0] ** 2 / np.maximum(count, 1.0)
+    left = np.maximum(n - count, 1.0)
+    late_y, late_yy, late_x, late_xx, late_xy = (total[-1] - total for total in sums)
+    spread = np.maximum(late_xx - late_x**2 / left, 1e-300)
+    shared = late_xy - late_x * late_y / left
+    after = late_yy - late_y**2 / left - shared**2 / spread
+    return np.asarray(np.maximum(before, 0.0) + np.maximum(after, 0.0))
 
 
 def clipped(values: FloatArray) -> FloatArray:
