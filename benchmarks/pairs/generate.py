@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import asdict
 
-from benchmarks.pairs.kept import INDEX, LOGS, compress
+from benchmarks.pairs.kept import INDEX, LOGS, compress, relocate
 
 
 def main() -> None:
@@ -37,6 +37,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         began = time.perf_counter()
         (train_hf if recipe.task.hf else train)(recipe, folder)
+        relocate(folder)
         compress(folder)
         print(
             f"{number}/{len(recipes())} {name} {time.perf_counter() - began:.1f} s",

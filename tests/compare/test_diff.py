@@ -236,8 +236,7 @@ def test_accuracy_in_percent_and_as_a_share_is_one_unit() -> None:
     metric = diff.metric("eval/accuracy")
     assert metric is not None
     assert metric.verdict == 0
-    assert metric.end is not None
-    assert metric.end.change == pytest.approx(0, abs=1e-6)
+    assert metric.identical
 
 
 def test_the_level_of_a_loss_with_rewards_decides_nothing() -> None:
