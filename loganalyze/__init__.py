@@ -4,6 +4,7 @@
     run = la.load("runs/x")
     diagnosis = la.diagnose(run)
     diagnosis.to_html("postmortem.html")
+    la.diff("runs/last-week", run).to_html("diff.html")
 
 Names are imported on first use, so that importing the package costs nothing.
 """
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from loganalyze.compare.comparison import Diff
+    from loganalyze.compare.diff import diff
     from loganalyze.diagnosis import diagnose
     from loganalyze.errors import (
         LogAnalyzeError,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cause",
     "Diagnosis",
+    "Diff",
     "Finding",
     "LogAnalyzeError",
     "MissingExtra",
@@ -40,12 +44,14 @@ __all__ = [
     "SettingsError",
     "UsageError",
     "diagnose",
+    "diff",
     "load",
 ]
 
 _HOMES = {
     "Cause": "finding",
     "Diagnosis": "finding",
+    "Diff": "compare.comparison",
     "Finding": "finding",
     "LogAnalyzeError": "errors",
     "MissingExtra": "errors",
@@ -55,6 +61,7 @@ _HOMES = {
     "SettingsError": "errors",
     "UsageError": "errors",
     "diagnose": "diagnosis",
+    "diff": "compare.diff",
     "load": "ingest",
 }
 

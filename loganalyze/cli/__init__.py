@@ -23,6 +23,7 @@ from loganalyze.errors import LogAnalyzeError
 COMMANDS = {
     "report": "Write a self-contained HTML postmortem of a run.",
     "diagnose": "Print what is wrong with a run, and why.",
+    "diff": "Compare runs: what changed, where they part, what it did.",
     "inspect": "Show what was found and read, before any judgement.",
     "export": "Write the unified metrics as Parquet, CSV or JSON lines.",
     "probe": "Find out on the live model what the log can only suggest.",

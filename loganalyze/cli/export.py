@@ -44,7 +44,7 @@ def command(
     with reading(quiet=False, lang=told) as opened:
         metrics = load(path, run=run, opened=opened).metrics
     written = Output(output, _WRITERS[ending](metrics), _MARKS[ending])
-    write([written], force=force, run=path, lang=told)
+    write([written], force=force, runs=(path,), lang=told)
     return 0
 
 

@@ -26,9 +26,8 @@ PROJECT_FILES = ("loganalyze.toml", "pyproject.toml")
 
 @dataclass(frozen=True)
 class Common:
-    """The options that every analysing command takes."""
+    """The options that analysing commands take."""
 
-    run: str | None
     config: str | None
     assignments: tuple[str, ...]
     classes: int | None
@@ -36,13 +35,14 @@ class Common:
     select: tuple[str, ...]
     ignore: tuple[str, ...]
     isolated: bool
-    probe: str | None
-    fail_on: str | None
     quiet: bool
     verbose: bool
     color: str
     lang: str | None
     debug: bool
+    run: str | None = None
+    probe: str | None = None
+    fail_on: str | None = None
 
 
 def run_argument(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,16 +51,27 @@ def run_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options; the command receives them as one `Common` named ``common``."""
+    """Add the options of a command that judges one run; it receives them as one `Common` named ``common``."""
+    return _with_options(command, (run_option, *_SHARED, probe_option, fail_on_option))
+
+
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those that every analysing command takes, of which each run is named by its path."""
+    return _with_options(command, _SHARED)
+
+
+def _with_options(
+    command: Callable[..., Any], added: tuple[Callable[..., Any], ...]
+) -> Callable[..., Any]:
     names = {field.name for field in fields(Common)}
 
     @wraps(command)
     def packed(**options: Any) -> Any:
-        common = Common(**{name: options.pop(name) for name in names})
+        common = Common(**{name: options.pop(name) for name in names & options.keys()})
         return command(common=common, **options)
 
     decorated: Callable[..., Any] = packed
-    for option in reversed(_OPTIONS):
+    for option in reversed(added):
         decorated = option(decorated)
     return decorated
 
@@ -72,8 +83,19 @@ run_option = click.option(
     help="Which run, where the path holds several.",
 )
 
-_OPTIONS = (
-    run_option,
+probe_option = click.option(
+    "--probe",
+    metavar="FILE.json",
+    help="What `loganalyze probe` found; by default looked for beside the run.",
+)
+
+fail_on_option = click.option(
+    "--fail-on",
+    type=click.Choice(FAIL_LEVELS),
+    help="Exit with 1 if a finding is at least this severe.",
+)
+
+_SHARED = (
     click.option("--classes", type=click.IntRange(min=2), metavar="C",
                  help="Number of classes (or the vocabulary size): C of log(C)."),
     click.option("--given", multiple=True, metavar="KEY=VALUE",
@@ -87,10 +109,6 @@ _OPTIONS = (
                  help="Leave out these checks."),
     click.option("--config", metavar="FILE", help="Settings from this TOML file."),
     click.option("--isolated", is_flag=True, help="Read no settings file."),
-    click.option("--probe", metavar="FILE.json",
-                 help="What `loganalyze probe` found; by default looked for beside the run."),
-    click.option("--fail-on", type=click.Choice(FAIL_LEVELS),
-                 help="Exit with 1 if a finding is at least this severe."),
     click.option("-q", "--quiet", is_flag=True, help="The verdict only."),
     click.option("-v", "--verbose", is_flag=True, help="All evidence, all checks."),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",

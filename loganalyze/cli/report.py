@@ -77,7 +77,7 @@ def command(
     if json_path is not None:
         document = diagnosis.to_json().encode("utf-8")
         outputs.append(Output(json_path, document, lambda head: JSON_MARK in head))
-    write(outputs, force=force, run=path, lang=lang)
+    write(outputs, force=force, runs=(path,), lang=lang)
     if to_mlflow:
         _attach(diagnosis, path, page, lang)
     if diagnosis.causes and not common.quiet:

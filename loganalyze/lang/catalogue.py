@@ -12,7 +12,7 @@ from loganalyze.errors import UsageError
 from loganalyze.lang import LANGUAGES
 from loganalyze.lang.skeleton import Skeleton
 
-SENTENCES = ("findings", "causes", "sources", "probe")
+SENTENCES = ("findings", "causes", "sources", "probe", "compare")
 LABELS = ("report", "cli")
 JOINED = "joined"  # table of a file: what stands in no place of the source as a whole
 OWN_WORDS = 6  # letters from which a sentence with open phrases says enough to be recognised alone

@@ -83,13 +83,17 @@ def thinning(one: Curve) -> str:
     )
 
 
-def vertical(curves: Sequence[Curve], proof: Sequence[float]) -> tuple[float, float, bool]:
+def vertical(
+    curves: Sequence[Curve], proof: Sequence[float], decades: float = LOG_DECADES
+) -> tuple[float, float, bool]:
     """Choose the vertical range.
 
     Parameters
     ----------
     proof
         Values that must be inside.
+    decades
+        That positive values span at least for a logarithmic axis.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def vertical(curves: Sequence[Curve], proof: Sequence[float]) -> tuple[float, fl
     if not len(every):
         return 0.0, 1.0, False
     positive = every[every > 0]
-    if every.min() >= 0 and _is_wide(values[values > 0], levels[levels > 0]):
+    if every.min() >= 0 and _is_wide(values[values > 0], levels[levels > 0], decades):
         room = max(1.4, (positive.max() / positive.min()) ** 0.06)
         return float(positive.min() / room), float(positive.max() * room), True
     low, high = _robust(values if len(values) else levels)
@@ -116,14 +120,14 @@ def vertical(curves: Sequence[Curve], proof: Sequence[float]) -> tuple[float, fl
     return float(low - pad), float(high + pad), False
 
 
-def _is_wide(values: FloatArray, levels: FloatArray) -> bool:
+def _is_wide(values: FloatArray, levels: FloatArray, decades: float) -> bool:
     """Tell whether positive values do not fit on a linear axis: all but a few, or with what must be shown."""
     import numpy as np
 
     if not len(values):
         return False
     low, high = np.quantile(values, (0.05, 0.95))
-    if high / low > 10.0**LOG_DECADES:
+    if high / low > 10.0**decades:
         return True
     # A level or a point far from the curve would press the curve flat.
     return len(levels) > 0 and bool(
@@ -152,14 +156,15 @@ _TRIANGLE: dict[str, Any] = {
 }
 
 
-def legend(curves: Sequence[Curve]) -> list[Entry]:
-    """Return what the legend says of the curves."""
+def legend(curves: Sequence[Curve], averages: int) -> list[Entry]:
+    """Return what the legend says of the curves, of which the first `averages` have a moving average."""
     import numpy as np
 
     entries = []
     for index, one in enumerate(curves):
-        entries.append(Entry(one.label, _style(one, index)))
-        if _is_averaged(one, index):
+        averaged = one.noisy and index < averages
+        entries.append(Entry(one.label, _style(one, index, averaged=averaged)))
+        if averaged:
             label = f"moving average, beta {_beta(one.series):.2g}"
             entries.append(Entry(label, _average_style(index)))
     if any(not np.isfinite(one.series.value).all() for one in curves):
@@ -167,22 +172,19 @@ def legend(curves: Sequence[Curve]) -> list[Entry]:
     return entries
 
 
-def draw(axes: Axes, curves: Sequence[Curve]) -> list[str]:
-    """Draw the curves inside the range of the axes; return what the caption must say of them."""
+def draw(axes: Axes, curves: Sequence[Curve], averages: int) -> list[str]:
+    """Draw the curves inside the range of the axes; return what the caption must say of them.
+
+    The first `averages` of them have a moving average, where they are noisy.
+    """
     notes: list[str] = []
     for index, one in enumerate(curves):
-        _line(axes, one, index)
+        _line(axes, one, index, averaged=one.noisy and index < averages)
         notes += [thinning(one), *_clipped(axes, one), _rail(axes, one)]
     return [note for note in notes if note]
 
 
-def _is_averaged(one: Curve, index: int) -> bool:
-    """Only the first curve: two averages over two noisy curves are a thicket."""
-    return index == 0 and one.noisy
-
-
-def _style(one: Curve, index: int) -> dict[str, Any]:
-    averaged = _is_averaged(one, index)
+def _style(one: Curve, index: int, *, averaged: bool) -> dict[str, Any]:
     return {
         "color": COLOURS[index % len(COLOURS)],
         "linestyle": DASHES[index % len(DASHES)],
@@ -197,18 +199,18 @@ def _average_style(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "linewidth": 1.7}
 
 
-def _line(axes: Axes, one: Curve, index: int) -> None:
+def _line(axes: Axes, one: Curve, index: int, *, averaged: bool) -> None:
     import numpy as np
 
     low, high = axes.get_ylim()
     inside = np.where(np.isfinite(one.value), np.clip(one.value, low, high), np.nan)
-    style = _style(one, index)
+    style = _style(one, index, averaged=averaged)
     axes.plot(one.step, inside, **style)
     alone = _alone(one.value)
     if alone.any() and style["marker"] == "none":
         dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.8}
         axes.plot(one.step[alone], inside[alone], color=style["color"], **dot)
-    if _is_averaged(one, index):
+    if averaged:
         _average(axes, one.series, index)
 
 

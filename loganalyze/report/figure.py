@@ -75,13 +75,13 @@ def draw(plot: Plot) -> Chart:
         figure = Figure(figsize=(WIDTH / 72, total / 72))
         FigureCanvasSVG(figure)
         axes = figure.add_axes((LEFT / WIDTH, BOTTOM / total, INNER / WIDTH, plot.height / total))
-        low, high, logarithmic = drawn.vertical(plot.curves, plot.proof.values)
-        _frame(axes, plot.limits, logarithmic=logarithmic)
+        low, high, logarithmic = drawn.vertical(plot.curves, plot.proof.values, plot.decades)
+        _frame(axes, plot, logarithmic=logarithmic)
         axes.set_ylim(low, high)
         if not any(len(curve.series.finite()) for curve in plot.curves):
             axes.set_yticks([])  # a range of nothing
         layers.behind(axes, plot)
-        notes = drawn.draw(axes, plot.curves)
+        notes = drawn.draw(axes, plot.curves, plot.averages)
         layers.before(axes, plot)
         _head(figure, legend, labels, total)
         buffer = io.StringIO()
@@ -98,10 +98,10 @@ def draw(plot: Plot) -> Chart:
     return Chart(plot.key, plot.title, svg, tuple(notes), description, plot.curves, cited, axis)
 
 
-def _frame(axes: Axes, limits: tuple[float, float], *, logarithmic: bool) -> None:
+def _frame(axes: Axes, plot: Plot, *, logarithmic: bool) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-    axes.set_xlim(*limits)
+    axes.set_xlim(*plot.limits)
     if logarithmic:
         axes.set_yscale("log")
         axes.yaxis.set_minor_formatter(NullFormatter())
@@ -116,10 +116,13 @@ def _frame(axes: Axes, limits: tuple[float, float], *, logarithmic: bool) -> Non
     axes.tick_params(axis="y", which="both", length=0)
     axes.grid(visible=True, axis="y", color=theme.GRID, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel("step", color=theme.MUTED, fontsize=FONT, labelpad=2)
+    axes.set_xlabel(plot.axis, color=theme.MUTED, fontsize=FONT, labelpad=2)
     # There is no step between two steps.
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10], integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    whole = plot.axis == "step"
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10], integer=whole))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:,.0f}" if whole else amount(value))
+    )
 
 
 def amount(value: float) -> str:
@@ -143,7 +146,7 @@ def _legend(plot: Plot) -> list[Entry]:
     shown = [mark.kind for mark in plot.marks]
     proof = plot.proof
     return [
-        *drawn.legend(plot.curves),
+        *drawn.legend(plot.curves, plot.averages),
         *(Entry(label, layers.IMAGINED) for label in proof.curves),
         *(Entry(ribbon.label, layers.RIBBON) for ribbon in proof.ribbons),
         *(Entry(kind.value, style) for kind, style in STYLES.items() if kind in shown),

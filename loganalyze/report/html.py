@@ -20,14 +20,12 @@ from loganalyze.report.points import Store
 from loganalyze.report.policy import plain_script, policy
 from loganalyze.report.redact import redact_value, visible
 from loganalyze.report.strip import strip
-from loganalyze.report.templates import environment, harmless, text
+from loganalyze.report.templates import environment, harmless, ours, text
 from loganalyze.report.text import describe
 from loganalyze.report.thresholds import thresholds
 from loganalyze.report.translated import translated
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from loganalyze.report.figure import Chart
 
 WORDS = {"critical": "Critical", "warning": "Warning", "info": "Note", "healthy": "Healthy",
@@ -70,13 +68,14 @@ def render(diagnosis: Diagnosis, explorer: Explorer | None = None, *, lang: str 
     page = environment(lang).get_template("report.html.j2")
     return page.render(
         **_context(localized(diagnosis, lang), lang),
-        style=_markup(text("style.css")),
-        policy=_markup(policy(scripts)),
-        theme=_markup(theme),
-        scripts=[_markup(script) for script in scripts[1:]],
-        explorer=_markup(explorer.markup) if explorer else None,
-        explorer_data=_markup(script_safe(explorer.data)) if explorer else None,
-        embedded=_markup(script_safe(to_dict(diagnosis))),
+        style=ours(text("style.css")),
+        policy=ours(policy(scripts)),
+        theme=ours(theme),
+        scripts=[ours(script) for script in scripts[1:]],
+        explorer=ours(explorer.markup) if explorer else None,
+        explorer_data=ours(script_safe(explorer.data)) if explorer else None,
+        embedded=ours(script_safe(to_dict(diagnosis))),
+        embedded_id="loganalyze-diagnosis",
     )
 
 
@@ -111,10 +110,11 @@ def _base(diagnosis: Diagnosis, lang: str) -> dict[str, Any]:
         "headline": diagnosis.verdict.headline,
         "described": describe(diagnosis.run, lang),
         "causes": views.cause_views(diagnosis),
+        "at": label("at step", lang),
         "words": {name: label(word, lang) for name, word in WORDS.items()},
         "shapes": SHAPES,
         "number": format_number,
-        "markup": _markup,
+        "markup": ours,
     }
 
 
@@ -138,7 +138,7 @@ def _context(diagnosis: Diagnosis, lang: str) -> dict[str, Any]:
         "counts": views.counted(found),
         "anchors": {view.finding.id: view.anchor for view in reversed(found)},
         "charts": charts,
-        "points": _markup(
+        "points": ours(
             script_safe([[label(name, lang), *rest] for name, *rest in store.document()])
         ),
         "strip": strip(run, [(view.anchor, view.finding) for view in found], happened),
@@ -163,13 +163,6 @@ def _context(diagnosis: Diagnosis, lang: str) -> dict[str, Any]:
 
 def _figure(chart: Chart, store: Store, lang: str) -> Figure:
     return Figure(translated(chart, lang), store.keys(chart))
-
-
-def _markup(value: str) -> Markup:
-    """Mark our own SVG, style, script and escaped JSON as safe; nothing from a log comes here."""
-    from markupsafe import Markup
-
-    return Markup(value)  # noqa: S704 - see the docstring
 
 
 def format_number(value: object) -> str:

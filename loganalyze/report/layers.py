@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from loganalyze.finding import Finding, Severity
 from loganalyze.report import theme
-from loganalyze.report.curves import Curve
+from loganalyze.report.curves import LOG_DECADES, Curve
 from loganalyze.report.envelope import envelope
 from loganalyze.report.labels import shown, width
 from loganalyze.report.marks import Mark, MarkKind, spread
@@ -31,6 +31,7 @@ COLOURS = {Severity.CRITICAL: theme.CRIT, Severity.WARNING: theme.WARN, Severity
 
 STYLES: dict[MarkKind, dict[str, Any]] = {
     MarkKind.FAILURE: {"color": theme.CRIT, "linewidth": 1.2, "linestyle": "-"},
+    MarkKind.PARTING: {"color": theme.INFO, "linewidth": 1.4, "linestyle": (0, (6, 2))},
     MarkKind.RESTART: {"color": theme.FG, "linewidth": 0.8, "linestyle": (0, (1, 2))},
     MarkKind.CHECKPOINT: {
         "color": theme.MUTED,
@@ -58,6 +59,12 @@ class Plot:
         Of the axes, in points.
     planned
         First step that was planned and not run, to shade from there; None without.
+    averages
+        How many of the curves have a moving average; over two noisy ones of one run, two are a thicket.
+    axis
+        What the steps are, where they are something else.
+    decades
+        That positive curves span at least to be drawn on a logarithmic axis.
     """
 
     key: str
@@ -69,6 +76,9 @@ class Plot:
     proof: Proof = field(default_factory=Proof)
     height: float = TALL
     planned: float | None = None
+    averages: int = 1
+    axis: str = "step"
+    decades: float = LOG_DECADES
 
 
 def place(plot: Plot, step: float) -> float:

@@ -28,6 +28,7 @@ class MarkKind(StrEnum):
     EVALUATION = "evaluation"
     EPOCH = "epoch"
     END = "end"
+    PARTING = "the curves part"
 
 
 KINDS = {

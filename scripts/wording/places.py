@@ -8,6 +8,7 @@ import re
 ROOMS = {
     "findings": ("detect/*.py", "signals/*.py", "diagnosis.py", "finding.py", "run.py"),
     "causes": ("causes/*.py",),
+    "compare": ("compare/*.py",),
     "report": ("report/*.py",),
     "cli": ("cli/*.py", "lang/*.py", "settings.py", "errors.py"),
     "sources": ("ingest/*.py",),
@@ -45,7 +46,21 @@ HIDDEN = frozenset(
     }
 )
 # Enumerations whose values are shown.
-SHOWN_ENUMS = frozenset({"LossKind", "Shape", "Level", "MarkKind", "Outcome", "Severity", "Status"})
+SHOWN_ENUMS = frozenset(
+    {
+        "Change",
+        "Fate",
+        "LossKind",
+        "Shape",
+        "Level",
+        "MarkKind",
+        "Outcome",
+        "MetricRole",
+        "SettingKind",
+        "Severity",
+        "Status",
+    }
+)
 # Strings that stand where a text could and are none: names, marks, formats of other programs.
 NO_TEXT = frozenset(
     {
@@ -139,6 +154,8 @@ NO_TEXT = frozenset(
         "loganalyze: {translate}",
         "::notice title=loganalyze::{}\n",
         "cause {} was left out: {}: {}",
+        "a finding of neither run",
+        "<Diff of {name} and {others}: {value}>",
     }
 )
 # A single word is a text in these places only.

@@ -44,7 +44,7 @@ def test_a_file_of_ours_is_replaced_and_another_is_not(call, samples, tmp_path) 
 def test_an_empty_file_may_be_filled(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").touch()
-    write([mine("out")], force=False, run="-")
+    write([mine("out")], force=False, runs=("-",))
     assert (tmp_path / "out").read_bytes() == b"mine: new"
 
 
@@ -71,7 +71,7 @@ def test_a_store_named_by_its_address_is_as_safe(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mlruns").mkdir()
     with pytest.raises(UsageError, match="never written to"):
-        write([mine("mlruns/out")], force=False, run=f"mlflow:file://{tmp_path}/mlruns#abc")
+        write([mine("mlruns/out")], force=False, runs=(f"mlflow:file://{tmp_path}/mlruns#abc",))
 
 
 def test_a_link_is_not_followed_out_of_here(tmp_path, monkeypatch) -> None:
@@ -79,8 +79,8 @@ def test_a_link_is_not_followed_out_of_here(tmp_path, monkeypatch) -> None:
     (tmp_path / "theirs").write_text("theirs")
     (tmp_path / "out").symlink_to("theirs")
     with pytest.raises(UsageError, match="was not written by loganalyze"):
-        write([mine("out")], force=False, run="-")
-    write([mine("out")], force=True, run="-")
+        write([mine("out")], force=False, runs=("-",))
+    write([mine("out")], force=True, runs=("-",))
     assert (tmp_path / "theirs").read_text() == "theirs"
 
 
@@ -89,9 +89,9 @@ def test_folders_and_pipes_are_refused_even_with_force(tmp_path, monkeypatch) ->
     os.mkfifo("pipe")
     for name, told in ((".", "is a directory"), ("pipe", "no ordinary file")):
         with pytest.raises(UsageError, match=told):
-            write([mine(name)], force=True, run="-")
+            write([mine(name)], force=True, runs=("-",))
     with pytest.raises(UsageError, match="cannot write no/such/folder"):
-        write([mine("no/such/folder")], force=False, run="-")
+        write([mine("no/such/folder")], force=False, runs=("-",))
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
@@ -103,14 +103,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(UsageError, match="No space left"):
-        write([mine("out")], force=False, run="-")
+        write([mine("out")], force=False, runs=("-",))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"out": b"mine: old"}
 
 
 def test_a_new_file_has_the_rights_of_any_other(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other").touch()
-    write([mine("out")], force=False, run="-")
+    write([mine("out")], force=False, runs=("-",))
     assert (tmp_path / "out").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 

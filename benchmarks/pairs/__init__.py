@@ -1,0 +1,1 @@
+"""Pairs of runs made by real training, for scoring ``loganalyze diff``."""
