@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loganalyze.cli.language import chosen, lang_option
-from loganalyze.cli.options import project_table, run_argument, run_option
+from loganalyze.cli.options import no_redact_option, project_table, run_argument, run_option
 from loganalyze.cli.progress import reading
 from loganalyze.cli.terminal import put_document, terminal
 from loganalyze.lang.translation import label
@@ -33,6 +33,7 @@ RESTARTS_SHOWN = 20
               show_default=True, help="What to print.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="All evidence and checks of a report.")
 @lang_option
+@no_redact_option
 @click.option("--debug", is_flag=True, help="Show a traceback on an internal error.")
 def command(
     path: str, run: str | None, style: str, verbose: bool, lang: str | None, debug: bool

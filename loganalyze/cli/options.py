@@ -76,6 +76,22 @@ def _with_options(
     return decorated
 
 
+def _show_secrets(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Leave secrets unmasked until the command has ended."""
+    if wanted and not ctx.resilient_parsing:
+        from loganalyze.report.redact import secrets_shown
+
+        ctx.with_resource(secrets_shown())
+
+
+no_redact_option = click.option(
+    "--no-redact",
+    is_flag=True,
+    expose_value=False,
+    callback=_show_secrets,
+    help="Show keys, tokens and passwords that the log holds.",
+)
+
 run_option = click.option(
     "--run",
     metavar="NAME",
@@ -114,6 +130,7 @@ _SHARED = (
     click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
                  show_default=True, help="Colour in the terminal."),
     lang_option,
+    no_redact_option,
     click.option("--debug", is_flag=True, help="Show a traceback on an internal error."),
 )  # fmt: skip
 

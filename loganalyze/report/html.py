@@ -135,6 +135,7 @@ def _context(diagnosis: Diagnosis, lang: str) -> dict[str, Any]:
         "facts": views.facts(diagnosis, lang),
         "findings": found,
         "figures": of_findings,
+        "most_figures": views.FIGURES,
         "counts": views.counted(found),
         "anchors": {view.finding.id: view.anchor for view in reversed(found)},
         "charts": charts,

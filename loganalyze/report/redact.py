@@ -1,18 +1,22 @@
 """What a log may hold and a report must not show: secrets, and characters that act on the reader.
 
 Every output passes text from the log through `redact`; terminals and pages also through
-`visible`.
+`visible`. Whoever wants the secrets too asks for them around a rendering, with `secrets_shown`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
 
 MASK = "[redacted]"
+_masking: ContextVar[bool] = ContextVar("masking", default=True)
 
 _SENSITIVE = r"(?:api[_-]?key|access[_-]?key|secret|token|passwd|password|authorization|credential)"
 _SECRET_KEY = re.compile(rf"(?i)(?:^|[._/-]){_SENSITIVE}s?$|_{_SENSITIVE}(?:_id)?$")
@@ -47,8 +51,20 @@ _ACTIVE = re.compile(
 )
 
 
+@contextmanager
+def secrets_shown() -> Iterator[None]:
+    """Render without masks inside this block, in this thread only."""
+    token = _masking.set(False)
+    try:
+        yield
+    finally:
+        _masking.reset(token)
+
+
 def redact(text: str) -> str:
     """Return `text` with keys, tokens, passwords and credentials in URLs masked."""
+    if not _masking.get():
+        return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(partial(_mask, replacement), text)
     return text
@@ -60,7 +76,7 @@ def _mask(replacement: str, found: re.Match[str]) -> str:
 
 def redact_value(key: str, value: T) -> T | str:
     """Return a configuration value, masked if its key names a secret."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or not _masking.get():
         return value
     if _SECRET_KEY.search(key) and not _NOT_SECRET.search(key):
         return MASK

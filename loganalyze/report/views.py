@@ -73,11 +73,14 @@ class FindingView:
     ----------
     excerpt
         Lines of the log: the failure itself, or those around the first cited one.
+    undrawn
+        The page had its `FIGURES` before this finding.
     """
 
     anchor: str
     finding: Finding
     charts: tuple[Chart, ...]
+    undrawn: bool
     excerpt: Excerpt | None
     fixes: tuple[Fix, ...]
     not_confused: str
@@ -200,12 +203,13 @@ def finding_views(diagnosis: Diagnosis, lang: str = ENGLISH) -> tuple[FindingVie
     for finding in diagnosis.findings:
         count[finding.id] = count.get(finding.id, 0) + 1
         anchor = f"f-{finding.id}-{count[finding.id]}"
-        drawn = sum(len(view.charts) for view in views)
-        charts = of_finding(diagnosis, finding, f"{anchor}-c") if drawn < FIGURES else []
+        full = sum(len(view.charts) for view in views) >= FIGURES
+        charts = tuple(of_finding(diagnosis, finding, f"{anchor}-c"))
         explained = documents.get(finding.id, ())
         views.append(
             FindingView(
-                anchor, finding, tuple(charts), _excerpt(diagnosis.run, finding), fixes(finding.fix),
+                anchor, finding, () if full else charts, full and bool(charts),
+                _excerpt(diagnosis.run, finding), fixes(finding.fix),
                 next((text for heading, text in explained if heading == look_alikes), ""), explained,
                 tuple(cause for cause in diagnosis.causes if finding.id in cause.explains),
             )

@@ -224,3 +224,18 @@ def test_a_summary_that_cannot_be_written_is_one_line(call, samples, monkeypatch
     code, _, err = call("diagnose", samples / SICK, "--format", "github")
     assert code == 2
     assert "cannot write the summary" in err
+
+
+def test_secrets_are_masked_unless_asked_for(call, tmp_path) -> None:
+    secret = "hf_" + "a1B2" * 6
+    log = tmp_path / "train.log"
+    log.write_text(
+        "".join(f"step {step} loss {2 - step / 50:.3f}\n" for step in range(1, 40))
+        + f'Traceback (most recent call last):\n  File "a.py", line 1, in f\nValueError: bad {secret}\n'
+    )
+    for arguments in (("diagnose", log), ("diagnose", log, "--format", "json")):
+        assert secret not in call(*arguments)[1]
+        assert secret in call(*arguments, "--no-redact")[1]
+        assert secret not in call(*arguments)[1]  # asked for once, shown once
+    call("report", log, "-o", "shown.html", "--no-redact")
+    assert secret in (tmp_path / "shown.html").read_text()

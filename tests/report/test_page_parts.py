@@ -111,3 +111,16 @@ def test_json_in_the_page_cannot_end_its_element_and_has_an_end() -> None:
 def test_our_scripts_lose_comments_and_spaces_but_not_their_text() -> None:
     source = '// why\nconst a = "x = y // z";\n  if (a) { b (); }\n'
     assert policy.plain_script(source) == 'const a="x = y // z";if(a){b();}'
+
+
+def test_a_page_full_of_figures_says_which_findings_go_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    diagnosis = la.diagnose(la.load(ROOT / "sample_logs" / "report-280-classes"))
+    assert "Not drawn:" not in render(diagnosis)
+    monkeypatch.setattr(views, "FIGURES", 1)
+    drawn, *others = views.finding_views(diagnosis)
+    assert drawn.charts
+    assert not drawn.undrawn
+    assert any(view.undrawn for view in others)
+    assert "Not drawn: the findings above fill the page&#39;s 1 figures." in render(diagnosis)
