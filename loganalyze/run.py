@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from loganalyze.series import Columns
 
     FloatArray: TypeAlias = NDArray[np.float64]
     IntArray: TypeAlias = NDArray[np.int64]
@@ -234,6 +237,13 @@ class Run:
     others: tuple[str, ...] = ()
     _cache: dict[str, Series] = field(default_factory=dict, repr=False, compare=False)
 
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of `metrics` as arrays."""
+        from loganalyze.series import columns
+
+        return columns(self.metrics)
+
     def series(self, metric: str) -> Series:
         """Return `metric` (a canonical name) for analysis; empty where it was not logged.
 
@@ -244,7 +254,7 @@ class Run:
         from loganalyze.series import STEP_SECONDS, select, step_seconds
 
         if metric not in self._cache:
-            found = select(self.metrics, metric, self.preferred.get(metric))
+            found = select(self.columns, metric, self.preferred.get(metric))
             if metric == STEP_SECONDS and not len(found):
                 found = step_seconds(self)
             self._cache[metric] = found
@@ -256,7 +266,7 @@ class Run:
 
     def setting(self, key: str) -> ConfigValue | None:
         """Return the hyper-parameter called `key` here, under whatever name it was logged."""
-        folded = self._folded_config()
+        folded = self._folded_config
         for name in (key, *CONFIG_ALIASES.get(key, ())):
             if name in folded:
                 return folded[name]
@@ -304,6 +314,7 @@ class Run:
         planned = known.number("max_steps") if "max_steps" in given else None
         return replace(known, planned_steps=int(planned)) if planned else known
 
+    @cached_property
     def _folded_config(self) -> dict[str, ConfigValue]:
         """Map each config key, whole and by its last part, to its value; whole keys win."""
         folded: dict[str, ConfigValue] = {}

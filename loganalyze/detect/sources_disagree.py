@@ -83,7 +83,7 @@ def _comparisons(run: Run) -> Iterator[Comparison]:
         groups = [group for group in held if counted.isdisjoint(group)]
         for other in groups[1:]:
             found = compare(
-                select(run.metrics, metric, groups[0]), select(run.metrics, metric, other)
+                select(run.columns, metric, groups[0]), select(run.columns, metric, other)
             )
             if len(found.left):
                 yield found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,14 +78,25 @@ def rounding(values: FloatArray) -> FloatArray:
     picked = finite[:: max(1, len(finite) // SAMPLE)]
     decimals = digits = 0
     for value in picked.tolist():
-        _, shown, exponent = Decimal(repr(value)).normalize().as_tuple()
+        shown, exponent = _digits(value)
         # Among few values zeros at the end may be digits: 100 and 200 are not numbers of one digit.
-        digits = max(digits, len(shown) + (max(int(exponent), 0) if len(picked) < FEW else 0))
-        decimals = max(decimals, -int(exponent))
+        digits = max(digits, shown + (max(exponent, 0) if len(picked) < FEW else 0))
+        decimals = max(decimals, -exponent)
     size = np.abs(np.where(np.isfinite(values), values, 0.0))
     leading = np.floor(np.log10(np.maximum(size, 1e-300)) + 1e-9)
     by_digits = np.where(size > 0, 10.0 ** (leading + 1 - max(digits, 1)), 0.0)
     return np.asarray(np.maximum(np.maximum(10.0**-decimals, by_digits), SINGLE * size))
+
+
+def _digits(value: float) -> tuple[int, int]:
+    """Return the number of digits of a finite number without zeros at its ends, and the power of the last."""
+    mantissa, _, power = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    shown = len(digits.rstrip("0"))
+    if not shown:
+        return 1, 0
+    return shown, int(power or 0) - len(fraction) + len(digits) - shown
 
 
 def explain(found: Comparison, factors: dict[str, float]) -> str | None:
