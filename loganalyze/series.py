@@ -84,9 +84,7 @@ def select(
     return _taken(table, metric, rows)
 
 
-def every_start(
-    metrics: pd.DataFrame | Columns, metric: str, sources: tuple[str, ...]
-) -> Series:
+def every_start(metrics: pd.DataFrame | Columns, metric: str, sources: tuple[str, ...]) -> Series:
     """Return all points of `metric` in the order of the log, those that a restart superseded too."""
     table = columns(metrics)
     return _taken(table, metric, _rows(table, metric, sources))
@@ -169,9 +167,7 @@ def _rows(table: Columns, metric: str, sources: tuple[str, ...] | None) -> IntAr
     rows = rows if (step >= 0).all() else rows[step >= 0]
     name = table.name[rows]
     if len(rows) and (name != name[0]).any():
-        rows = rows[
-            _under_one_name(name.astype(np.int64), table.step[rows], table.segment[rows])
-        ]
+        rows = rows[_under_one_name(name.astype(np.int64), table.step[rows], table.segment[rows])]
     return rows
 
 
