@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from loganalyze.finding import Cause, Diagnosis, Finding
+    from loganalyze.fleet.scan import Plan, Scan, scan
     from loganalyze.ingest import load
     from loganalyze.run import Run
     from loganalyze.settings import Settings
@@ -35,12 +36,15 @@ __all__ = [
     "LogAnalyzeError",
     "MissingExtra",
     "NothingReadable",
+    "Plan",
     "Run",
+    "Scan",
     "Settings",
     "SettingsError",
     "UsageError",
     "diagnose",
     "load",
+    "scan",
 ]
 
 _HOMES = {
@@ -50,12 +54,15 @@ _HOMES = {
     "LogAnalyzeError": "errors",
     "MissingExtra": "errors",
     "NothingReadable": "errors",
+    "Plan": "fleet.scan",
     "Run": "run",
+    "Scan": "fleet.scan",
     "Settings": "settings",
     "SettingsError": "errors",
     "UsageError": "errors",
     "diagnose": "diagnosis",
     "load": "ingest",
+    "scan": "fleet.scan",
 }
 
 

@@ -32,11 +32,13 @@ class Output:
     is_ours: Callable[[bytes], bool]
 
 
-def write(outputs: Sequence[Output], *, force: bool, run: str, lang: str = ENGLISH) -> None:
+def write(
+    outputs: Sequence[Output], *, force: bool, run: str | tuple[str, ...], lang: str = ENGLISH
+) -> None:
     """Write results and say so on stderr; if one of them must not be written, write none.
 
     `force` allows to overwrite a file that this tool did not write, and to add one to the run's own
-    directory. What was read from is never overwritten.
+    directory. What was read from is never overwritten. `run` is where that was, or several such places.
 
     Raises
     ------
@@ -44,7 +46,8 @@ def write(outputs: Sequence[Output], *, force: bool, run: str, lang: str = ENGLI
         If a file must not, or cannot, be written.
     """
     for output in outputs:
-        _guard(output, force=force, root=_root(run))
+        for path in (run,) if isinstance(run, str) else run:
+            _guard(output, force=force, root=_root(path))
     for output in outputs:
         try:
             _replace(Path(output.path), output.content)

@@ -94,7 +94,7 @@ def _modified(group: Group) -> float:
 
 
 def rank_logs(group: Group) -> tuple[tuple[int, str], ...]:
-    """Return the logs of the ranks of one job, by rank; the job with the most of them, if there are several."""
+    """Return the logs of the ranks of one job, by rank: of the job that has the most."""
     logs = [file.path for file in group.files if strong(file.name) == TEXT]
     by_job: dict[str, list[tuple[int, str]]] = {}
     for path, member in members(logs).items():

@@ -1,4 +1,4 @@
-"""Flight recorder dumps of PyTorch: which collective each rank was in. JSON, or pickles that are never loaded.
+"""Flight recorder dumps of PyTorch: which collective each rank was in. Pickles are never loaded.
 
 A pickled dump is walked by its opcodes (`loganalyze.ingest.pickle_values`): nothing in it is executed.
 """

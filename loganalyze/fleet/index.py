@@ -37,7 +37,7 @@ class Known(NamedTuple):
 
 
 class Index:
-    """The index of one scan; `settings` is the fingerprint of all that a result depends on beside its files."""
+    """The index of one scan; `settings` is a fingerprint of what results depend on beside files."""
 
     def __init__(self, connection: sqlite3.Connection, settings: str) -> None:
         self._connection = connection

@@ -36,6 +36,7 @@ _HOLDERS = re.compile(
     r"output|metrics|history)$",
     re.I,
 )
+_STORES = frozenset({"mlruns", "wandb"})
 
 
 def strong(name: str) -> str | None:
@@ -85,5 +86,9 @@ def is_part(folder: Folder) -> bool:
 
 
 def is_holder(path: str) -> bool:
-    """Tell whether one of the folders of a path is named like one that keeps one format of a run."""
-    return any(_HOLDERS.match(part) for part in path.split("/"))
+    """Tell whether a folder is named like one that keeps one format of a run, or is a store's own inside one.
+
+    MLflow and W&B put the run into folders of their own below theirs.
+    """
+    first, *rest = path.split("/")
+    return bool(_HOLDERS.match(first)) and (not rest or first in _STORES)

@@ -146,7 +146,7 @@ def _failure(event: Event) -> Failure:
 
 
 def _sample(series: Series) -> dict[int, float]:
-    """Return points at steps that are multiples of a power of two: those of all ranks have steps in common."""
+    """Return points at steps that are multiples of a power of two: all ranks have them in common."""
     stride = 1
     steps = series.step
     while (chosen := steps % stride == 0).sum() > SAMPLES:

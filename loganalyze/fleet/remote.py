@@ -1,7 +1,7 @@
-"""Runs in an object store: one listing tells what changed, and only files that can be logs are fetched.
+"""Runs in an object store: a listing tells what changed, and only what can be a log is fetched.
 
-Any file system that fsspec knows (``s3://``, ``gs://``, ``memory://``, ...). Credentials and the endpoint come
-from its own configuration and the environment, as its client takes them.
+Any file system that fsspec knows (``s3://``, ``gs://``, ``memory://``, ...). Credentials and the endpoint
+come from its own configuration and the environment, as its client takes them.
 """
 
 from __future__ import annotations

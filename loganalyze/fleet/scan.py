@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from loganalyze import __version__
 from loganalyze.errors import NothingReadable
@@ -20,9 +20,12 @@ from loganalyze.fleet.jobs import look_at, rank_tasks
 from loganalyze.fleet.rank_log import RankLog, no_ranks, read_ranks
 from loganalyze.fleet.ranks import Job, job_from_plain, job_to_plain
 from loganalyze.fleet.row import Row, from_plain
-from loganalyze.fleet.unit import Place, Unit, stamp_of
+from loganalyze.fleet.unit import Unit, stamp_of
 from loganalyze.fleet.work import Done, Task, diagnose_unit, report_name
 from loganalyze.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -112,6 +115,33 @@ class Scan:
         """Number of runs of each level, the worst first."""
         levels = ("critical", "warning", "unreadable", "insufficient", "healthy")
         return {level: sum(row.level == level for row in self.rows) for level in levels}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scan as plain values, in the shape of schema_version 1."""
+        from loganalyze.report.scan_json import to_dict
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return the scan as strict JSON, schema_version 1."""
+        from loganalyze.report.scan_json import render
+
+        return render(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with a row for each run."""
+        from loganalyze.report.scan_json import table
+
+        return table(self)
+
+    def to_html(self, path: str | Path, *, lang: str = "en") -> Path:
+        """Write the index page to `path`, in English or Korean (``"ko"``)."""
+        from loganalyze.report.scan_html import render
+
+        target = Path(path)
+        page = render(self, beside=str(target.parent), lang=lang)
+        target.write_text(page, encoding="utf-8", errors="replace")
+        return target
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,5 +343,4 @@ def _ordered(roots: tuple[str, ...], read: Sequence[_Read], costs: Costs, plan: 
 def _placed(row: Row, unit: Unit) -> Row:
     """Give a row its name and its path: those of this scan, not of the one that read it."""
     name = unit.name if row.run is None else f"{unit.name}: {row.run}"
-    path = unit.address if unit.place is not Place.REMOTE else unit.address
-    return replace(row, name=name, path=path, size=unit.size, modified=unit.modified)
+    return replace(row, name=name, path=unit.address, size=unit.size, modified=unit.modified)

@@ -76,7 +76,8 @@ def _joined(kinds: frozenset[str], below: Sequence[Group], folder: Folder) -> li
     # logs/train.log beside tb/events...: one run in two folders, if they are named like it.
     start = len(folder.path) + 1 if folder.path else 0
     named = sum(is_holder(group.path[start:]) for group in alone)
-    return alone if len(below) == len(alone) > 1 and named >= len(alone) - 1 else []
+    needed = max(len(alone) - 1, 1)
+    return alone if len(below) == len(alone) and named >= needed else []
 
 
 def _unsure(folder: Folder, own: Sequence[Entry]) -> list[Group]:
