@@ -50,7 +50,7 @@ def run_on_cluster(
             return future
 
         first = [submit() for _ in range(min(len(waiting), threads * AHEAD))]
-        done: Any = as_completed(first)  # type: ignore[no-untyped-call]
+        done: Any = as_completed(first, loop=client.loop)  # type: ignore[no-untyped-call]
         for future in done:
             task = running.pop(future.key)
             result = lost(task) if future.status != "finished" else future.result()
