@@ -2,9 +2,9 @@
 
     python benchmarks/fleet.py [--runs 2000] [--ranks 1024] [--keep FOLDER] [--write docs/scale.md]
 
-Each run has a loss of its own, in the records of tensorboardX and in the layouts of the Trainer and of MLflow; every
-eighth one diverges. Seconds of the processor are summed over all processes: on a shared machine they say more than
-the clock.
+Each run has a loss of its own, in the records of tensorboardX and in the layouts of the Trainer and of MLflow;
+every eighth one diverges. Seconds of the processor are summed over all processes: on a shared machine they say
+more than the clock.
 """
 
 from __future__ import annotations
@@ -213,31 +213,34 @@ def _failure(step: int, *, own: bool) -> str:
 def lines(fleet: Path, ranks: Path, runs: int, count: int) -> list[str]:
     """Measure everything; give the lines of the table."""
     with tempfile.TemporaryDirectory() as folder:
-        one = called({"index": f"{folder}/one", "workers": 1}, fleet)
         cold = called({"index": f"{folder}/two", "workers": 2}, fleet)
         again = called({"index": f"{folder}/two", "workers": 2}, fleet)
         job = called({"index": f"{folder}/job", "workers": 2}, ranks)
-    largest = max(
-        sum(f.stat().st_size for f in run.rglob("*") if f.is_file())
-        for run in list(fleet.iterdir())[:8]
-    )
-    limit = LIMIT + largest / 1e6
+        one = called({"index": f"{folder}/one", "workers": 1}, fleet)
+    some = list(fleet.iterdir())[:8]
+    largest = max(sum(f.stat().st_size for f in run.rglob("*") if f.is_file()) for run in some)
     named = f"rank {job['root']} named" if job["root"] is not None else "no rank named"
-    return [
-        "| work | s | runs/s | processor s | bar |",
-        "|---|--:|--:|--:|---|",
-        f"| {runs:,} runs x 4 sources, cold, 2 processes | {cold['seconds']:.1f} | {runs / cold['seconds']:.1f} "
-        f"| {cold['cpu']:.0f} ({1000 * cold['cpu'] / runs:.1f} ms a run) | >= 40 runs/s |",
-        f"| the same, 1 process | {one['seconds']:.1f} | {runs / one['seconds']:.1f} | {one['cpu']:.0f} "
-        f"| 1 -> 2: {one['seconds'] / cold['seconds']:.2f} x, >= 1.8 x |",
-        f"| the same, unchanged | {again['seconds']:.2f} | {runs / again['seconds']:,.0f} | {again['cpu']:.1f} "
-        "| >= 1,000 runs/s |",
-        f"| {count:,} rank logs of 1 MB | {job['seconds']:.1f} | | {job['cpu']:.0f} | <= 60 s; {named} |",
-        "",
-        f"Peak memory of one process: {max(cold['peak'], one['peak']):.0f} MB (limit: {limit:.0f}); with the rank logs "
-        f"{job['peak']:.0f} MB. Index: {cold['index'] / runs / 1000:.1f} kB a run. "
-        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}.",
+    peak = max(cold["peak"], one["peak"])
+    rows = [
+        ("work", "s", "runs/s", "processor s", "bar"),
+        ("---", "--:", "--:", "--:", "---"),
+        (f"{runs:,} runs x 4 sources, cold, 2 processes", f"{cold['seconds']:.1f}",
+         f"{runs / cold['seconds']:.1f}", f"{cold['cpu']:.0f}", ">= 40 runs/s"),
+        ("the same, 1 process", f"{one['seconds']:.1f}", f"{runs / one['seconds']:.1f}", f"{one['cpu']:.0f}",
+         f"{one['seconds'] / cold['seconds']:.2f} x the time, >= 1.8 x"),
+        ("the same, unchanged", f"{again['seconds']:.2f}", f"{runs / again['seconds']:,.0f}",
+         f"{again['cpu']:.1f}", ">= 1,000 runs/s"),
+        (f"{count:,} rank logs of 1 MB", f"{job['seconds']:.1f}", "", f"{job['cpu']:.0f}", f"<= 60 s; {named}"),
     ]  # fmt: skip
+    return [
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        f"A run takes {1000 * cold['cpu'] / runs:.0f} ms of a processor. Peak memory of one process: {peak:.0f} MB "
+        f"(limit: {LIMIT + largest / 1e6:.0f}); with the rank logs {job['peak']:.0f} MB. The index takes "
+        f"{cold['index'] / runs / 1000:.1f} kB a run.",
+        f"Load of the machine meanwhile: {os.getloadavg()[2]:.1f} on {os.cpu_count()} processors. "
+        f"Python {sys.version.split()[0]}.",
+    ]
 
 
 def called(plan: dict[str, object], root: Path) -> dict[str, float]:
@@ -255,16 +258,16 @@ def measure(plan: dict[str, object], root: str) -> None:
     start = time.perf_counter()
     found = scan(root, plan=Plan(index=Path(str(plan["index"])), workers=int(str(plan["workers"]))))
     seconds = time.perf_counter() - start
-    own, below = (
+    own = resource.getrusage(resource.RUSAGE_SELF)
         resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     print(
         json.dumps(
             {
                 "seconds": seconds,
-                "cpu": sum(use.ru_utime + use.ru_stime for use in (own, below)),
-                "work": found.costs.cpu,
-                "peak": max(own.ru_maxrss, below.ru_maxrss) / 1024,
+                "cpu": own.ru_utime + own.ru_stime + found.costs.cpu,
+                "own": own.ru_utime + own.ru_stime,
+                "peak": max(own.ru_maxrss * 1024, found.costs.peak) / 1e6,
                 "index": Path(str(plan["index"])).stat().st_size,
                 "rows": len(found.rows),
                 "root": found.jobs[0].root.rank if found.jobs and found.jobs[0].root else None,

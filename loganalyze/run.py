@@ -6,12 +6,12 @@ detectors work on: one source per metric, superseded restarts dropped, sorted by
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from loganalyze.names import CONFIG_ALIASES
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     FloatArray: TypeAlias = NDArray[np.float64]
     IntArray: TypeAlias = NDArray[np.int64]
+
+T = TypeVar("T")
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -244,6 +246,11 @@ class Run:
 
         return columns(self.metrics)
 
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What was found out about this run, by name: see `once`."""
+        return {}
+
     def series(self, metric: str) -> Series:
         """Return `metric` (a canonical name) for analysis; empty where it was not logged.
 
@@ -325,6 +332,20 @@ class Run:
         return folded
 
 
+def once(find: Callable[[Run], T]) -> Callable[[Run], T]:
+    """Let a function of a run alone be worked out once for each run: many checks ask for the same fact."""
+
+    @wraps(find)
+    def found(run: Run) -> T:
+        name = f"{find.__module__}.{find.__qualname__}"
+        if name not in run.facts:
+            run.facts[name] = find(run)
+        fact: T = run.facts[name]
+        return fact
+
+    return found
+
+
 def empty_metrics() -> pd.DataFrame:
     """Return a metrics DataFrame without rows, with the right columns and types."""
     return metrics_frame({})
@@ -352,14 +373,13 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return metrics frames one below the other; text columns stay categories."""
     import numpy as np
     import pandas as pd
-    from pandas.api.types import union_categoricals
 
     if len(frames) < 2:
         return frames[0] if frames else empty_metrics()
     return pd.DataFrame(
         {
             column: (
-                union_categoricals([frame[column] for frame in frames])
+                _joined_labels([frame[column] for frame in frames])
                 if isinstance(frames[0][column].dtype, pd.CategoricalDtype)
                 else np.concatenate([frame[column].to_numpy() for frame in frames])
             )
@@ -367,6 +387,20 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         },
         copy=False,
     )
+
+
+def _joined_labels(columns: Sequence[pd.Series[Any]]) -> pd.Categorical[Any]:
+    """Return columns of categories one below the other, with those of the first one first."""
+    import numpy as np
+    import pandas as pd
+
+    place: dict[str, int] = {}
+    codes = []
+    for column in columns:
+        new = [place.setdefault(str(name), len(place)) for name in column.cat.categories]
+        codes.append(np.array([*new, -1], dtype=np.int32)[column.cat.codes.to_numpy()])
+    names = pd.Index(list(place), dtype=str)
+    return pd.Categorical.from_codes(np.concatenate(codes), categories=names)
 
 
 def metrics_frame(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loganalyze.fleet.unit import Unit
+from loganalyze.fleet.work import peak_memory
 from loganalyze.run import FATAL, EventKind
 
 if TYPE_CHECKING:
@@ -79,15 +81,19 @@ class RankTask:
 
 @dataclass(frozen=True, slots=True)
 class RanksDone:
-    """What became of a `RankTask`."""
+    """What became of a `RankTask`, and what it took: processor seconds, and the most bytes of memory."""
 
     task: RankTask
     logs: tuple[RankLog, ...]
+    cpu: float = 0.0
+    peak: int = 0
 
 
 def read_ranks(task: RankTask) -> RanksDone:
     """Read the logs of some ranks; one that cannot be read is one that says nothing."""
-    return RanksDone(task, tuple(_read(rank, path, task.unit.root) for rank, path in task.logs))
+    start = time.process_time()
+    logs = tuple(_read(rank, path, task.unit.root) for rank, path in task.logs)
+    return RanksDone(task, logs, time.process_time() - start, peak_memory())
 
 
 def no_ranks(task: RankTask) -> RanksDone:

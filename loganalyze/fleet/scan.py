@@ -17,7 +17,7 @@ from loganalyze.fleet.discover import find
 from loganalyze.fleet.engine import memory_for_each, processors, run_tasks
 from loganalyze.fleet.index import FORMAT, Index, Known, opened
 from loganalyze.fleet.jobs import look_at, rank_tasks
-from loganalyze.fleet.rank_log import RankLog, no_ranks, read_ranks
+from loganalyze.fleet.rank_log import RankLog, RanksDone, no_ranks, read_ranks
 from loganalyze.fleet.ranks import Job, job_from_plain, job_to_plain
 from loganalyze.fleet.row import Row, from_plain
 from loganalyze.fleet.unit import Unit, stamp_of
@@ -80,6 +80,8 @@ class Costs:
         Bytes of the files of the units that were read.
     requests
         To object stores and servers, beside the listing.
+    peak
+        Most bytes of memory that one process of the work has used; 0 where the system does not say.
     """
 
     units: int = 0
@@ -89,6 +91,18 @@ class Costs:
     cpu: float = 0.0
     read: int = 0
     requests: int = 0
+    peak: int = 0
+
+    def plus(self, done: Done | RanksDone) -> Costs:
+        """Return these costs with those of one more task."""
+        read, requests = (done.read, done.requests) if isinstance(done, Done) else (0, 0)
+        return replace(
+            self,
+            cpu=self.cpu + done.cpu,
+            read=self.read + read,
+            requests=self.requests + requests,
+            peak=max(self.peak, done.peak),
+        )
 
 
 @dataclass(frozen=True)
@@ -191,15 +205,12 @@ def scan(
         costs = replace(costs, known=len(read))
         progress(len(read), len(units))
         for one, done in _worked_off(new, plan):
-            if index is not None:
+            costs = costs.plus(done)
+            if one is None:
+                continue
+            if index is not None and isinstance(done, Done):
                 _keep(one, done, index)
             read.append(one)
-            costs = replace(
-                costs,
-                cpu=costs.cpu + done.cpu,
-                read=costs.read + done.read,
-                requests=costs.requests + done.requests,
-            )
             progress(len(read), len(units))
     return _ordered(names, read, replace(costs, seconds=time.monotonic() - start), plan)
 
@@ -279,10 +290,13 @@ def _keep(read: _Read, done: Done, index: Index) -> None:
         index.keep(_key(unit), unit.stamp, read.content, unit.size, result, read.failure)
 
 
-def _worked_off(units: Sequence[Unit], plan: Plan) -> Iterator[tuple[_Read, Done]]:
-    """Read and diagnose units; of a job of many ranks, all ranks first."""
+def _worked_off(
+    units: Sequence[Unit], plan: Plan
+) -> Iterator[tuple[_Read | None, Done | RanksDone]]:
+    """Read and diagnose units; of a job of many ranks, all ranks first, which are no result by themselves."""
     logs: dict[str, list[RankLog]] = {}
     for done in _results(read_ranks, rank_tasks(units), no_ranks, plan):
+        yield None, done
         logs.setdefault(done.task.unit.name, []).extend(done.logs)
     jobs: dict[str, Job] = {}
     tasks = []

@@ -52,6 +52,8 @@ class Done:
         Seconds of processor time.
     requests
         Requests to an object store or a server.
+    peak
+        Most bytes of memory that the process has used so far; 0 where the system does not say.
     """
 
     task: Any
@@ -61,6 +63,16 @@ class Done:
     cpu: float = 0.0
     read: int = 0
     requests: int = 0
+    peak: int = 0
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has used so far; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def diagnose_unit(task: Task) -> Done:
@@ -80,7 +92,7 @@ def diagnose_unit(task: Task) -> Done:
     except Exception as error:  # noqa: BLE001 - one bad run never stops the scan
         failure = f"{type(error).__name__}: {error}"
     spent = time.process_time() - start
-    return Done(task, content, rows, failure, spent, unit.size, requests)
+    return Done(task, content, rows, failure, spent, unit.size, requests, peak_memory())
 
 
 def _holds_anything(run: Run) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     client = boto3.client("s3")
+    reset = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")
+    urllib.request.urlopen(reset).close()  # what another test has left in this process
     client.create_bucket(Bucket="lab")
     try:
         yield client
