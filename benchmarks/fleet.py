@@ -1,10 +1,10 @@
-"""What a scan costs: 2,000 runs of four sources, cold and unchanged, on one process and two; 1,024 rank logs.
+"""What a scan costs: runs of four sources, cold and unchanged, one process and two; logs of many ranks.
 
     python benchmarks/fleet.py [--runs 2000] [--ranks 1024] [--keep FOLDER] [--write docs/scale.md]
 
-Each run has a loss of its own, in the records of tensorboardX and in the layouts of the Trainer and of MLflow;
-every eighth one diverges. Seconds of the processor are summed over all processes: on a shared machine they say
-more than the clock.
+Each run has a loss of its own, in the records of tensorboardX and the layouts of the Trainer and of MLflow;
+every eighth one diverges. Seconds of the processor are summed over all processes: on a shared machine they
+say more than the clock.
 """
 
 from __future__ import annotations
@@ -235,8 +235,8 @@ def lines(fleet: Path, ranks: Path, runs: int, count: int) -> list[str]:
     return [
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
-        f"A run takes {1000 * cold['cpu'] / runs:.0f} ms of a processor. Peak memory of one process: {peak:.0f} MB "
-        f"(limit: {LIMIT + largest / 1e6:.0f}); with the rank logs {job['peak']:.0f} MB. The index takes "
+        f"A run takes {1000 * cold['cpu'] / runs:.0f} ms of a processor. Peak memory of a process: "
+        f"{peak:.0f} MB (limit: {LIMIT + largest / 1e6:.0f}); with the rank logs {job['peak']:.0f} MB. The index takes "
         f"{cold['index'] / runs / 1000:.1f} kB a run.",
         f"Load of the machine meanwhile: {os.getloadavg()[2]:.1f} on {os.cpu_count()} processors. "
         f"Python {sys.version.split()[0]}.",
@@ -259,8 +259,6 @@ def measure(plan: dict[str, object], root: str) -> None:
     found = scan(root, plan=Plan(index=Path(str(plan["index"])), workers=int(str(plan["workers"]))))
     seconds = time.perf_counter() - start
     own = resource.getrusage(resource.RUSAGE_SELF)
-        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
     print(
         json.dumps(
             {

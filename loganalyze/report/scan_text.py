@@ -32,8 +32,12 @@ def headline(scan: Scan) -> str:
         return (
             f"None of {total:,} runs shows a problem." if total > 1 else "The run shows no problem."
         )
-    worst = f"{sick:,} of {total:,} runs need attention"
-    return f"{worst}: {counts['critical']:,} critical, {counts['warning']:,} with warnings."
+    if not counts["warning"]:
+        return f"{sick:,} of {total:,} runs need attention, all of them critical."
+    if not counts["critical"]:
+        return f"{sick:,} of {total:,} runs need attention: there are warnings."
+    critical, warning = counts["critical"], counts["warning"]
+    return f"{sick:,} of {total:,} runs need attention: {critical:,} critical, {warning:,} with warnings."
 
 
 def render(

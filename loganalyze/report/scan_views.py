@@ -20,6 +20,7 @@ LOG_FROM = 100.0  # highest over lowest from which the picture is that of the lo
 PICTURES = 12  # small multiples of a group
 GROUPS = 20  # groups of a shared cause that are shown
 FINDINGS = 4  # findings named in a row
+SEVERITIES = ("critical", "warning", "info")
 RANKS = {"critical": 0, "warning": 1, "unreadable": 2, "insufficient": 3, "healthy": 4}
 
 
@@ -76,7 +77,7 @@ def run_views(scan: Scan) -> list[RunView]:
 
 def _run_view(row: Row, baseline: Baseline | None, report: str) -> RunView:
     severe = dict.fromkeys((found[0], found[1]) for found in row.findings)
-    findings = tuple(severe)
+    findings = tuple(sorted(severe, key=lambda found: SEVERITIES.index(found[1])))
     return RunView(
         row,
         RANKS.get(row.level, 2),
