@@ -230,14 +230,15 @@ def lines(fleet: Path, ranks: Path, runs: int, count: int) -> list[str]:
          f"{one['seconds'] / cold['seconds']:.2f} x the time, >= 1.8 x"),
         ("the same, unchanged", f"{again['seconds']:.2f}", f"{runs / again['seconds']:,.0f}",
          f"{again['cpu']:.1f}", ">= 1,000 runs/s"),
-        (f"{count:,} rank logs of 1 MB", f"{job['seconds']:.1f}", "", f"{job['cpu']:.0f}", f"<= 60 s; {named}"),
+        (f"{count:,} rank logs of 1 MB", f"{job['seconds']:.1f}", "", f"{job['cpu']:.0f}",
+         f"<= 60 s; {named}"),
     ]  # fmt: skip
     return [
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
         f"A run takes {1000 * cold['cpu'] / runs:.0f} ms of a processor. Peak memory of a process: "
-        f"{peak:.0f} MB (limit: {LIMIT + largest / 1e6:.0f}); with the rank logs {job['peak']:.0f} MB. The index takes "
-        f"{cold['index'] / runs / 1000:.1f} kB a run.",
+        f"{peak:.0f} MB (limit: {LIMIT + largest / 1e6:.0f}); with the rank logs {job['peak']:.0f} MB. "
+        f"The index takes {cold['index'] / runs / 1000:.1f} kB a run.",
         f"Load of the machine meanwhile: {os.getloadavg()[2]:.1f} on {os.cpu_count()} processors. "
         f"Python {sys.version.split()[0]}.",
     ]
