@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import MissingExtra, NothingReadable
+from loganalyze.fleet.kinds import TFEVENTS, WANDB, strong
 from loganalyze.fleet.listing import Entry, Folder, tree_of
 from loganalyze.fleet.unit import Unit
 from loganalyze.ingest.ingester import HEAD_BYTES
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 MOST_BYTES = 4_000_000_000  # of one run that are copied; a checkpoint is no log and is not fetched
+CERTAIN = frozenset({"hf-trainer-state", TFEVENTS, WANDB})  # kinds that a name alone tells
 _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "generation")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 _ARTIFACTS = ("/artifacts/", "/media/")  # what MLflow and W&B keep beside numbers
@@ -119,8 +121,12 @@ def _fetch(system: AbstractFileSystem, path: str, file: Entry, target: Path) -> 
 
     if not file.size:
         return 0, 0
+    if _is_certain(file):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        system.get_file(path, str(target))
+        return 1, file.size
     head = system.cat_file(path, start=0, end=min(HEAD_BYTES, file.size))
-    if not _is_part_of_folder(file) and not any(i.claims(target, head) for i in ingesters()):
+    if not any(ingester.claims(target, head) for ingester in ingesters()):
         return 1, 0
     target.parent.mkdir(parents=True, exist_ok=True)
     if file.size <= HEAD_BYTES:
@@ -130,9 +136,11 @@ def _fetch(system: AbstractFileSystem, path: str, file: Entry, target: Path) -> 
     return 2, file.size
 
 
-def _is_part_of_folder(file: Entry) -> bool:
-    """Tell whether a file is read because of the folder that it is in, whatever it holds."""
+def _is_certain(file: Entry) -> bool:
+    """Tell whether a file is read whatever its head holds: by its name, or because of its folder."""
     parts = file.path.split("/")
-    return file.name == "meta.yaml" or bool(
-        {"metrics", "params", "tags", "files"} & set(parts[-4:-1])
+    return (
+        strong(file.name) in CERTAIN
+        or file.name == "meta.yaml"
+        or bool({"metrics", "params", "tags", "files"} & set(parts[-4:-1]))
     )

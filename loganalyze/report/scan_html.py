@@ -22,6 +22,7 @@ from loganalyze.report.templates import environment, text
 if TYPE_CHECKING:
     from loganalyze.fleet.scan import Scan
 
+MOST_RUNS = 5_000  # rows of the page, the worst ones: some 1 kB each
 _WORDS = {**WORDS, "unreadable": "Could not be read"}
 _SHAPES = {**SHAPES, "unreadable": "\u25cb"}
 
@@ -30,7 +31,7 @@ def render(scan: Scan, *, beside: str = ".", lang: str = ENGLISH) -> str:
     """Return the complete page; links to postmortems are relative to the folder `beside`."""
     theme, script = (plain_script(text(name)) for name in ("theme.js", "scan.js"))
     page = environment(lang).get_template("scan.html.j2")
-    runs = run_views(scan)
+    runs = run_views(scan)[:MOST_RUNS]
     tables, looked_at = outcomes(scan.rows)
     counts = {level: count for level, count in scan.counts.items() if count}
     return page.render(
@@ -44,6 +45,7 @@ def render(scan: Scan, *, beside: str = ".", lang: str = ENGLISH) -> str:
         headline=translate(headline(scan), lang),
         counts=counts,
         runs=runs,
+        total=len(scan.rows),
         links={view.row.name: _link(view.report, beside) for view in runs if view.report},
         groups=group_views(scan, runs),
         findings=finding_counts(scan.rows),

@@ -101,11 +101,10 @@ def _causes(sheet: Sheet, scan: Scan, most: int | None) -> None:
     if not groups:
         return
     sheet.gap()
-    sheet.put("Most likely causes", style="bold")
+    sheet.put("Most likely causes, and in how many runs", style="bold")
     for group in groups[:most]:
-        count = f"{len(group.rows):>5,} run" + "s" * (len(group.rows) > 1)
         title = translate(group.title, sheet.lang)
-        sheet.put(f"{label(count, sheet.lang)}  {title} ({group.id})", hang=" " * 12)
+        sheet.put(f"{title} ({group.id})", indent=f"{len(group.rows):>6,}  ", hang=" " * 8)
     _more(sheet, len(groups), most)
 
 

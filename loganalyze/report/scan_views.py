@@ -100,17 +100,18 @@ def target(place: str, run: str | None) -> str:
 def group_views(scan: Scan, runs: Sequence[RunView]) -> list[GroupView]:
     """Return the groups of a shared cause, with the losses of their first runs beside their baselines."""
     place = {view.row.name: index for index, view in enumerate(runs)}
+    rows = {row.name: row for row in scan.rows}
     found = []
     for shared in shared_causes(scan.rows)[:GROUPS]:
-        members = [place[name] for name in shared.rows if runs[place[name]].picture]
-        pictures = tuple(_picture(runs, index, place) for index in members[:PICTURES])
+        members = [place[name] for name in shared.rows if name in place]
+        members = [index for index in members if runs[index].picture]
+        pictures = tuple(_picture(runs[index], index, rows) for index in members[:PICTURES])
         found.append(GroupView(shared, pictures))
     return found
 
 
-def _picture(runs: Sequence[RunView], index: int, place: Mapping[str, int]) -> Picture:
-    view = runs[index]
-    other = runs[place[view.baseline.name]].row if view.baseline else None
+def _picture(view: RunView, index: int, rows: Mapping[str, Row]) -> Picture:
+    other = rows[view.baseline.name] if view.baseline else None
     base = other.curve if other else None
     lows = [v for c in (view.row.curve, base) if c for v in c[2] if v is not None]
     limits = (min(lows), max(lows)) if lows else None

@@ -10,7 +10,7 @@ ROOMS = {
     "causes": ("causes/*.py",),
     "report": ("report/*.py",),
     "cli": ("cli/*.py", "lang/*.py", "settings.py", "errors.py"),
-    "sources": ("ingest/*.py",),
+    "sources": ("ingest/*.py", "fleet/*.py"),
 }
 MOST = 24  # alternatives of one expression; more are a mistake of this program
 # Arguments of these functions and methods are names, patterns or parts of a line, never shown.
@@ -81,6 +81,12 @@ NO_TEXT = frozenset(
         "throughput",
         "memory",
         "pragma schema_version",
+        "{}-scan.html",
+        "loganalyze scan {join}",
+        "loganalyze report {}",
+        "loganalyze diff {quote} {quote}",
+        "{quote} --run {quote}",
+        "select run_uuid, count(*), max(rowid), max(timestamp) from metrics group by run_uuid",
         "pragma journal_mode = delete",
         "select name from sqlite_master where type='table'",
         "pragma table_info({name})",
