@@ -19,6 +19,7 @@ SHAPES = {
     "critical": ("▲", "x"), "warning": ("■", "!"), "unreadable": ("○", "o"),
     "insufficient": ("◆", "?"), "healthy": ("●", "ok"),
 }  # fmt: skip
+WORDS = ("slow", "disagrees", "silent", "collectives")
 STYLES = {"unreadable": "faint"}
 RUNS, CAUSES, JOBS, TABLES = 10, 6, 5, 3  # shown unless everything is asked for
 LONGEST_NAME = 40  # columns of a run's name in the list
@@ -84,12 +85,8 @@ def _jobs(sheet: Sheet, scan: Scan, most: int | None) -> None:
         if job.root is not None:
             first = f"rank {job.root.rank:,} failed first: {job.root.text}"
             sheet.put(f"{first}  {job.root.where}", indent="  ", hang="    ")
-        for title, odd in (
-            ("slow", job.stragglers),
-            ("disagrees", job.disagreeing),
-            ("silent", job.silent),
-            ("collectives", job.collectives),
-        ):
+        kinds = (job.stragglers, job.disagreeing, job.silent, job.collectives)
+        for title, odd in zip(WORDS, kinds, strict=True):
             for one in odd[: 3 if most else None]:
                 told = label(title, sheet.lang)
                 sheet.put(f"{told}: rank {one.rank:,}, {one.text}", indent="  ", hang="    ")

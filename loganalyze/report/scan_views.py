@@ -117,7 +117,7 @@ def _picture(view: RunView, index: int, rows: Mapping[str, Row]) -> Picture:
     limits = (min(lows), max(lows)) if lows else None
     said = f"{view.row.name}: train loss"
     if other is not None and base is not None:
-        said += f", beside {other.name}"
+        said = f"{view.row.name}: train loss, beside that of {other.name}"
     return Picture(view.row.name, index, path(view.row.curve, limits), path(base, limits), said)
 
 
