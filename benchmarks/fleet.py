@@ -254,7 +254,8 @@ def called(plan: dict[str, object], root: Path) -> dict[str, float]:
 
 
 def measure(plan: dict[str, object], root: str) -> None:
-    from loganalyze.fleet.scan import Plan, scan
+    from loganalyze.fleet.plan import Plan
+    from loganalyze.fleet.scan import scan
 
     start = time.perf_counter()
     found = scan(root, plan=Plan(index=Path(str(plan["index"])), workers=int(str(plan["workers"]))))

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from loganalyze.finding import Cause, Diagnosis, Finding
-    from loganalyze.fleet.scan import Plan, Scan, scan
+    from loganalyze.fleet.found import Scan
+    from loganalyze.fleet.plan import Plan
+    from loganalyze.fleet.scan import scan
     from loganalyze.ingest import load
     from loganalyze.run import Run
     from loganalyze.settings import Settings
@@ -54,9 +56,9 @@ _HOMES = {
     "LogAnalyzeError": "errors",
     "MissingExtra": "errors",
     "NothingReadable": "errors",
-    "Plan": "fleet.scan",
+    "Plan": "fleet.plan",
     "Run": "run",
-    "Scan": "fleet.scan",
+    "Scan": "fleet.found",
     "Settings": "settings",
     "SettingsError": "errors",
     "UsageError": "errors",

@@ -22,7 +22,7 @@ from loganalyze.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from loganalyze.fleet.scan import Scan
+    from loganalyze.fleet.found import Scan
 
 AGES = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}  # seconds
 PARQUET_MARK = b"PAR1"
@@ -79,7 +79,8 @@ def command(
 
     What was read is remembered in the index beside the page: a run that has not changed is not read again.
     """
-    from loganalyze.fleet.scan import Plan, scan
+    from loganalyze.fleet.plan import Plan
+    from loganalyze.fleet.scan import scan
 
     page = output or f"{file_stem(roots[0].rstrip('/'))}-scan.html"
     _check(common, table)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 from loganalyze import __version__
 from loganalyze.errors import NothingReadable
@@ -15,147 +15,20 @@ from loganalyze.fleet.content import content_key
 from loganalyze.fleet.dask_engine import run_on_cluster
 from loganalyze.fleet.discover import find
 from loganalyze.fleet.engine import memory_for_each, processors, run_tasks
+from loganalyze.fleet.found import Scan
 from loganalyze.fleet.index import FORMAT, Index, Known, opened
 from loganalyze.fleet.jobs import look_at, rank_tasks
+from loganalyze.fleet.plan import Costs, Plan
 from loganalyze.fleet.rank_log import RankLog, RanksDone, no_ranks, read_ranks
 from loganalyze.fleet.ranks import Job, job_from_plain, job_to_plain
 from loganalyze.fleet.row import Row, from_plain
 from loganalyze.fleet.unit import Unit, stamp_of
 from loganalyze.fleet.work import Done, Task, diagnose_unit, report_name
-from loganalyze.settings import Settings
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 T = TypeVar("T")
 R = TypeVar("R")
 LOST = "the process that read it died: it may need more memory than there is"
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a scan is made.
-
-    Attributes
-    ----------
-    index
-        The file that remembers what was read; None to remember nothing.
-    dask
-        Address of a Dask scheduler; empty for processes of this machine.
-    workers, memory
-        Number of processes and the bytes that each may use; 0 for what the machine has.
-    since
-        UNIX seconds: runs that were not written to since then are left out.
-    newest
-        How many runs, the newest ones; 0 for all.
-    reports
-        Folder for the postmortems; empty for none.
-    """
-
-    settings: Settings = field(default_factory=Settings)
-    index: Path | None = None
-    dask: str = ""
-    workers: int = 0
-    memory: int = 0
-    since: float = 0.0
-    newest: int = 0
-    reports: str = ""
-    lang: str = "en"
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a scan took.
-
-    Attributes
-    ----------
-    units, known
-        Units found, and those of them that were not read again.
-    seconds
-        Of the whole scan; ``finding`` of looking for units.
-    cpu
-        Processor seconds of the work, over all workers.
-    read
-        Bytes of the files of the units that were read.
-    requests
-        To object stores and servers, beside the listing.
-    peak
-        Most bytes of memory that one process of the work has used; 0 where the system does not say.
-    """
-
-    units: int = 0
-    known: int = 0
-    seconds: float = 0.0
-    finding: float = 0.0
-    cpu: float = 0.0
-    read: int = 0
-    requests: int = 0
-    peak: int = 0
-
-    def plus(self, done: Done | RanksDone) -> Costs:
-        """Return these costs with those of one more task."""
-        read, requests = (done.read, done.requests) if isinstance(done, Done) else (0, 0)
-        return replace(
-            self,
-            cpu=self.cpu + done.cpu,
-            read=self.read + read,
-            requests=self.requests + requests,
-            peak=max(self.peak, done.peak),
-        )
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What a scan found: a row for each run, the worst first; and the jobs of many ranks among them.
-
-    Attributes
-    ----------
-    reports
-        Name of a row -> file with its postmortem.
-    empty
-        Places in which no run was found, although their files might have been logs.
-    """
-
-    roots: tuple[str, ...]
-    rows: tuple[Row, ...]
-    jobs: tuple[Job, ...] = ()
-    reports: dict[str, str] = field(default_factory=dict)
-    costs: Costs = field(default_factory=Costs)
-    empty: int = 0
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Number of runs of each level, the worst first."""
-        levels = ("critical", "warning", "unreadable", "insufficient", "healthy")
-        return {level: sum(row.level == level for row in self.rows) for level in levels}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the scan as plain values, in the shape of schema_version 1."""
-        from loganalyze.report.scan_json import to_dict
-
-        return to_dict(self)
-
-    def to_json(self) -> str:
-        """Return the scan as strict JSON, schema_version 1."""
-        from loganalyze.report.scan_json import render
-
-        return render(self)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return a table with a row for each run."""
-        from loganalyze.report.scan_json import table
-
-        return table(self)
-
-    def to_html(self, path: str | Path, *, lang: str = "en") -> Path:
-        """Write the index page to `path`, in English or Korean (``"ko"``)."""
-        from loganalyze.report.scan_html import render
-
-        target = Path(path)
-        page = render(self, beside=str(target.parent), lang=lang)
-        target.write_text(page, encoding="utf-8", errors="replace")
-        return target
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from loganalyze.report.scan_views import HEIGHT, WIDTH, group_views, run_views
 from loganalyze.report.templates import environment, text
 
 if TYPE_CHECKING:
-    from loganalyze.fleet.scan import Scan
+    from loganalyze.fleet.found import Scan
 
 MOST_RUNS = 5_000  # rows of the page, the worst ones: some 1 kB each
 _WORDS = {**WORDS, "unreadable": "Could not be read"}

@@ -13,9 +13,9 @@ from loganalyze.report.json import plain
 if TYPE_CHECKING:
     import pandas as pd
 
+    from loganalyze.fleet.found import Scan
     from loganalyze.fleet.ranks import Job
     from loganalyze.fleet.row import Row
-    from loganalyze.fleet.scan import Scan
 
 SCHEMA_VERSION = 1
 

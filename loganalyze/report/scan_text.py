@@ -12,8 +12,8 @@ from loganalyze.report.scan_views import target
 from loganalyze.report.sheet import Sheet, columns
 
 if TYPE_CHECKING:
+    from loganalyze.fleet.found import Scan
     from loganalyze.fleet.row import Row
-    from loganalyze.fleet.scan import Scan
 
 SHAPES = {
     "critical": ("▲", "x"), "warning": ("■", "!"), "unreadable": ("○", "o"),

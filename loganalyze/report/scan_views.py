@@ -13,7 +13,7 @@ from loganalyze.fleet.row import POINTS, Row
 from loganalyze.report.cost import duration
 
 if TYPE_CHECKING:
-    from loganalyze.fleet.scan import Scan
+    from loganalyze.fleet.found import Scan
 
 WIDTH, HEIGHT, EDGE = 96, 26, 2  # of a small picture of a loss
 LOG_FROM = 100.0  # highest over lowest from which the picture is that of the logarithm

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from loganalyze.errors import NothingReadable
-from loganalyze.fleet.scan import Plan, scan
+from loganalyze.fleet.plan import Plan
+from loganalyze.fleet.scan import scan
 
 pytest.importorskip("distributed", reason="the extra `fleet` is not installed")
 

@@ -14,7 +14,8 @@ import pytest
 
 from loganalyze.errors import UsageError
 from loganalyze.fleet.index import opened
-from loganalyze.fleet.scan import Plan, scan
+from loganalyze.fleet.plan import Plan
+from loganalyze.fleet.scan import scan
 from loganalyze.settings import Settings
 from tests.fleet.conftest import write_log
 
@@ -76,7 +77,7 @@ def test_two_scans_at_once_leave_a_whole_index(make_fleet: Make, tmp_path: Path)
     fleet = make_fleet(12)
     index = tmp_path / "index"
     code = (
-        "import sys; from pathlib import Path; from loganalyze.fleet.scan import Plan, scan\n"
+        "import sys; from pathlib import Path; from loganalyze import Plan, scan\n"
         "if __name__ == '__main__':\n"
         "    print(len(scan(sys.argv[1], plan=Plan(index=Path(sys.argv[2]), workers=1)).rows))"
     )

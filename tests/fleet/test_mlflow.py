@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from loganalyze.fleet.scan import Plan, scan
+from loganalyze.fleet.plan import Plan
+from loganalyze.fleet.scan import scan
 from tests.mlflow_server import Server
 
 

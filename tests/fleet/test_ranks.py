@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from loganalyze.fleet.flight import dump_rank, read_dump
-from loganalyze.fleet.scan import Plan, scan
+from loganalyze.fleet.plan import Plan
+from loganalyze.fleet.scan import scan
 
 START = 1_700_000_000
 CASCADE = "torch.distributed.DistBackendError: NCCL communicator was aborted on rank 3: watchdog timed out"

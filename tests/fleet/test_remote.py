@@ -13,8 +13,9 @@ import pytest
 
 from loganalyze.errors import NothingReadable
 from loganalyze.fleet.discover import find
+from loganalyze.fleet.plan import Plan
 from loganalyze.fleet.remote import fetched
-from loganalyze.fleet.scan import Plan, scan
+from loganalyze.fleet.scan import scan
 
 fsspec = pytest.importorskip("fsspec", reason="the extra `fleet` is not installed")
 

@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 import loganalyze as la
+from loganalyze.fleet.plan import Costs
 from loganalyze.fleet.ranks import Job, Odd
 from loganalyze.fleet.row import POINTS, Row
-from loganalyze.fleet.scan import Costs
 from loganalyze.report.scan_text import render as render_text
 from tests.report.conftest import ROOT, Opened, axe
 
