@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from loganalyze.finding import Cause, Diagnosis, Finding
+    from loganalyze.fleet.found import Scan
+    from loganalyze.fleet.plan import Plan
+    from loganalyze.fleet.scan import scan
     from loganalyze.ingest import load
     from loganalyze.run import Run
     from loganalyze.settings import Settings
@@ -39,13 +42,16 @@ __all__ = [
     "LogAnalyzeError",
     "MissingExtra",
     "NothingReadable",
+    "Plan",
     "Run",
+    "Scan",
     "Settings",
     "SettingsError",
     "UsageError",
     "diagnose",
     "diff",
     "load",
+    "scan",
 ]
 
 _HOMES = {
@@ -56,13 +62,16 @@ _HOMES = {
     "LogAnalyzeError": "errors",
     "MissingExtra": "errors",
     "NothingReadable": "errors",
+    "Plan": "fleet.plan",
     "Run": "run",
+    "Scan": "fleet.found",
     "Settings": "settings",
     "SettingsError": "errors",
     "UsageError": "errors",
     "diagnose": "diagnosis",
     "diff": "compare.diff",
     "load": "ingest",
+    "scan": "fleet.scan",
 }
 
 

@@ -6,11 +6,12 @@ detectors work on: one source per metric, superseded restarts dropped, sorted by
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property, wraps
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from loganalyze.names import CONFIG_ALIASES
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from loganalyze.series import Columns
+
     FloatArray: TypeAlias = NDArray[np.float64]
     IntArray: TypeAlias = NDArray[np.int64]
+
+T = TypeVar("T")
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -234,6 +239,18 @@ class Run:
     others: tuple[str, ...] = ()
     _cache: dict[str, Series] = field(default_factory=dict, repr=False, compare=False)
 
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of `metrics` as arrays."""
+        from loganalyze.series import columns
+
+        return columns(self.metrics)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What was found out about this run, by name: see `once`."""
+        return {}
+
     def series(self, metric: str) -> Series:
         """Return `metric` (a canonical name) for analysis; empty where it was not logged.
 
@@ -244,7 +261,7 @@ class Run:
         from loganalyze.series import STEP_SECONDS, select, step_seconds
 
         if metric not in self._cache:
-            found = select(self.metrics, metric, self.preferred.get(metric))
+            found = select(self.columns, metric, self.preferred.get(metric))
             if metric == STEP_SECONDS and not len(found):
                 found = step_seconds(self)
             self._cache[metric] = found
@@ -256,7 +273,7 @@ class Run:
 
     def setting(self, key: str) -> ConfigValue | None:
         """Return the hyper-parameter called `key` here, under whatever name it was logged."""
-        folded = self._folded_config()
+        folded = self._folded_config
         for name in (key, *CONFIG_ALIASES.get(key, ())):
             if name in folded:
                 return folded[name]
@@ -304,6 +321,7 @@ class Run:
         planned = known.number("max_steps") if "max_steps" in given else None
         return replace(known, planned_steps=int(planned)) if planned else known
 
+    @cached_property
     def _folded_config(self) -> dict[str, ConfigValue]:
         """Map each config key, whole and by its last part, to its value; whole keys win."""
         folded: dict[str, ConfigValue] = {}
@@ -312,6 +330,20 @@ class Run:
         for key, value in self.config.items():
             folded[key.lower().replace("-", "_")] = value
         return folded
+
+
+def once(find: Callable[[Run], T]) -> Callable[[Run], T]:
+    """Let a function of a run alone be worked out once for each run: many checks ask for the same fact."""
+
+    @wraps(find)
+    def found(run: Run) -> T:
+        name = f"{find.__module__}.{find.__qualname__}"
+        if name not in run.facts:
+            run.facts[name] = find(run)
+        fact: T = run.facts[name]
+        return fact
+
+    return found
 
 
 def empty_metrics() -> pd.DataFrame:
@@ -341,14 +373,13 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return metrics frames one below the other; text columns stay categories."""
     import numpy as np
     import pandas as pd
-    from pandas.api.types import union_categoricals
 
     if len(frames) < 2:
         return frames[0] if frames else empty_metrics()
     return pd.DataFrame(
         {
             column: (
-                union_categoricals([frame[column] for frame in frames])
+                _joined_labels([frame[column] for frame in frames])
                 if isinstance(frames[0][column].dtype, pd.CategoricalDtype)
                 else np.concatenate([frame[column].to_numpy() for frame in frames])
             )
@@ -356,6 +387,20 @@ def joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         },
         copy=False,
     )
+
+
+def _joined_labels(columns: Sequence[pd.Series[Any]]) -> pd.Categorical[Any]:
+    """Return columns of categories one below the other, with those of the first one first."""
+    import numpy as np
+    import pandas as pd
+
+    place: dict[str, int] = {}
+    codes = []
+    for column in columns:
+        new = [place.setdefault(str(name), len(place)) for name in column.cat.categories]
+        codes.append(np.array([*new, -1], dtype=np.int32)[column.cat.codes.to_numpy()])
+    names = pd.Index(list(place), dtype=str)
+    return pd.Categorical.from_codes(np.concatenate(codes), categories=names)
 
 
 def metrics_frame(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.run import Series
@@ -11,24 +12,67 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from loganalyze.run import IntArray, Run
+    from loganalyze.run import FloatArray, IntArray, Run
 
 STEP_SECONDS = "perf/step_seconds"
 LOSS = "train/loss"
 SAME_AXIS = 1.5  # times the loss's last step, beyond which a metric counts something else
 
 
-def select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None = None) -> Series:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a metrics frame as arrays: taking them out of the frame costs more than their use.
+
+    ``metric``, ``source`` and ``name`` hold numbers, the first two into `metrics` and `sources`.
+    """
+
+    metrics: dict[str, int]
+    sources: tuple[str, ...]
+    metric: NDArray[Any]
+    source: NDArray[Any]
+    name: NDArray[Any]
+    step: IntArray
+    epoch: FloatArray
+    time: FloatArray
+    value: FloatArray
+    segment: IntArray
+    row: IntArray
+    restarted: bool
+
+
+def columns(metrics: pd.DataFrame | Columns) -> Columns:
+    """Return the columns of a metrics frame; those at hand are returned as they are."""
+    if isinstance(metrics, Columns):
+        return metrics
+    metric, source, name = (metrics[column].cat for column in ("metric", "source", "name"))
+    plain = ("step", "epoch", "time", "value", "segment", "row")
+    numbers = {column: metrics[column].to_numpy() for column in plain}
+    return Columns(
+        metrics={str(label): code for code, label in enumerate(metric.categories)},
+        sources=tuple(str(label) for label in source.categories),
+        metric=metric.codes.to_numpy(),
+        source=source.codes.to_numpy(),
+        name=name.codes.to_numpy(),
+        restarted=bool(numbers["segment"].any()),
+        **numbers,
+    )
+
+
+def select(
+    metrics: pd.DataFrame | Columns, metric: str, sources: tuple[str, ...] | None = None
+) -> Series:
     """Return `metric` as the given sources logged it (all of them by default).
 
     Sorted by step, the last of several points at one step, without what a restart superseded.
     """
     import numpy as np
 
-    rows = _rows(metrics, metric, sources)
-    step, segment = (metrics[name].to_numpy()[rows] for name in ("step", "segment"))
-    if len(rows) and metrics["segment"].to_numpy().any():
-        keep = step < _superseded_from(metrics, metric, sources, step, segment)[segment]
+    table = columns(metrics)
+    rows = _rows(table, metric, sources)
+    step = table.step[rows]
+    if len(rows) and table.restarted:
+        segment = table.segment[rows]
+        keep = step < _superseded_from(table, metric, sources, step, segment)[segment]
         rows, step = rows[keep], step[keep]
     if (step[1:] < step[:-1]).any():
         order = np.argsort(step, kind="stable")
@@ -37,30 +81,28 @@ def select(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None =
     last[:-1] = step[1:] != step[:-1]
     if not last.all():
         rows = rows[last]
-    return _taken(metrics, metric, rows)
+    return _taken(table, metric, rows)
 
 
-def every_start(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...]) -> Series:
+def every_start(metrics: pd.DataFrame | Columns, metric: str, sources: tuple[str, ...]) -> Series:
     """Return all points of `metric` in the order of the log, those that a restart superseded too."""
-    return _taken(metrics, metric, _rows(metrics, metric, sources))
+    table = columns(metrics)
+    return _taken(table, metric, _rows(table, metric, sources))
 
 
-def _taken(metrics: pd.DataFrame, metric: str, rows: IntArray) -> Series:
+def _taken(table: Columns, metric: str, rows: IntArray) -> Series:
     import numpy as np
-
-    def take(name: str) -> NDArray[Any]:
-        return np.asarray(metrics[name].to_numpy()[rows])
 
     return Series(
         metric=metric,
-        sources=tuple(str(name) for name in metrics["source"].cat.categories),
-        step=take("step"),
-        value=take("value"),
-        epoch=take("epoch"),
-        time=take("time"),
-        row=take("row"),
-        origin=metrics["source"].cat.codes.to_numpy()[rows].astype(np.int64),
-        segment=take("segment"),
+        sources=table.sources,
+        step=table.step[rows],
+        value=table.value[rows],
+        epoch=table.epoch[rows],
+        time=table.time[rows],
+        row=table.row[rows],
+        origin=table.source[rows].astype(np.int64),
+        segment=table.segment[rows],
     )
 
 
@@ -68,20 +110,19 @@ def families(run: Run) -> dict[str, list[tuple[str, ...]]]:
     """Return for each metric the families of sources that hold it, the preferred one first."""
     import numpy as np
 
-    metric, source = (run.metrics[name].cat for name in ("metric", "source"))
-    files = [str(name) for name in source.categories]
-    pairs = metric.codes.to_numpy().astype(np.int64) * len(files) + source.codes.to_numpy()
-    shape = len(metric.categories), len(files)
+    table, files = run.columns, run.columns.sources
+    pairs = table.metric.astype(np.int64) * len(files) + table.source
+    shape = len(table.metrics), len(files)
     present = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
     home = {file: index for index, family in enumerate(run.families) for file in family}
     found = {}
-    for name, counts in zip(metric.categories, present, strict=True):
+    for name, counts in zip(table.metrics, present, strict=True):
         groups: dict[int | str, list[str]] = {}
         for file in (files[index] for index in np.flatnonzero(counts).tolist()):
             groups.setdefault(home.get(file, file), []).append(file)
         preferred = run.preferred.get(name, ())
         ordered = sorted(groups.values(), key=lambda group: group[0] not in preferred)
-        found[str(name)] = [tuple(group) for group in ordered]
+        found[name] = [tuple(group) for group in ordered]
     return found
 
 
@@ -96,7 +137,7 @@ def step_seconds(run: Run) -> Series:
     import numpy as np
 
     for sources in families(run).get(LOSS, ()):
-        loss = select(run.metrics, LOSS, sources)
+        loss = select(run.columns, LOSS, sources)
         loss = loss.take(np.isfinite(loss.time))
         loss = loss.take(np.r_[True, np.diff(loss.time) != 0][: len(loss)])
         seconds, steps = np.diff(loss.time), np.diff(loss.step)
@@ -104,10 +145,10 @@ def step_seconds(run: Run) -> Series:
         if good.any():
             points = loss.take(np.flatnonzero(good) + 1)
             return points.measuring(STEP_SECONDS, seconds[good] / steps[good])
-    return select(run.metrics, STEP_SECONDS)
+    return select(run.columns, STEP_SECONDS)
 
 
-def _rows(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None) -> IntArray:
+def _rows(table: Columns, metric: str, sources: tuple[str, ...] | None) -> IntArray:
     """Return the positions of the rows of a metric that have a step, under one name per start.
 
     A logger may write two numbers that are one metric here: ``train_loss_step`` and ``train_loss``.
@@ -116,20 +157,17 @@ def _rows(metrics: pd.DataFrame, metric: str, sources: tuple[str, ...] | None) -
     """
     import numpy as np
 
-    names = metrics["metric"].cat.categories
-    if metric not in names:
+    if metric not in table.metrics:
         return np.zeros(0, dtype=np.int64)
-    rows = np.flatnonzero(metrics["metric"].cat.codes.to_numpy() == names.get_loc(metric))
-    files = metrics["source"].cat.categories
-    wanted = np.ones(len(files), bool) if sources is None else files.isin(sources)
+    rows = np.flatnonzero(table.metric == table.metrics[metric])
+    wanted = np.array([sources is None or file in sources for file in table.sources], bool)
     if not wanted.all():
-        rows = rows[wanted[metrics["source"].cat.codes.to_numpy()[rows]]]
-    step = metrics["step"].to_numpy()[rows]
+        rows = rows[wanted[table.source[rows]]]
+    step = table.step[rows]
     rows = rows if (step >= 0).all() else rows[step >= 0]
-    name = metrics["name"].cat.codes.to_numpy()[rows]
+    name = table.name[rows]
     if len(rows) and (name != name[0]).any():
-        step, segment = (metrics[column].to_numpy()[rows] for column in ("step", "segment"))
-        rows = rows[_under_one_name(name.astype(np.int64), step, segment)]
+        rows = rows[_under_one_name(name.astype(np.int64), table.step[rows], table.segment[rows])]
     return rows
 
 
@@ -147,7 +185,7 @@ def _under_one_name(name: IntArray, step: IntArray, segment: IntArray) -> NDArra
 
 
 def _superseded_from(
-    metrics: pd.DataFrame,
+    table: Columns,
     metric: str,
     sources: tuple[str, ...] | None,
     step: IntArray,
@@ -162,10 +200,10 @@ def _superseded_from(
 
     first = _first_steps(step, segment)
     if metric != LOSS:
-        rows = _rows(metrics, LOSS, sources)
-        other = metrics["step"].to_numpy()[rows]
+        rows = _rows(table, LOSS, sources)
+        other = table.step[rows]
         if len(other) and step.max() <= SAME_AXIS * other.max():
-            starts = _first_steps(other, metrics["segment"].to_numpy()[rows])
+            starts = _first_steps(other, table.segment[rows])
             longer, shorter = sorted((first, starts), key=len, reverse=True)
             first = longer.copy()
             first[: len(shorter)] = np.minimum(longer[: len(shorter)], shorter)

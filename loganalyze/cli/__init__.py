@@ -25,6 +25,7 @@ COMMANDS = {
     "diagnose": "Print what is wrong with a run, and why.",
     "diff": "Compare runs: what changed, where they part, what it did.",
     "inspect": "Show what was found and read, before any judgement.",
+    "scan": "Rank all runs below some places by what is wrong with them.",
     "export": "Write the unified metrics as Parquet, CSV or JSON lines.",
     "probe": "Find out on the live model what the log can only suggest.",
     "explain": "Tell what a finding or a cause means.",

@@ -155,7 +155,7 @@ def _write_template(output: str | None, *, force: bool, lang: str) -> int:
             f"{path} exists; name another file with -o, or overwrite it with --force "
             "(the check of this name takes a target: loganalyze probe init TARGET)"
         )
-    write([Output(path, TEXT.encode(), lambda head: False)], force=force, run="-", lang=lang)
+    write([Output(path, TEXT.encode(), lambda head: False)], force=force, runs=(), lang=lang)
     click.echo(label(f"Next: loganalyze probe all {path}:target", lang), err=True)
     return 0
 
@@ -277,7 +277,7 @@ def _tell(probed: Probed, given: Given) -> int:
         Output(json_path, content, lambda head: JSON_MARK in head),
         Output(page_path, page, lambda head: HTML_MARK in head),
     ]
-    write(outputs, force=given.force, run=given.run or "-", lang=given.lang)
+    write(outputs, force=given.force, runs=(given.run,) if given.run else (), lang=given.lang)
     if given.run is not None and not given.quiet:
         click.echo(
             label(f"Next: loganalyze report {given.run} --probe {json_path}", given.lang), err=True

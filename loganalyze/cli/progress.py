@@ -70,3 +70,48 @@ def _named(path: Path) -> str:
         return f"{name} ({path.stat().st_size / 1e6:,.1f} MB)"
     except OSError:
         return name
+
+
+@contextmanager
+def counting(
+    *,
+    quiet: bool,
+    lang: str = ENGLISH,
+    console: Console | None = None,
+    patience: float = PATIENCE,
+) -> Iterator[Callable[[int, int], None]]:
+    """Show how many runs are done and how long the rest will take, from `patience` seconds on.
+
+    Yields
+    ------
+    What to call with the number of those done and of all.
+    """
+    if quiet or not (console.is_terminal if console else sys.stderr.isatty()):
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    display = Progress(*columns, console=console or Console(stderr=True), transient=True)
+    task = display.add_task(label("Runs", lang), total=None)
+    timer = Timer(patience, display.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda done, total: display.update(task, completed=done, total=total)
+    finally:
+        timer.cancel()
+        timer.join()  # it may be starting the display just now
+        display.stop()

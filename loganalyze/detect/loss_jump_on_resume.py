@@ -69,7 +69,7 @@ def detect(run: Run, settings: ResumeSettings) -> Detected:
     """Compare the loss on both sides of each restart."""
     sources = run.preferred.get(LOSS, ())
     series = (
-        every_start(run.metrics, LOSS, sources).finite() if sources else run.series(LOSS).finite()
+        every_start(run.columns, LOSS, sources).finite() if sources else run.series(LOSS).finite()
     )
     borders = np.flatnonzero(np.diff(series.segment) > 0) + 1
     if not len(borders):

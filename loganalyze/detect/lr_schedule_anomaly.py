@@ -74,7 +74,7 @@ def detect(run: Run, settings: ScheduleSettings) -> Detected:
     found = run.setting("lr_scheduler_type")
     kind = str(found.value) if found is not None else ""
     rate = every_start(
-        run.metrics, "train/learning_rate", run.preferred.get("train/learning_rate", ())
+        run.columns, "train/learning_rate", run.preferred.get("train/learning_rate", ())
     )
     rate = rate.finite() if len(rate) else run.series("train/learning_rate").finite()
     hint = next((e for e in run.events_of(EventKind.HINT) if ORDER.search(e.text)), None)

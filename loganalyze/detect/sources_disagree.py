@@ -44,7 +44,7 @@ from loganalyze.run import Run
 from loganalyze.series import families, select
 from loganalyze.settings import setting
 from loganalyze.signals.counted import counted_sources
-from loganalyze.signals.same_metric import Comparison, compare, explain
+from loganalyze.signals.same_metric import Comparison, compare, explain, rounding
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,12 @@ def _comparisons(run: Run) -> Iterator[Comparison]:
         if not metric.startswith(COMPARED) or _MEASURED.search(metric):
             continue
         groups = [group for group in held if counted.isdisjoint(group)]
+        if len(groups) < 2:
+            continue
+        first = select(run.columns, metric, groups[0])
+        rounded = rounding(first.value)
         for other in groups[1:]:
-            found = compare(
-                select(run.metrics, metric, groups[0]), select(run.metrics, metric, other)
-            )
+            found = compare(first, select(run.columns, metric, other), rounded)
             if len(found.left):
                 yield found
 

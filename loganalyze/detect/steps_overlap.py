@@ -90,7 +90,7 @@ def detect(run: Run, settings: OverlapSettings) -> Detected:
     """
     found = []
     for sources in families(run).get(LOSS, ()):
-        points = every_start(run.metrics, LOSS, sources)
+        points = every_start(run.columns, LOSS, sources)
         starts = len(np.unique(points.segment))
         if starts > MOST_STARTS:
             return NotApplicable(f"{starts:,} starts in one log: several runs seem to share it")

@@ -101,8 +101,15 @@ def load(
     return chosen.with_config(given) if given else chosen
 
 
-def load_all(path: str | Path, *, opened: Opened | None = None) -> list[Run]:
+def load_all(
+    path: str | Path,
+    *,
+    opened: Opened | None = None,
+    keep: Callable[[Path], bool] = lambda path: True,
+) -> list[Run]:
     """Read every run at `path`, newest first; each lists the others.
+
+    Of a directory, only the files and folders that `keep` agrees to.
 
     Raises
     ------
@@ -113,7 +120,7 @@ def load_all(path: str | Path, *, opened: Opened | None = None) -> list[Run]:
         return _load_standard_input()
     address = parse_address(str(path))
     if address is None:
-        return _load_files(Path(path), str(path), opened)
+        return _load_files(Path(path), str(path), opened, keep=keep)
     if address.local is None:
         return mlflow_server.load_runs(address)
     return _load_files(address.local, address.shown, opened, address.wants)
@@ -124,6 +131,7 @@ def _load_files(
     shown: str,
     opened: Opened | None,
     wants: Callable[[Table], bool] = lambda table: True,
+    keep: Callable[[Path], bool] = lambda path: True,
 ) -> list[Run]:
     """Read the runs in a file or below a directory, of those tables that are wanted."""
     from loganalyze.ingest.discover import discover
@@ -132,7 +140,9 @@ def _load_files(
     if not root.exists():
         raise NothingReadable(f"{shown} does not exist")
     readers = ingesters()
-    found = discover(root, readers if opened is None else [_told(item, opened) for item in readers])
+    if opened is not None:
+        readers = tuple(_told(item, opened) for item in readers)
+    found = discover(root, readers, keep)
     tables = [table for table in found.tables if wants(table)]
     runs = merge_runs(tables, root, shown)
     if not any(len(run.metrics) or run.events for run in runs):

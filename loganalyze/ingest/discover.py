@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,14 +36,19 @@ class Found:
     names: list[str] = field(default_factory=list)
 
 
-def discover(root: Path, ingesters: Sequence[Ingester]) -> Found:
-    """Read everything below `root` (or `root` itself, if it is a file) that an ingester claims."""
+def discover(
+    root: Path, ingesters: Sequence[Ingester], keep: Callable[[Path], bool] = lambda path: True
+) -> Found:
+    """Read everything below `root` (or `root` itself, if it is a file) that an ingester claims.
+
+    Files and folders below it that `keep` refuses are passed by.
+    """
     found = Found()
     if not root.is_dir():
         _visit_file(root, root, ingesters, found)
         return found
     base = root.resolve()
-    for path in _walk(root, root, ingesters, found):
+    for path in _walk(root, root, ingesters, found, keep):
         if len(found.names) >= MAX_FILES:
             text = f"more than {MAX_FILES:,} files: the rest was not looked at"
             found.tables.append(_remark(root, root, "directory", text))
@@ -57,7 +62,13 @@ def discover(root: Path, ingesters: Sequence[Ingester]) -> Found:
     return found
 
 
-def _walk(folder: Path, root: Path, ingesters: Sequence[Ingester], found: Found) -> Iterator[Path]:
+def _walk(
+    folder: Path,
+    root: Path,
+    ingesters: Sequence[Ingester],
+    found: Found,
+    keep: Callable[[Path], bool],
+) -> Iterator[Path]:
     try:
         entries = sorted(os.scandir(folder), key=_promise)
     except OSError as error:
@@ -70,9 +81,11 @@ def _walk(folder: Path, root: Path, ingesters: Sequence[Ingester], found: Found)
         return
     for entry in entries:
         path = Path(entry.path)
+        if not keep(path):
+            continue
         if entry.is_dir(follow_symlinks=False):
             if entry.name not in SKIPPED_FOLDERS:
-                yield from _walk(path, root, ingesters, found)
+                yield from _walk(path, root, ingesters, found, keep)
         elif not _leads_to_folder(entry):
             yield path
 

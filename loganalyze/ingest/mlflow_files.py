@@ -19,16 +19,17 @@ from loganalyze.ingest.mlflow_run import (
 )
 from loganalyze.ingest.text_config import scalar
 from loganalyze.names import canonical
-from loganalyze.run import ConfigValue, Problem, metrics_frame
+from loganalyze.run import ConfigValue, Problem, labelled, metrics_frame
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
+_Columns: TypeAlias = "dict[str, NDArray[Any]]"
+
 MAX_STEP = 2**62  # a step beyond it is damage
 MAX_TEXT = 1_000_000  # bytes of meta.yaml, a parameter or a tag that are read
-_TEXT = ("metric", "source", "name")
 
 
 def claims_run_folder(path: Path, head: bytes) -> bool:
@@ -48,32 +49,26 @@ def claims_run_folder(path: Path, head: bytes) -> bool:
 
 def read_run_folder(path: Path, root: Path) -> list[Table]:
     """Read one run of a file store into one table; a deleted one only if no other is left."""
-    import pandas as pd
-
     meta = _meta(path)
     if is_deleted(meta) and any(not is_deleted(_meta(other)) for other in _siblings(path)):
         return []
     run = str(meta.get("run_id") or meta.get("run_uuid") or path.name)
     problems: list[Problem] = []
-    frames = []
+    parts: dict[tuple[str, str], _Columns] = {}
     for file in _files(path / "metrics"):
         source = relative(file, root)
         key = file.relative_to(path / "metrics").as_posix()
         try:
-            frames.append(_metric_file(file, key, source, problems))
+            parts[key, source] = _metric_file(file, key, problems)
         except OSError as error:
             problems.append(Problem(f"{key}: cannot be read: {error.strerror}"))
-    metrics = metrics_frame({})
-    if frames:
-        metrics = pd.concat([frame.astype(dict.fromkeys(_TEXT, str)) for frame in frames])
-        metrics = metrics.reset_index(drop=True).astype(dict.fromkeys(_TEXT, "category"))
     config, name = _settings_of_folder(path, root)
     return [
         Table(
             source=relative(path, root),
             format="mlflow",
             run=f"mlflow:{run}",
-            metrics=metrics,
+            metrics=_frame(parts),
             config=config,
             problems=tuple(problems),
             facts=Facts(
@@ -129,7 +124,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _metric_file(path: Path, key: str, source: str, problems: list[Problem]) -> pd.DataFrame:
+def _metric_file(path: Path, key: str, problems: list[Problem]) -> _Columns:
     time, value, step, row, bad = parse_metric(path.read_bytes())
     if bad:
         problems.append(
@@ -138,16 +133,24 @@ def _metric_file(path: Path, key: str, source: str, problems: list[Problem]) -> 
     step, counted = count_steps(step, time)
     if counted:
         problems.append(Problem(f"{key}: {COUNTED}", lossy=False))
+    return {"step": step, "time": time, "value": value, "segment": segments(step), "row": row}
+
+
+def _frame(parts: dict[tuple[str, str], _Columns]) -> pd.DataFrame:
+    """Lay the metrics one below the other; `parts` has the columns of each by its key and its file."""
+    import numpy as np
+
+    if not parts:
+        return metrics_frame({})
+    keys, sources = zip(*parts, strict=True)
+    files = list(parts.values())
+    code = np.repeat(np.arange(len(files)), [len(file["step"]) for file in files])
     return metrics_frame(
         {
-            "metric": canonical(key),
-            "step": step,
-            "time": time,
-            "value": value,
-            "segment": segments(step),
-            "source": source,
-            "row": row,
-            "name": key,
+            **{name: np.concatenate([file[name] for file in files]) for name in files[0]},
+            "metric": labelled(code, [canonical(key) for key in keys]),
+            "source": labelled(code, sources),
+            "name": labelled(code, keys),
         }
     )
 

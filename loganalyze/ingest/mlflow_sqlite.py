@@ -67,6 +67,55 @@ def read_database(path: Path, root: Path) -> list[Table]:
         raise ValueError(f"damaged database: {error}") from None
 
 
+def read_one_run(path: Path, run: str) -> Table | None:
+    """Read the run with this id; None where the database holds no such run.
+
+    Raises
+    ------
+    ValueError
+        If the database is damaged.
+    """
+    try:
+        with _settled(path) as settled, closing(_connect(settled)) as connection:
+            tables = _columns(connection)
+            rows = _rows(connection, "runs", tables.get("runs", []), run)
+            return _database_run(connection, tables, rows[0], path.name) if rows else None
+    except sqlite3.Error as error:
+        raise ValueError(f"damaged database: {error}") from None
+
+
+def list_runs(path: Path) -> dict[str, tuple[str, float]]:
+    """Return for each run of an MLflow database, by its id, what changes with it, and its last time.
+
+    The time is in UNIX seconds. A database of another kind, or a damaged one, holds none.
+    """
+    try:
+        with _settled(path) as settled, closing(_connect(settled)) as connection:
+            tables = _columns(connection)
+            if not {"run_uuid", "status", "start_time", "end_time"} <= set(tables.get("runs", ())):
+                return {}
+            runs = list(_rows(connection, "runs", tables["runs"], ""))
+            runs = [run for run in runs if not is_deleted(run)] or runs
+            latest = _latest(connection, tables)
+    except (sqlite3.Error, OSError):
+        return {}
+    found = {}
+    for run in runs:
+        identifier = str(run["run_uuid"])
+        ended = seconds(run["end_time"]) or seconds(run["start_time"]) or 0.0
+        stamp = f"{run['status']} {run['end_time']} {latest.get(identifier)}"
+        found[identifier] = (stamp, ended)
+    return found
+
+
+def _latest(connection: sqlite3.Connection, tables: dict[str, list[str]]) -> dict[str, str]:
+    """Return for each run how many points it has and which was written last."""
+    if "metrics" not in tables:
+        return {}
+    query = "select run_uuid, count(*), max(rowid), max(timestamp) from metrics group by run_uuid"
+    return {str(run): str(rest) for run, *rest in connection.execute(query)}
+
+
 @contextmanager
 def _settled(path: Path) -> Iterator[Path]:
     """Give a database whose last writes lie beside it (a run in progress) as a copy of all parts.

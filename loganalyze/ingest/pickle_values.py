@@ -36,8 +36,15 @@ class Made:
 _MARK = object()  # where on the stack the items of a container begin
 
 
-def values(data: bytes) -> Iterator[Any]:
+def values(
+    data: bytes, instructions: int = MAX_INSTRUCTIONS, items: int = MAX_ITEMS
+) -> Iterator[Any]:
     """Yield the value of each pickle in `data`, one after the other.
+
+    Parameters
+    ----------
+    instructions, items
+        How many are read, of all pickles together and of all containers of one together.
 
     Raises
     ------
@@ -45,15 +52,13 @@ def values(data: bytes) -> Iterator[Any]:
         If it is no pickle, is damaged, or is longer than any set of arguments.
     """
     file = BytesIO(data)
-    budget = MAX_INSTRUCTIONS
+    budget = instructions
     while file.tell() < len(data):
-        machine = Machine()
+        machine = Machine(items)
         for opcode, argument, _ in _instructions(file):
             budget -= 1
             if budget < 0:
-                raise ValueError(
-                    f"a pickle of more than {MAX_INSTRUCTIONS:,} instructions: not read"
-                )
+                raise ValueError(f"a pickle of more than {instructions:,} instructions: not read")
             machine.step(opcode.name, argument)
         yield machine.result()
 
@@ -68,7 +73,8 @@ def _instructions(file: BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, 
 class Machine:
     """The stack and the memo of one pickle."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_ITEMS) -> None:
+        self._most = most
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._items = 0
@@ -179,8 +185,8 @@ class Machine:
 
     def _count(self, items: Sized) -> None:
         self._items += len(items)
-        if self._items > MAX_ITEMS:
-            raise ValueError(f"a pickle of more than {MAX_ITEMS:,} items: not read")
+        if self._items > self._most:
+            raise ValueError(f"a pickle of more than {self._most:,} items: not read")
 
 
 def _mapping(items: list[Any]) -> dict[Any, Any]:

@@ -118,7 +118,7 @@ def _every_source(run: Run, finding: Finding) -> tuple[Curve, ...]:
     found = []
     for metric in finding.metrics[:1]:
         for sources in families(run).get(metric, ())[:SEVERAL]:
-            series = select(run.metrics, metric, sources)
+            series = select(run.columns, metric, sources)
             if len(series):
                 found.append(curve(f"{metric}, {sources[0]}", series, FOCUS, ()))
     return tuple(found)
@@ -130,7 +130,7 @@ def _every_start(run: Run, finding: Finding) -> tuple[Curve, ...]:
 
     found = []
     for metric in finding.metrics[:1]:
-        points = every_start(run.metrics, metric, run.preferred.get(metric, ()))
+        points = every_start(run.columns, metric, run.preferred.get(metric, ()))
         for segment in np.unique(points.segment)[:SEVERAL].tolist():
             part = points.take(points.segment == segment)
             part = part.take(np.argsort(part.step, kind="stable"))

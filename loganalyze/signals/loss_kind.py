@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from loganalyze.run import GIVEN, Run
+from loganalyze.run import GIVEN, Run, once
 from loganalyze.signals.loss_sum import has_other_losses, is_sum_of_terms
 
 
@@ -102,6 +102,7 @@ class Chance:
         return f"ln({self.classes:,}) = {self.log_c:.2f}"
 
 
+@once
 def loss_kind(run: Run) -> LossKind:
     """Judge the kind of the train loss from the metrics' names, the settings and the values."""
     names = [str(name) for name in run.metrics["metric"].cat.categories]

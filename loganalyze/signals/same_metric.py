@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 300  # values looked at to see how many digits were printed
 FEW = 10  # values, from which on the last digit printed shows in one of them
+FINE = 9  # digits printed, beyond which single precision is coarser
 SINGLE = 1e-6  # relative rounding of single precision, with some room
 EXPLAINED = 0.2  # share of the difference that an explanation may leave
 MATCHING = 0.9  # share of points that must match for an explanation by other steps or units
@@ -55,11 +55,15 @@ class Comparison:
         return bool((np.isfinite(a) & np.isfinite(b) & self.differs).sum() == 0)
 
 
-def compare(one: Series, two: Series) -> Comparison:
-    """Compare two records of one metric at their common steps."""
+def compare(one: Series, two: Series, rounded: FloatArray | None = None) -> Comparison:
+    """Compare two records of one metric at their common steps.
+
+    `rounded` is the `rounding` of the first, where it is at hand.
+    """
     _, left, right = np.intersect1d(one.step, two.step, assume_unique=True, return_indices=True)
     with np.errstate(all="ignore"):
-        tolerance = rounding(one.value)[left] + rounding(two.value)[right]
+        own = rounding(one.value) if rounded is None else rounded
+        tolerance = own[left] + rounding(two.value)[right]
         equal = _equal(one.value[left], two.value[right], tolerance)
     return Comparison(one, two, left, right, ~equal)
 
@@ -76,17 +80,31 @@ def rounding(values: FloatArray) -> FloatArray:
     the values themselves show to be coarser.
     """
     finite = values[np.isfinite(values)]
+    smallest = float(np.abs(finite).min(initial=np.inf))
     picked = finite[:: max(1, len(finite) // SAMPLE)]
+    size = np.abs(np.where(np.isfinite(values), values, 0.0))
     decimals = digits = 0
     for value in picked.tolist():
-        _, shown, exponent = Decimal(repr(value)).normalize().as_tuple()
+        if digits >= FINE and 10.0**-decimals <= SINGLE * smallest:
+            break  # finer than single precision everywhere: more digits change nothing
+        shown, exponent = _digits(value)
         # Among few values zeros at the end may be digits: 100 and 200 are not numbers of one digit.
-        digits = max(digits, len(shown) + (max(int(exponent), 0) if len(picked) < FEW else 0))
-        decimals = max(decimals, -int(exponent))
-    size = np.abs(np.where(np.isfinite(values), values, 0.0))
+        digits = max(digits, shown + (max(exponent, 0) if len(picked) < FEW else 0))
+        decimals = max(decimals, -exponent)
     leading = np.floor(np.log10(np.maximum(size, 1e-300)) + 1e-9)
     by_digits = np.where(size > 0, 10.0 ** (leading + 1 - max(digits, 1)), 0.0)
     return np.asarray(np.maximum(np.maximum(10.0**-decimals, by_digits), SINGLE * size))
+
+
+def _digits(value: float) -> tuple[int, int]:
+    """Return the number of digits of a finite number without zeros at its ends, and the power of the last."""
+    mantissa, _, power = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    shown = len(digits.rstrip("0"))
+    if not shown:
+        return 1, 0
+    return shown, int(power or 0) - len(fraction) + len(digits) - shown
 
 
 def explain(found: Comparison, factors: dict[str, float]) -> str | None:

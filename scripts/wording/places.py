@@ -11,7 +11,7 @@ ROOMS = {
     "compare": ("compare/*.py",),
     "report": ("report/*.py",),
     "cli": ("cli/*.py", "lang/*.py", "settings.py", "errors.py"),
-    "sources": ("ingest/*.py",),
+    "sources": ("ingest/*.py", "fleet/*.py"),
     "probe": ("probe/*.py",),
 }
 MOST = 24  # alternatives of one expression; more are a mistake of this program
@@ -122,6 +122,13 @@ NO_TEXT = frozenset(
         "throughput",
         "memory",
         "pragma schema_version",
+        "{}-scan.html",
+        "loganalyze scan {join}",
+        "loganalyze report {}",
+        "loganalyze diff {quote} {quote}",
+        "{quote} --run {quote}",
+        "unreadable {errno}",
+        "{url}: {}",
         "pragma journal_mode = delete",
         "select name from sqlite_master where type='table'",
         "pragma table_info({name})",
@@ -162,6 +169,9 @@ NO_TEXT = frozenset(
 SINKS = frozenset({"Clue", "NotApplicable", "Fact", "Verdict", "say", "translate", "_"})
 SINK_KEYS = frozenset({"title", "summary", "fix", "passed", "failed", "text", "label"})
 PATTERN = re.compile(r"\\[sdwb(]|NDArray")  # of an expression, or of a type
+SQL = re.compile(
+    r"(?:select|insert or replace|create table|create index|drop table|pragma|begin) [a-z0-9(*]"
+)
 NUMERIC = re.compile(r"[<>=^+]?\d*,?(?:\.\d+)?[dfge%]?")
 # Values, by the name under which the source holds them: never translated.
 VALUES = frozenset(
@@ -173,6 +183,11 @@ VALUES = frozenset(
 def is_text(skeleton: str, sink: bool) -> bool:
     """Tell whether a skeleton holds words: letters, and a space unless it stands where texts go."""
     words = re.sub(r"\{[^}]*\}", "", skeleton)
-    if skeleton in NO_TEXT or PATTERN.search(words) or not re.search(r"[A-Za-z]{2}", words):
+    if (
+        skeleton in NO_TEXT
+        or SQL.match(skeleton)
+        or PATTERN.search(words)
+        or not re.search(r"[A-Za-z]{2}", words)
+    ):
         return False
     return " " in skeleton.strip() or (sink and "/" not in words)

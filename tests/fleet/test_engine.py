@@ -1,0 +1,34 @@
+"""Every task is answered once, also when the process that had it dies or runs out of memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+
+from loganalyze.fleet.engine import run_tasks
+
+MEMORY = 2_000_000_000
+
+
+def work(task: int) -> tuple[int, str]:
+    if task == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == 9:
+        try:
+            bytearray(4 * MEMORY)
+        except MemoryError:
+            return task, "no memory"
+    return task, "done"
+
+
+def lost(task: int) -> tuple[int, str]:
+    return task, "lost"
+
+
+def test_a_task_that_kills_its_process_costs_only_itself() -> None:
+    results = list(run_tasks(work, range(16), lost, workers=2, memory=MEMORY))
+    assert Counter(task for task, _ in results) == Counter(range(16))
+    told = dict(results)
+    assert (told.pop(7), told.pop(9)) == ("lost", "no memory")
+    assert set(told.values()) == {"done"}
