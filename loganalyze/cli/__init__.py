@@ -24,6 +24,7 @@ COMMANDS = {
     "report": "Write a self-contained HTML postmortem of a run.",
     "diagnose": "Print what is wrong with a run, and why.",
     "inspect": "Show what was found and read, before any judgement.",
+    "watch": "Follow a run while it is alive.",
     "export": "Write the unified metrics as Parquet, CSV or JSON lines.",
     "explain": "Tell what a finding or a cause means.",
 }
