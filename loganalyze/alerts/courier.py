@@ -74,14 +74,14 @@ class _Route:
         try:
             self._waiting.put_nowait(None)
         except queue.Full:
-            return False
+            seconds = 0.0
         self._thread.join(seconds)
-        self._closed.set()  # from here on nothing is tried again
+        self._closed.set()  # from here on nothing is tried again, and what waits is let go
         return not self._thread.is_alive()
 
     def _work(self) -> None:
         with silent():
-            while (message := self._waiting.get()) is not None:
+            while (message := self._waiting.get()) is not None and not self._closed.is_set():
                 self._deliver(message)
 
     def _deliver(self, message: Message) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -92,13 +93,14 @@ def _known(url: str) -> Destination:
 def _through_apprise(url: str, name: str) -> Destination | None:
     """Return a place that apprise knows; None where it does not, or is not there."""
     try:
-        from apprise import Apprise, NotifyFormat, NotifyType
+        from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
     except ImportError:
         return None
     from loganalyze.alerts.silence import silent
 
-    service = Apprise()
-    with silent():
+    with silent(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the many packages that its services are made with
+        service = Apprise(asset=AppriseAsset(async_mode=False))
         if not service.add(url):
             return None
 

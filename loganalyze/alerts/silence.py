@@ -1,38 +1,37 @@
-"""Libraries that send alerts log addresses, which hold secrets: what they log in a thread can be silenced."""
+"""Libraries that send alerts log the addresses, which hold secrets: what they log while sending is dropped."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 # Who logs, at some level, where a message goes: apprise, and what its services send with.
 TALKERS = (
-    "apprise", "urllib3.connectionpool", "urllib3.util.retry", "requests", "requests_oauthlib", "smtplib",
+    "apprise", "urllib3.connectionpool", "urllib3.util.retry", "requests", "requests_oauthlib", "oauthlib",
     "http.client", "paho", "markdown", "asyncio", "charset_normalizer",
 )  # fmt: skip
+_sending: ContextVar[bool] = ContextVar("sending", default=False)
 
 
-class _OtherThreads(logging.Filter):
-    def __init__(self) -> None:
-        super().__init__()
-        self.thread = threading.get_ident()
+class _Elsewhere(logging.Filter):
+    """Lets pass what is logged while no alert is sent; threads that sending starts inherit that it is."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let pass what other threads log."""
-        return record.thread != self.thread
+        return not _sending.get()
+
+
+_ELSEWHERE = _Elsewhere()
 
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Drop what the libraries log in this thread; other threads go on as they are."""
-    mute = _OtherThreads()
-    loggers = [logging.getLogger(name) for name in TALKERS]
-    for logger in loggers:
-        logger.addFilter(mute)
+    """Drop what the libraries log on behalf of this block; everybody else's goes on as it is."""
+    for name in TALKERS:
+        logging.getLogger(name).addFilter(_ELSEWHERE)  # once, however often it is added
+    token = _sending.set(True)
     try:
         yield
     finally:
-        for logger in loggers:
-            logger.removeFilter(mute)
+        _sending.reset(token)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+MODE = 0o666  # less what the process's umask takes
 TAIL = 1 << 20  # bytes at the end of a file in which its last line begins
 
 
@@ -36,7 +38,8 @@ class Lines:
             _mend(path)
             with path.open("rb") as file:
                 self.count = sum(block.count(b"\n") for block in iter(lambda: file.read(TAIL), b""))
-        self._file = path.open("ab", buffering=0)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, MODE)
+        self.close = weakref.finalize(self, os.close, self._file)
         if head is not None and not self.count:
             self.add(head)
 
@@ -51,13 +54,9 @@ class Lines:
         data = (b"\n" if self._torn else b"") + line + b"\n"
         self.count += self._torn
         self._torn = True
-        self._torn = self._file.write(data) != len(data)  # a full disk takes a part
+        self._torn = os.write(self._file, data) != len(data)  # a full disk takes a part
         self.count += 1
         return self.count
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def _mend(path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from loganalyze.errors import UsageError
 from loganalyze.finding import Severity
 from loganalyze.live.pace import Pace
 from loganalyze.live.standing import Changes, Standing, look
@@ -24,12 +25,14 @@ from loganalyze.monitor.quiet import LOGGER, Quiet
 from loganalyze.monitor.recorder import Recorder
 from loganalyze.monitor.tripwire import WATCHED, Tripwires
 from loganalyze.names import canonical
-from loganalyze.settings import Settings
+from loganalyze.settings import Settings, check_names
 
 if TYPE_CHECKING:
     from loganalyze.alerts.alerts import Alerts
     from loganalyze.finding import Diagnosis, Finding
     from loganalyze.run import Run
+
+STOPPING = ("warning", "critical")
 
 
 class Monitor:
@@ -75,12 +78,16 @@ class Monitor:
         framework: str | None = None,
     ) -> None:
         from loganalyze.alerts.alerts import open_alerts
+        from loganalyze.detect import known_settings
         from loganalyze.monitor.writers import open_writers
 
+        self.settings = settings or Settings()
+        check_names(self.settings.changed, known_settings())
+        if stop_on not in (None, *STOPPING):
+            raise UsageError(f"stop_on is {stop_on!r}; it can be {' or '.join(STOPPING)}")
         self.directory = Path(directory)
         self.name = name or self.directory.resolve().name or "run"
         self.stop_on = Severity(stop_on) if stop_on else None
-        self.settings = settings or Settings()
         self.diagnosis: Diagnosis | None = None
         self.stopped_by: Finding | None = None
         self._every = max(1, every)

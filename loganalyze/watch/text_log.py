@@ -40,7 +40,8 @@ class TextLog:
     def _restart(self) -> None:
         self._reader, self._splitter = Reader(self._source), Splitter()
         self._problems: list[Problem] = []
-        self._done = 0  # bytes of full windows that the reader has
+        self._full = 0  # windows that were there as a whole
+        self._done = 0  # bytes of them that the reader has: up to the last line's end
 
     def read(self, path: Path, *, settled: bool) -> Table | None:
         """Return the table of the log as it is now; None where it must be read as a whole.
@@ -64,22 +65,21 @@ class TextLog:
         self.taken += len(rest)
         if len(rest) > self._window + MAX_LINE:  # a line without an end: cut by the ordinary reader
             return None
-        return self._with_rest(rest.removeprefix(codecs.BOM_UTF8), settled=settled)
+        head = b"" if self._done else codecs.BOM_UTF8
+        return self._with_rest(rest.removeprefix(head), settled=settled)
 
     def _full_window(self, file: BinaryIO, size: int) -> bool:
         """Take in the lines of the next window, if it is all there."""
-        boundary = (self._done // self._window + 1) * self._window
+        boundary = (self._full + 1) * self._window
         if boundary > size:
             return False
         file.seek(self._done)
         block = file.read(boundary - self._done)
         self.taken += len(block)
+        self._full += 1
         end = whole(block)
-        if not end:
-            return False
         text = block[:end] if self._done else block[:end].removeprefix(codecs.BOM_UTF8)
-        lines = self._splitter.lines(text, self._problems)
-        if len(lines):
+        if text and len(lines := self._splitter.lines(text, self._problems)):
             self._reader.feed(lines)
         self._done += end
         return True
