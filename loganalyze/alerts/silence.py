@@ -1,4 +1,4 @@
-"""Libraries that send alerts log the addresses, which hold secrets: what they log while sending is dropped."""
+"""Libraries that send alerts log addresses, which hold secrets: what they log of it is dropped."""
 
 from __future__ import annotations
 

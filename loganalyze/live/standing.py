@@ -50,19 +50,6 @@ class Standing:
             for entry in self.held.values()
         )
 
-    def confirmed(self, level: Severity) -> Finding | None:
-        """Return a finding of at least this severity that has been confirmed and is there now."""
-        for entry in self.held.values():
-            severe = entry.finding.severity.rank >= level.rank
-            if severe and entry.times >= CONFIRM and not entry.missed:
-                return entry.finding
-        return None
-
-    @property
-    def recovering(self) -> bool:
-        """Tell whether a finding that was told of is gone, but not long enough to be sure."""
-        return any(0 < entry.missed < RECOVER and entry.told for entry in self.held.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Changes:

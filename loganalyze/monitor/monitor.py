@@ -20,11 +20,13 @@ from loganalyze.errors import UsageError
 from loganalyze.finding import Severity
 from loganalyze.live.pace import Pace
 from loganalyze.live.standing import Changes, Standing, look
+from loganalyze.live.stopping import reason_to_stop
 from loganalyze.monitor.numbers import numbers
 from loganalyze.monitor.quiet import LOGGER, Quiet
 from loganalyze.monitor.recorder import Recorder
 from loganalyze.monitor.tripwire import WATCHED, Tripwires
 from loganalyze.names import canonical
+from loganalyze.report.redact import redact_value
 from loganalyze.settings import Settings, check_names
 
 if TYPE_CHECKING:
@@ -96,13 +98,14 @@ class Monitor:
         self._writers = open_writers(writers, self.directory, self.name, dict(config or {}))
         self._wires, self._pace, self._standing = Tripwires(), Pace(), Standing()
         self._keeping, self._judging = Quiet("Keeping a log point"), Quiet("Judging the run")
-        self._last_step, self._found = 0, 0
+        self._last_step, self._found, self._planned = 0, 0, planned_steps
         self._started, self._over = time.monotonic(), False
         self._begin(config or {}, planned_steps, framework)
 
     def _begin(self, config: Mapping[str, Any], planned: int | None, framework: str | None) -> None:
+        told = {str(key): redact_value(str(key), value) for key, value in config.items()}
         self._recorder.note(
-            "start", name=self.name, planned_steps=planned, framework=framework, config=dict(config)
+            "start", name=self.name, planned_steps=planned, framework=framework, config=told
         )
         if self._recorder.resumed:
             self._replay()
@@ -210,7 +213,7 @@ class Monitor:
         )
 
     def _consider(self) -> None:
-        finding = self._standing.confirmed(self._level)
+        finding = reason_to_stop(self._standing, self._level, self._last_step, self._planned)
         if finding is not None:
             self.stopped_by = finding
             self._note("stop", finding)

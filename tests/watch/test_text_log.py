@@ -9,8 +9,8 @@ from hypothesis import settings as configured
 from hypothesis import strategies as st
 
 from loganalyze.ingest import stdout
-from loganalyze.ingest.text_lines import windows
 from loganalyze.ingest.text_layout import lay_out
+from loganalyze.ingest.text_lines import windows
 from loganalyze.ingest.text_reader import Reader
 from loganalyze.watch.text_log import TextLog
 
@@ -23,9 +23,8 @@ def log(lines: int, seed: int = 0) -> bytes:
         if step % 7 == 0:
             text.append(f"\r 10%|#  | {step}/{lines} [00:01<00:09, 3.1it/s]\x1b[0m")
         if step % 11 == 0:
-            text.append(
-                "{'loss': %.3f, 'grad_norm': 1.5, 'epoch': %.2f}" % (noise.random(), step / 50)
-            )
+            record = {"loss": round(noise.random(), 3), "grad_norm": 1.5, "epoch": step / 50}
+            text.append(str(record))
         if step % 13 == 0:
             text.append("WARNING: gar\xfcbage \u2713 nothing to see here")
         if step % 29 == 0:

@@ -34,7 +34,7 @@ class MLflowWriter:
         ]
         if told:
             self._client.log_batch(self._run, params=told)
-        self._sent: list[Any] = []
+        self._sent: Any = None  # what was handed over last
 
     def write(self, step: int, found: Mapping[str, float]) -> None:
         """Hand the numbers over to the client's thread."""
@@ -42,12 +42,12 @@ class MLflowWriter:
 
         now = int(time.time() * 1000)
         metrics = [Metric(canonical(name), value, now, step) for name, value in found.items()]
-        self._client.log_batch(self._run, metrics=metrics, synchronous=False)
+        self._sent = self._client.log_batch(self._run, metrics=metrics, synchronous=False)
 
     def close(self) -> None:
         """Wait for what is on its way, and end the run."""
-        from mlflow import flush_async_logging  # noqa: F401 - there since 2.8
-
+        if self._sent is not None:
+            self._sent.wait()  # all before it were sent before it
         self._client.set_terminated(self._run)
 
 

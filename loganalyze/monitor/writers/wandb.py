@@ -10,6 +10,7 @@ from typing import Any
 from loganalyze.errors import MissingExtra
 from loganalyze.monitor.writers.writer import Kind
 from loganalyze.names import canonical
+from loganalyze.report.redact import redact_value
 
 KEY, MODE, PROJECT = "WANDB_API_KEY", "WANDB_MODE", "WANDB_PROJECT"
 
@@ -27,7 +28,7 @@ class WandbWriter:
             dir=str(directory),
             name=run,
             project=os.environ.get(PROJECT) or "loganalyze",
-            config=dict(config),
+            config={key: redact_value(str(key), value) for key, value in config.items()},
             mode=mode,  # type: ignore[arg-type]
             reinit="create_new",
             settings=wandb.Settings(silent=True, console="off"),
