@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from loganalyze.watch.watch import Refresh
 
 REMEMBERED = 5  # changes that stay in the picture
+WORDS = ("found", "cleared")  # what becomes of a finding
 
 
 class View(Protocol):
@@ -64,7 +65,7 @@ def change(finding: Finding, word: str, shown: dict[str, Any]) -> str:
 def changes(refresh: Refresh, shown: dict[str, Any]) -> list[str]:
     """Return a line for each change that a look brought."""
     found = refresh.changes
-    told = (("found", found.confirmed), ("cleared", found.recovered))
+    told = zip(WORDS, (found.confirmed, found.recovered), strict=True)
     return [change(finding, word, shown) for word, findings in told for finding in findings]
 
 

@@ -23,7 +23,10 @@ def judge(run: Run, settings: Settings) -> Diagnosis:
     Same detectors, same settings and same numbers as `diagnose`: only the checks in `AT_THE_END` are
     left out.
     """
+    import numpy as np
+
     waiting = replace(settings, ignore=(*settings.ignore, *AT_THE_END))
-    found = diagnose(replace(run, status=Status.RUNNING, _cache={}), waiting)
+    with np.errstate(all="ignore"):  # a training's terminal is no place for what a check computes
+        found = diagnose(replace(run, status=Status.RUNNING, _cache={}), waiting)
     checks = tuple(check for check in found.checks if check.id not in AT_THE_END)
     return replace(found, checks=checks)

@@ -47,9 +47,12 @@ def conclude(directory: Path, run: Run, settings: Settings) -> Diagnosis:
     What else the training left there is read too. If that holds no run, what the monitor has in memory
     is diagnosed.
     """
+    import numpy as np
+
     with suppress(LogAnalyzeError):
         run = load(directory)
-    diagnosis = diagnose(run, settings)
+    with np.errstate(all="ignore"):
+        diagnosis = diagnose(run, settings)
     with Quiet("Writing the report"):
         diagnosis.to_html(directory / REPORT)
     with Quiet("Writing the diagnosis"):

@@ -81,14 +81,14 @@ class Follower:
         if self._remote:
             return load_all(self._path)
         self._old, self._state = self._state, states(self._root)
+        shown = self._path if self._address is None else self._address.shown
         if not self._root.exists():
-            raise NothingReadable(f"{self._path} does not exist")
+            raise NothingReadable(f"{shown} does not exist")
         readers = [replace(item, read=self._reading(item)) for item in ingesters()]
         tables = discover(self._root, readers).tables
         if self._address is not None:
             tables = [table for table in tables if self._address.wants(table)]
         self._forget()
-        shown = self._path if self._address is None else self._address.shown
         runs = merge_runs(tables, self._root, shown)
         if not any(len(run.metrics) or run.events for run in runs):
             raise NothingReadable(f"nothing readable in {shown} yet")
