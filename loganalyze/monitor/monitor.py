@@ -98,7 +98,7 @@ class Monitor:
         self._writers = open_writers(writers, self.directory, self.name, dict(config or {}))
         self._wires, self._pace, self._standing = Tripwires(), Pace(), Standing()
         self._keeping, self._judging = Quiet("Keeping a log point"), Quiet("Judging the run")
-        self._last_step, self._found, self._planned = 0, 0, planned_steps
+        self._last_step, self._found = 0, 0
         self._started, self._over = time.monotonic(), False
         self._begin(config or {}, planned_steps, framework)
 
@@ -178,7 +178,7 @@ class Monitor:
             )
             self._tell(changes)
             if self.stop_on and self.stopped_by is None:
-                self._consider()
+                self._consider(self.diagnosis.run)
         if self._pace.looked():
             self._wires.rearm()
         return self.diagnosis
@@ -212,8 +212,8 @@ class Monitor:
             evidence=dict(finding.evidence),
         )
 
-    def _consider(self) -> None:
-        finding = reason_to_stop(self._standing, self._level, self._last_step, self._planned)
+    def _consider(self, run: Run) -> None:
+        finding = reason_to_stop(self._standing, self._level, run)
         if finding is not None:
             self.stopped_by = finding
             self._note("stop", finding)

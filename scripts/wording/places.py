@@ -16,7 +16,7 @@ ROOMS = {
         "lang/*.py",
         "settings.py",
         "errors.py",
-    ),  # fmt: skip
+    ),
     "sources": ("ingest/*.py",),
 }
 MOST = 24  # alternatives of one expression; more are a mistake of this program

@@ -1,13 +1,13 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 from rich.live import Live
 
@@ -167,24 +167,29 @@ def test_the_picture_shows_verdict_curves_and_changes(tmp_path: Path):
         assert part in text
 
 
-@pytest.mark.parametrize("signal", ["SIGINT"])
-def test_it_is_left_with_control_c(tmp_path: Path, signal: str):
-    import signal as signals
-
-    (tmp_path / "train.log").write_text(lines(1, 100))
+def test_it_is_left_with_control_c(tmp_path: Path):
+    (tmp_path / "train.log").write_text(lines(1, 60, nan_from=50))
     process = subprocess.Popen(
         [sys.executable, "-m", "loganalyze", "watch", str(tmp_path), "--every", "0.05"],
         env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(3)
-    process.send_signal(getattr(signals, signal))
-    _, err = process.communicate(timeout=60)
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.append(process.stdout.readline()))
+    reader.start()
+    for step in range(61, 200):  # until it has found something
+        with (tmp_path / "train.log").open("a") as file:
+            file.write(lines(step, step, nan_from=50))
+        reader.join(1)
+        if said:
+            break
+    assert "loss-nonfinite" in said[0]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err
 
 
-def test_json_is_not_touched(call, tmp_path: Path):
-    """A watch reads what a monitor keeps."""
+def test_what_a_monitor_keeps_is_watched_and_not_touched(call, tmp_path: Path):
     from loganalyze.monitor import Monitor
 
     monitor = Monitor(tmp_path / "run", planned_steps=100)

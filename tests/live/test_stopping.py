@@ -1,8 +1,12 @@
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 
 from loganalyze.finding import Finding, Severity
 from loganalyze.live.standing import Standing, look
-from loganalyze.live.stopping import NOT_YET, reason_to_stop
+from loganalyze.live.stopping import MENDABLE, NOT_YET, reason_to_stop
+from tests.builders import make_run
 
 
 def standing(*findings: Finding, looks: int = 2) -> Standing:
@@ -15,7 +19,7 @@ def standing(*findings: Finding, looks: int = 2) -> Standing:
 def finding(
     identifier: str, severity: Severity = Severity.CRITICAL, confidence: float = 0.9
 ) -> Finding:
-    return Finding(identifier, severity, confidence, identifier, identifier)
+    return Finding(identifier, severity, confidence, identifier, identifier, steps=(50, 100))
 
 
 def stops(
@@ -23,8 +27,12 @@ def stops(
     step: int = 100,
     planned: int | None = 1000,
     level: Severity = Severity.CRITICAL,
+    loss: Sequence[float] | None = None,
 ) -> bool:
-    return reason_to_stop(found, level, step, planned) is not None
+    loss = [1.0] * 10 if loss is None else loss
+    steps = np.linspace(step / 10, step, len(loss)).astype(int)
+    run = make_run(loss=loss, steps=steps, planned_steps=planned)
+    return reason_to_stop(found, level, run) is not None
 
 
 def test_a_confirmed_critical_finding_is_a_reason():
@@ -50,7 +58,17 @@ def test_what_did_not_happen_yet_may_still_happen(identifier: str):
     assert not stops(standing(finding(identifier)), step=500, planned=None)
 
 
+@pytest.mark.parametrize("identifier", sorted(MENDABLE))
+def test_a_loss_that_comes_down_again_mends_itself(identifier: str):
+    up_and_down = [0.5] * 50 + list(np.geomspace(4.0, 1.3, 50))
+    up_and_up = [0.5] * 50 + list(np.geomspace(1.3, 4.0, 50))
+    assert not stops(standing(finding(identifier)), loss=up_and_down)
+    assert stops(standing(finding(identifier)), loss=up_and_up)
+    assert stops(standing(finding(identifier)), loss=[0.5] * 50 + [4.0] * 50)
+    assert stops(standing(finding("loss-zero")), loss=up_and_down), "another matter"
+
+
 def test_the_names_are_those_of_detectors():
     from loganalyze.detect import DETECTORS
 
-    assert {detector.id for detector in DETECTORS} >= NOT_YET
+    assert {detector.id for detector in DETECTORS} >= NOT_YET | MENDABLE
