@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from benchmarks.faults.actions import BUGS
-from benchmarks.faults.exam_tasks import EXAM_TASKS
 from benchmarks.faults.recipe import Recipe, Restart, Schedule, base
-from benchmarks.faults.tasks import TASKS, Splits
+from benchmarks.faults.runs import TASKS
+from benchmarks.faults.task import Splits
 
 DATA_SEED = 4242
 
@@ -34,7 +34,7 @@ PLAIN_HELD_OUT = tuple(name for name in HELD_OUT if not name.startswith("hf-"))
 
 def recipe_of(task: str, seed: int) -> Recipe:
     """Return the recipe under which a task trains well, on data that no seed changes."""
-    known = {**TASKS, **EXAM_TASKS}[task]
+    known = TASKS[task]
 
     def data(random: torch.Generator) -> Splits:
         return known.data(torch.Generator().manual_seed(DATA_SEED))

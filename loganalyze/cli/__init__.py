@@ -26,6 +26,7 @@ COMMANDS = {
     "diff": "Compare runs: what changed, where they part, what it did.",
     "inspect": "Show what was found and read, before any judgement.",
     "scan": "Rank all runs below some places by what is wrong with them.",
+    "watch": "Follow a run while it is alive.",
     "export": "Write the unified metrics as Parquet, CSV or JSON lines.",
     "probe": "Find out on the live model what the log can only suggest.",
     "explain": "Tell what a finding or a cause means.",

@@ -23,6 +23,7 @@ from loganalyze.ingest import (
     json_history,
     mlflow,
     mlflow_server,
+    monitor_files,
     notebook,
     stdout,
     tensorboard,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 # Most specific first: the first one that claims a path reads it.
 INGESTERS: tuple[Ingester, ...] = (
     wandb_run.INGESTER,
+    monitor_files.INGESTER,
     hf_trainer.INGESTER,
     tensorboard.INGESTER,
     mlflow.FILE_STORE,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -50,15 +50,20 @@ def from_lines(data: bytes) -> Records:
     is_cut = bool(last.strip()) and _parsed(last) is None  # while it was written, as is normal
     data = whole + b"\n" if is_cut else data
     table = _arrow(data)
-    found = from_records(_parsed_lines(data, broken)) if table is None else _from_arrow(table)
+    found = from_records(parsed_lines(data, broken)) if table is None else _from_arrow(table)
     broken += [data.count(b"\n") + 1] * is_cut
+    return replace(found, problems=left_out(broken))
+
+
+def left_out(broken: list[int]) -> list[Problem]:
+    """Tell of the lines, by number, that hold no record."""
     remarks = [Problem("no JSON object: line left out", row) for row in broken[:MAX_REMARKS]]
     if len(broken) > MAX_REMARKS:
         remarks.append(Problem(f"{len(broken) - MAX_REMARKS:,} more such lines were left out"))
-    return replace(found, problems=remarks)
+    return remarks
 
 
-def _parsed_lines(data: bytes, broken: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+def parsed_lines(data: bytes, broken: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects with the numbers of their lines; `broken` collects those of the others."""
     for row, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
@@ -136,25 +141,60 @@ def from_records(records: Iterable[tuple[int, Mapping[str, Any]]]) -> Records:
     ValueError
         If they are too many for memory.
     """
-    import numpy as np
+    cells = Cells()
+    for row, record in records:
+        cells.add(row, record)
+    return cells.records()
 
-    cells: dict[str, tuple[array[int], array[float]]] = {}
-    rows: array[int] = array("q")
-    held_out: array[int] = array("b")
-    for at, (row, record) in enumerate(records):
-        rows.append(row)
-        held_out.append(0)
+
+@dataclass
+class Cells:
+    """Collects records one by one, as columns; what was collected may be looked at in between."""
+
+    _columns: dict[str, tuple[array[int], array[float]]] = field(default_factory=dict)
+    _rows: array[int] = field(default_factory=lambda: array("q"))
+    _held_out: array[int] = field(default_factory=lambda: array("b"))
+    _kinds: dict[str, Callable[[Any], float | None]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: int, record: Mapping[str, Any]) -> None:
+        """Add a record, with its number in the file."""
+        at = len(self._rows)
+        self._rows.append(row)
+        self._held_out.append(0)
         for name, value in _flat(record, ""):
             if isinstance(value, str) and fold(name) in SPLIT_NAMES:
-                held_out[at] |= value.strip().lower() in HELD_OUT
-            number = _seconds(value) if fold(name) in TIME_NAMES else _number(value)
-            if number is not None and (name in cells or len(cells) < MOST_COLUMNS):
-                places, found = cells.setdefault(name, (array("q"), array("d")))
+                self._held_out[at] |= value.strip().lower() in HELD_OUT
+            number = self._reader(name)(value)
+            if number is not None and (name in self._columns or len(self._columns) < MOST_COLUMNS):
+                places, found = self._columns.setdefault(name, (array("q"), array("d")))
                 places.append(at)
                 found.append(number)
-    check_size(len(rows), len(cells))
-    columns = [_column(name, len(rows), *pair) for name, pair in cells.items()]
-    return Records(columns, np.array(rows, np.int64), np.array(held_out, dtype=bool))
+
+    def _reader(self, name: str) -> Callable[[Any], float | None]:
+        known = self._kinds.get(name)
+        if known is None:
+            known = _seconds if fold(name) in TIME_NAMES else _number
+            if len(self._kinds) < MOST_COLUMNS:
+                self._kinds[name] = known
+        return known
+
+    def records(self) -> Records:
+        """Return everything that was added so far.
+
+        Raises
+        ------
+        ValueError
+            If it is too much for memory.
+        """
+        import numpy as np
+
+        check_size(len(self._rows), len(self._columns))
+        columns = [_column(name, len(self), *pair) for name, pair in self._columns.items()]
+        rows = np.array(self._rows, np.int64)
+        return Records(columns, rows, np.array(self._held_out, dtype=bool))
 
 
 def _column(name: str, size: int, places: array[int], found: array[float]) -> Column:

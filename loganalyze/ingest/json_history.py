@@ -71,6 +71,17 @@ def read(path: Path, root: Path) -> list[Table]:
     data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     is_whole = b"\n" not in data.strip() or not _is_lines(data)
     found = json_columns.from_whole(data) if is_whole else json_columns.from_lines(data)
+    return tables(found, path, root)
+
+
+def tables(found: Records, path: Path, root: Path) -> list[Table]:
+    """Return the table of one file whose records have been parsed.
+
+    Raises
+    ------
+    ValueError
+        If no number in it has a place in the run.
+    """
     end: float | None = None
     if _is_open_mmlab(path, found):
         found, end = _open_mmlab(found)

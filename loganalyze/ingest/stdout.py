@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -62,9 +63,14 @@ def read_stream(file: BinaryIO, source: str, run: str) -> Table:
     reader = Reader(source)
     for lines in windows(file, problems):
         reader.feed(lines)
+    return finished(reader, problems, run)
+
+
+def finished(reader: Reader, problems: Sequence[Problem], run: str) -> Table:
+    """Return the table of a log that has been taken in; the reader is spent."""
     found = lay_out(reader)
     return Table(
-        source=source,
+        source=reader.source,
         format="text",
         run=run,
         metrics=found.metrics,

@@ -81,24 +81,56 @@ def windows(file: BinaryIO, problems: list[Problem], size: int = WINDOW) -> Iter
     What is not UTF-8 (or UTF-16 with its mark) is replaced; over-long lines lose their beginning.
     Both are told in `problems` when the last window has been read.
     """
-    row, first, wrong = 1, 0, 0
+    splitter = Splitter()
     for block in _whole_lines(_utf8(iter(lambda: file.read(size), b"")), size, problems):
+        lines = splitter.lines(block, problems)
+        if len(lines):
+            yield lines
+    problems += splitter.remarks()
+
+
+@dataclass
+class Splitter:
+    """Turns blocks of whole lines into lines, and counts on from one block to the next.
+
+    Attributes
+    ----------
+    row, first
+        Numbers of the physical line (1-based) and of the logical line that come next.
+    wrong
+        Characters replaced so far.
+    """
+
+    row: int = 1
+    first: int = 0
+    wrong: int = 0
+
+    def lines(self, block: bytes, problems: list[Problem]) -> Lines:
+        """Return the lines of a block; what is cut from one is told in `problems`."""
         clean = _ANSI.sub(b"", block) if b"\x1b" in block else block
         if _CURLY_DICT in clean:  # quoted by a web page or a word processor
             clean = clean.replace(b"\xe2\x80\x98", b"'").replace(b"\xe2\x80\x99", b"'")
         if b"**" in clean:
             clean = BOLD.sub(b"  ", clean)
         clean, replaced = _valid(clean)
-        wrong += replaced
-        lines = _split(clean, row, first)
+        self.wrong += replaced
+        lines = _split(clean, self.row, self.first)
         problems += _too_long(lines)
-        row += clean.count(b"\n")
-        first += len(lines)
-        if len(lines):
-            yield lines
-    if wrong:
-        text = f"{wrong:,} characters are not UTF-8 and were replaced"
-        problems.append(Problem(text, lossy=False))
+        self.row += clean.count(b"\n")
+        self.first += len(lines)
+        return lines
+
+    def remarks(self) -> list[Problem]:
+        """Tell of the characters that were replaced."""
+        if not self.wrong:
+            return []
+        text = f"{self.wrong:,} characters are not UTF-8 and were replaced"
+        return [Problem(text, lossy=False)]
+
+
+def whole(block: bytes) -> int:
+    """Return how many bytes of a block are whole lines."""
+    return max(block.rfind(b"\n"), block.rfind(b"\r", 0, len(block) - 1)) + 1
 
 
 def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -117,7 +149,7 @@ def _whole_lines(chunks: Iterator[bytes], size: int, problems: list[Problem]) ->
     rest, dropped = b"", 0
     for chunk in chunks:
         block = rest + chunk
-        end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, len(block) - 1)) + 1
+        end = whole(block)
         rest = block[end:]
         if end:
             yield block[:end]

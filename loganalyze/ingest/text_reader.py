@@ -7,7 +7,8 @@ Lines whose shape is known are read all at once (`text_shape`); the others one b
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from loganalyze.ingest import text_config, text_events, text_place, text_shape, text_tables
@@ -62,6 +63,21 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.collector = Collector(self.source)
+
+    def fork(self) -> Reader:
+        """Return a reader that goes on from here by itself; what was read so far is shared."""
+        other = replace(
+            self,
+            heap=self.heap.fork(),
+            config=dict(self.config),
+            blocks=list(self.blocks),
+            _shapes=list(self._shapes),
+            _hits=Counter(self._hits),
+            _known=set(self._known),
+            _heads=dict(self._heads),
+        )
+        other.collector = deepcopy(self.collector)
+        return other
 
     def feed(self, lines: Lines) -> None:
         """Take in one window."""

@@ -118,6 +118,12 @@ class Heap:
         if form.records:
             self.singles[form].append((line, row, numbers))
 
+    def fork(self) -> Heap:
+        """Return a heap with the same lines, to which others can be added."""
+        chunks = {form: list(parts) for form, parts in self.chunks.items()}
+        singles = {form: list(lines) for form, lines in self.singles.items()}
+        return Heap(defaultdict(list, chunks), defaultdict(list, singles), list(self.drawn))
+
     def clear(self) -> None:
         """Forget all lines."""
         self.chunks.clear()

@@ -10,7 +10,14 @@ ROOMS = {
     "causes": ("causes/*.py",),
     "compare": ("compare/*.py",),
     "report": ("report/*.py",),
-    "cli": ("cli/*.py", "lang/*.py", "settings.py", "errors.py"),
+    "cli": (
+        "cli/*.py",
+        "watch/*.py",
+        "alerts/destination.py",
+        "lang/*.py",
+        "settings.py",
+        "errors.py",
+    ),
     "sources": ("ingest/*.py", "fleet/*.py"),
     "probe": ("probe/*.py",),
 }
