@@ -15,7 +15,7 @@ from loganalyze.report.html import format_number
 from loganalyze.report.policy import plain_script, policy
 from loganalyze.report.probe_chart import drawn
 from loganalyze.report.probe_text import described, proven
-from loganalyze.report.templates import environment, text
+from loganalyze.report.templates import environment, ours, text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -63,7 +63,7 @@ def render(probed: Probed, *, lang: str = ENGLISH) -> str:
     page = environment(lang).get_template("probe.html.j2")
     return page.render(
         probed=probed,
-        described=label(described(probed), lang),
+        described=f"{label('Probe', lang)}: {label(described(probed), lang)}",
         proven=label(proven([view.result.restored for view in views]), lang) if views else "",
         remarks=tuple(dict.fromkeys(r for view in views for r in view.result.restored.remarks)),
         identical=all(view.result.restored.identical for view in views),
@@ -74,10 +74,11 @@ def render(probed: Probed, *, lang: str = ENGLISH) -> str:
         headline=_headline(views, lang),
         number=format_number,
         version=__version__,
-        theme=_markup(theme),
-        script=_markup(script),
-        style=_markup(text("style.css")),
-        policy=_markup(policy([theme, script])),
+        theme=ours(theme),
+        scripts=[ours(script)],
+        at=label("at step", lang),
+        style=ours(text("style.css")),
+        policy=ours(policy([theme, script])),
     )
 
 
@@ -104,7 +105,7 @@ def _view(result: ProbeResult, lang: str) -> ResultView:
             label(figure.title, lang),
             None
             if figure.drawn is Drawn.PICTURES
-            else _markup(drawn(figure, f"p-{result.check}-{number}")),
+            else ours(drawn(figure, f"p-{result.check}-{number}")),
             figure.pictures,
         )
         for number, figure in enumerate(result.figures)
@@ -118,10 +119,3 @@ def _view(result: ProbeResult, lang: str) -> ResultView:
         fixes(tuple(translate(line, lang) for line in result.fix)), figures,
         tuple((table, max(len(table.rows) - ROWS, 0)) for table in result.tables),
     )  # fmt: skip
-
-
-def _markup(value: str) -> Markup:
-    """Mark our own SVG, style and script as safe; nothing of a target comes here unescaped."""
-    from markupsafe import Markup
-
-    return Markup(value)  # noqa: S704 - see the docstring

@@ -13,11 +13,11 @@ from loganalyze.fleet.patterns import FEWEST_IN_ROW, LEVELS, finding_counts, out
 from loganalyze.lang import ENGLISH
 from loganalyze.lang.translation import label, translate
 from loganalyze.report.cost import duration
-from loganalyze.report.html import SHAPES, WORDS, _markup, format_number
+from loganalyze.report.html import SHAPES, WORDS, format_number
 from loganalyze.report.policy import plain_script, policy
 from loganalyze.report.scan_text import headline
 from loganalyze.report.scan_views import HEIGHT, WIDTH, group_views, run_views
-from loganalyze.report.templates import environment, text
+from loganalyze.report.templates import environment, ours, text
 
 if TYPE_CHECKING:
     from loganalyze.fleet.found import Scan
@@ -35,10 +35,12 @@ def render(scan: Scan, *, beside: str = ".", lang: str = ENGLISH) -> str:
     tables, looked_at = outcomes(scan.rows)
     counts = {level: count for level, count in scan.counts.items() if count}
     return page.render(
-        style=_markup(text("style.css") + text("scan.css")),
-        policy=_markup(policy([theme, script])),
-        theme=_markup(theme),
-        script=_markup(script),
+        style=ours(text("style.css") + text("scan.css")),
+        policy=ours(policy([theme, script])),
+        theme=ours(theme),
+        scripts=[ours(script)],
+        described=", ".join(scan.roots),
+        at="",
         version=__version__,
         roots=scan.roots,
         level=next((level for level in counts if level != "unreadable"), "insufficient"),
