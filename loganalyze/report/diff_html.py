@@ -103,6 +103,7 @@ def _context(diff: Diff, lang: str) -> dict[str, Any]:
         ),
         "axis": axis.value,
         "at": label(views.axis_word(axis), lang),
+        "kind": "diff",
         "shapes": {**RUN_SHAPES, **{name: shapes[0] for name, shapes in SHAPES.items()}},
         "words": {name: label(word, lang) for name, word in RUN_WORDS.items()},
         "number": format_number,

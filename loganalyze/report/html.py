@@ -111,6 +111,7 @@ def _base(diagnosis: Diagnosis, lang: str) -> dict[str, Any]:
         "described": describe(diagnosis.run, lang),
         "causes": views.cause_views(diagnosis),
         "at": label("at step", lang),
+        "kind": "report",
         "words": {name: label(word, lang) for name, word in WORDS.items()},
         "shapes": SHAPES,
         "number": format_number,

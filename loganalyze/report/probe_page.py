@@ -77,6 +77,7 @@ def render(probed: Probed, *, lang: str = ENGLISH) -> str:
         theme=ours(theme),
         scripts=[ours(script)],
         at=label("at step", lang),
+        kind="probe",
         style=ours(text("style.css")),
         policy=ours(policy([theme, script])),
     )

@@ -41,6 +41,7 @@ def render(scan: Scan, *, beside: str = ".", lang: str = ENGLISH) -> str:
         scripts=[ours(script)],
         described=", ".join(scan.roots),
         at="",
+        kind="scan",
         version=__version__,
         roots=scan.roots,
         level=next((level for level in counts if level != "unreadable"), "insufficient"),
