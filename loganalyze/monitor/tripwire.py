@@ -114,7 +114,9 @@ class LossWire:
         level = self.fast.value
         if level <= told.rise * self.lowest:
             self.risen = 0.0
-        elif level > told.rise * self.risen and level > 0:  # and again when it has risen as far once more
+        elif (
+            level > told.rise * self.risen and level > 0
+        ):  # and again when it has risen as far once more
             self.risen = level
             yield "rise"
         self.lowest = min(self.lowest, level)

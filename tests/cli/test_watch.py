@@ -75,7 +75,7 @@ def test_a_log_that_another_process_writes(call, tmp_path: Path):
 
     writer = threading.Thread(target=write)
     writer.start()
-    code, out, _ = call("watch", tmp_path, "--until-done", "--every", "0.05", "--idle", "2")
+    code, out, _ = call("watch", tmp_path, "--until-done", "--every", "0.05", "--idle", "6")
     writer.join()
     assert code == 0
     assert verdicts(out) == verdicts(call("diagnose", tmp_path)[1])
