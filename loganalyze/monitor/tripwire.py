@@ -77,6 +77,7 @@ class LossWire:
     settings: WireSettings
     count: int = 0
     lowest: float = math.inf  # of the fast average
+    risen: float = 0.0  # to where it had risen when it was told last; 0 while it is low
     flat: int = 0
     slow: Average = field(default_factory=lambda: Average(SLOW))
     fast: Average = field(default_factory=lambda: Average(FAST))
@@ -111,7 +112,12 @@ class LossWire:
         if value > told.spike * self.slow.value > 0:
             yield "spike"
         level = self.fast.value
-        if level > 0 and level > told.rise * self.lowest:
+        if level <= told.rise * self.lowest:
+            self.risen = 0.0
+        elif (
+            level > told.rise * self.risen and level > 0
+        ):  # and again when it has risen as far once more
+            self.risen = level
             yield "rise"
         self.lowest = min(self.lowest, level)
 
@@ -169,7 +175,7 @@ class EvalWire:
             self.best, self.worse = value, 0
         else:
             self.worse += 1
-            if self.worse >= self.settings.patience:
+            if self.worse % self.settings.patience == 0:
                 yield "overfit"
 
 

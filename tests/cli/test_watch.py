@@ -16,6 +16,13 @@ from loganalyze.settings import Settings
 from loganalyze.watch.watch import Watch
 
 ROOT = Path(__file__).parents[2]
+# A shell's background job passes on to its children that SIGINT is ignored.
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from loganalyze.cli import main
+main()
+"""
 
 
 def lines(first: int, last: int, nan_from: int = 10**9) -> str:
@@ -75,7 +82,7 @@ def test_a_log_that_another_process_writes(call, tmp_path: Path):
 
     writer = threading.Thread(target=write)
     writer.start()
-    code, out, _ = call("watch", tmp_path, "--until-done", "--every", "0.05", "--idle", "2")
+    code, out, _ = call("watch", tmp_path, "--until-done", "--every", "0.05", "--idle", "6")
     writer.join()
     assert code == 0
     assert verdicts(out) == verdicts(call("diagnose", tmp_path)[1])
@@ -170,7 +177,7 @@ def test_the_picture_shows_verdict_curves_and_changes(tmp_path: Path):
 def test_it_is_left_with_control_c(tmp_path: Path):
     (tmp_path / "train.log").write_text(lines(1, 60, nan_from=50))
     process = subprocess.Popen(
-        [sys.executable, "-m", "loganalyze", "watch", str(tmp_path), "--every", "0.05"],
+        [sys.executable, "-c", INTERRUPTIBLE, "watch", str(tmp_path), "--every", "0.05"],
         env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     said: list[str] = []
