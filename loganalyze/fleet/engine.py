@@ -104,7 +104,7 @@ def _pool(workers: int, memory: int) -> Iterator[ProcessPoolExecutor]:
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload([WARM])
     pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_bound_memory, initargs=(memory,)
+        workers, mp_context=context, initializer=_prepare, initargs=(memory, dict(os.environ))
     )
     try:
         yield pool
@@ -112,8 +112,14 @@ def _pool(workers: int, memory: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _bound_memory(limit: int) -> None:
-    """Let this process use no more than `limit` bytes, where the system can do that."""
+def _prepare(limit: int, environment: dict[str, str]) -> None:
+    """Let this process use no more than `limit` bytes, where the system can do that.
+
+    It gets the environment of the scan: the process that it was made from may be older, and clients of object
+    stores take their credentials from there.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     try:
         import resource
     except ImportError:

@@ -6,6 +6,8 @@ import os
 import signal
 from collections import Counter
 
+import pytest
+
 from loganalyze.fleet.engine import run_tasks
 
 MEMORY = 2_000_000_000
@@ -32,3 +34,16 @@ def test_a_task_that_kills_its_process_costs_only_itself() -> None:
     told = dict(results)
     assert (told.pop(7), told.pop(9)) == ("lost", "no memory")
     assert set(told.values()) == {"done"}
+
+
+def environment(name: str) -> tuple[str, str]:
+    return name, os.environ.get(name, "")
+
+
+def test_a_process_has_the_environment_of_its_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("one", "two"):
+        monkeypatch.setenv("LOGANALYZE_TEST", value)
+        results = run_tasks(
+            environment, ["LOGANALYZE_TEST"], lambda _: ("", ""), workers=1, memory=MEMORY
+        )
+        assert list(results) == [("LOGANALYZE_TEST", value)]
