@@ -88,8 +88,13 @@ def _run_view(row: Row, baseline: Baseline | None, report: str) -> RunView:
         f"loganalyze report {target(row.path, row.run)}",
         report,
         baseline,
-        f"loganalyze diff {shlex.quote(row.path)} {shlex.quote(baseline.path)}" if baseline else "",
+        f"loganalyze diff {_address(row)} {_address(baseline)}" if baseline else "",
     )
+
+
+def _address(of: Row | Baseline) -> str:
+    """Return the argument that names a run to ``diff``, which takes several."""
+    return shlex.quote(f"{of.path}#{of.run}" if of.run else of.path)
 
 
 def target(place: str, run: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -15,6 +16,7 @@ from loganalyze.fleet.plan import Costs
 from loganalyze.fleet.ranks import Job, Odd
 from loganalyze.fleet.row import POINTS, Row
 from loganalyze.report.scan_text import render as render_text
+from loganalyze.report.scan_views import run_views
 from tests.report.conftest import ROOT, Opened, axe
 
 Open = Callable[..., Opened]
@@ -70,6 +72,18 @@ def test_axe_finds_nothing_wrong(scheme: str, width: int, tmp_path: Path, open_p
     assert opened.complaints == []
     assert opened.requests == [f"file://{path}"]
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_sick_run_of_a_store_is_set_against_its_neighbour_by_their_names() -> None:
+    sick, sound = (
+        replace(row(3), path="mlflow.db", run="a b"),
+        replace(row(4), path="mlflow.db", run="c"),
+    )
+    (view, _) = run_views(
+        la.Scan(("/runs",), (sick, sound), (), {}, Costs(units=2, seconds=1.0), empty=0)
+    )
+    assert view.command == "loganalyze report mlflow.db --run 'a b'"
+    assert view.diff == "loganalyze diff 'mlflow.db#a b' 'mlflow.db#c'"
 
 
 def test_sorting_and_filtering(tmp_path: Path, open_page: Open) -> None:
