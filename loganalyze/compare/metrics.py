@@ -78,7 +78,7 @@ def _compare(
     if identical:
         return replace(bare, curves=drawn, identical=True)
     if scale.role is MetricRole.SCHEDULE:
-        return replace(bare, curves=drawn, parting=_schedules_part(aligned))
+        return replace(bare, curves=drawn, parting=_schedules_part(aligned, axis))
     if scale.role is MetricRole.SYSTEM:
         level = level_at_end(aligned, blocks, seed, scale, axis)
         return replace(bare, curves=drawn, levels=(level,) if level else ())
@@ -96,18 +96,31 @@ def _curves(aligned: Aligned, blocks: Blocks, seed: FloatArray) -> Curves:
     return Curves(aligned.at, aligned.a, aligned.b, middle, blocks.mean, error)
 
 
-def _schedules_part(aligned: Aligned) -> Parting | None:
-    """Return where two schedules part: they have no noise, so the first difference counts."""
-    size = np.maximum(np.abs(aligned.a), np.abs(aligned.b))
-    # A rate that falls to nothing is compared with its peak at the end.
-    apart = np.abs(aligned.b - aligned.a) > ROUNDING * np.maximum(size, 0.01 * size.max())
-    if not apart.any():
+def _schedules_part(aligned: Aligned, axis: Axis) -> Parting | None:
+    """Return where two schedules part: they have no noise, so the first difference counts.
+
+    One writer logs the rate of the step that was taken, another that of the next: on the axis of steps those
+    that agree when one is moved by a step are the same.
+    """
+    shifts = (0, 1, -1) if axis is Axis.STEP else (0,)
+    apart = [_apart(aligned, shift) for shift in shifts]
+    if not all(found.any() for found in apart):
         return None
-    first = int(np.argmax(apart))
+    first = int(np.argmax(apart[0]))
     start = float(aligned.at[max(first - 1, 0)])
-    return Parting(
-        float(aligned.at[first]), (start, float(aligned.at[first])), None, True, 0.0, True
-    )
+    at = float(aligned.at[first])
+    return Parting(at, (start, at), None, exact=first > 0, p=0.0, significant=True)
+
+
+def _apart(aligned: Aligned, shift: int) -> np.ndarray:
+    """Tell at which places schedules differ if B is read `shift` steps later; those beyond its end do not."""
+    moved = aligned.at + shift
+    b = np.interp(moved, aligned.at, aligned.b)
+    inside = (moved >= aligned.at[0]) & (moved <= aligned.at[-1])
+    size = np.maximum(np.abs(aligned.a), np.abs(b))
+    # A rate that falls to nothing is compared with its peak at the end.
+    far = np.abs(b - aligned.a) > ROUNDING * np.maximum(size, 0.01 * size.max())
+    return np.asarray(far & inside)
 
 
 def _parting(

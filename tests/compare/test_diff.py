@@ -182,6 +182,15 @@ def test_schedules_part_at_their_first_difference() -> None:
     assert metric.parting.at == 2
 
 
+def test_a_schedule_logged_a_step_later_is_the_same() -> None:
+    steps = np.arange(100)
+    a = make_run(loss=loss(0, 100), lr=np.minimum(steps / 40, 1.0))
+    b = make_run(loss=loss(1, 100), lr=np.minimum((steps + 1) / 40, 1.0))
+    metric = la.diff(a, b).metric("train/learning_rate")
+    assert metric is not None
+    assert metric.parting is None
+
+
 def test_several_runs_are_compared_with_the_first(run_of: Make) -> None:
     diff = la.diff(run_of(0), run_of(1), run_of(2, factor=1.6, at=100))
     assert [pair.verdict.outcome for pair in diff.pairs] == [Outcome.SAME, Outcome.WORSE]
