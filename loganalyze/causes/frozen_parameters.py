@@ -34,7 +34,13 @@ import re
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.course import frequencies_only, hardly_moves, norms, short_steps
+from loganalyze.causes.course import (
+    frequencies_only,
+    hardly_moves,
+    is_constant,
+    norms,
+    short_steps,
+)
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
@@ -139,6 +145,12 @@ def _course(case: Case) -> list[Clue]:
         return []
     if course.span < SAME and saturation(case.run) is not None:
         return []
+    if is_constant(case):
+        text = (
+            f"Every sample costs {course.last:.5g}, an even guess to the digit: untrained weights of a head "
+            "answer less evenly."
+        )
+        return [Clue(text, -STRONG)]
     if course.span < SAME:
         text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
         return [Clue(text, DECISIVE)]

@@ -47,7 +47,7 @@ from loganalyze.causes.reach import reach
 from loganalyze.causes.untrained import answers_better, best_evaluation, untrained_level
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import one_answer
-from loganalyze.signals.batch_order import accuracy_spread
+from loganalyze.signals.batch_order import accuracy_spread, slides_and_leaps
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.first_pass import first_pass
 from loganalyze.signals.loss_kind import chance
@@ -81,7 +81,10 @@ FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
     clues = [*_one_class(case), *_noisy(case)]
-    if not clues and not case.found(*LEVELS):
+    if slides_and_leaps(case.run) is not None and case.found("loss-oscillation", "slow-convergence"):
+        text = "The loss falls and leaps as kinds of samples come and go: that is learned, in vain."
+        clues.append(Clue(text, -STRONG))
+    elif not clues and not case.found(*LEVELS):
         helped = _never_helped(case) if case.found("overfit-gap") else []
         none = Clue("No level of a loss or an accuracy points at the labels.", -STATED)
         return helped if any(clue.weight > 0 for clue in helped) else [none]
