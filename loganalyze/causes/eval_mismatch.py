@@ -147,6 +147,8 @@ def _accuracy_apart(case: Case) -> Clue | None:
     train, evals = (case.run.series(f"{part}/accuracy").finite() for part in ("train", "eval"))
     if len(train) < FEWEST or len(evals) < FEWEST:
         return None
+    if (case.run.number("train_samples") or FEW_SAMPLES) < FEW_SAMPLES:
+        return None  # so few may be known by heart before the first evaluation
     seen, held = train.value_at(int(evals.step[0])), share(evals.value)
     early = float(share(np.r_[train.value, seen or 0.0])[-1])
     if early < KNOWN or float(np.quantile(held, 0.9)) > OF_TRAIN * early or _rose(held) > CLIMBS:

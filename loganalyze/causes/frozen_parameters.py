@@ -44,6 +44,7 @@ from loganalyze.causes.course import (
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
+from loganalyze.signals.loss_kind import is_by_reward
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 from loganalyze.signals.saturation import saturation
@@ -79,7 +80,10 @@ def weigh(case: Case) -> list[Clue]:
         return clues  # what little is trained moves the loss a little
     clues += [*_level(case), *_course(case), *_preference(case)]
     norm = case.run.series("train/grad_norm").finite()
-    if len(norm) and float(norm.value.max()) == 0:
+    if len(norm) and float(norm.value.max()) == 0 and zero and is_by_reward(case.run):
+        text = "A method that learns from rewards has no gradient either where all are worth the same."
+        clues.append(Clue(text, MODERATE))
+    elif len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
     elif len(norm):
         middle = float(norm.value.mean())

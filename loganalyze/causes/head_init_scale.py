@@ -114,7 +114,7 @@ def _norm(case: Case) -> list[Clue]:
     if norm is not None and not is_sum and norm > LARGE_NORM and is_training_alone(case) is False:
         text = f"The first gradient norm is {norm:.3g}: errors come back through large weights."
         if (norm_of_one(case) or 0.0) > OF_INPUTS:
-            return [Clue(text, WEAK)]
+            return [Clue(text, MODERATE)]
         return [Clue(text, STRONG if norm > 2 * LARGE_NORM else MODERATE)]
     if norm is not None and norm < ORDINARY_NORM:
         return [Clue(f"The first gradient norm is {norm:.2g}, ordinary.", -MODERATE)]

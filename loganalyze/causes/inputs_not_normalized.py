@@ -58,6 +58,7 @@ LOST = 5.0  # times its later level that the gradient norm had at first
 MUCH = 5.0  # times log(C): beyond any guess over unused outputs
 FAR = 20.0  # times its later level
 FEW = 4  # evaluations whose scatter says something
+SURELY = 30.0  # norm of one guess; a head of forty times the usual weights measured 29
 NEAR = 1.3  # times log(C) up to which a first loss is that of a guess
 
 
@@ -127,7 +128,7 @@ def _first_gradient(case: Case, *, steady: bool) -> list[Clue]:
             f"The first gradient norm is {norm.value[0]:.3g}, {of_one:.3g} per guess that the loss is worth: "
             "more than a head makes."
         )
-        clues.append(Clue(text, STRONG))
+        clues.append(Clue(text, STRONG if of_one > SURELY else MODERATE))
     if len(norm) and norm.value[0] > HUGE and not steady:
         clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", STRONG))
     return clues
