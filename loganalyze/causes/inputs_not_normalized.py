@@ -34,6 +34,7 @@ import numpy as np
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import norms
 from loganalyze.causes.initial import (
+    LARGE_NORM,
     OF_INPUTS,
     RISES,
     STANDS,
@@ -128,7 +129,9 @@ def _first_gradient(case: Case, *, steady: bool) -> list[Clue]:
             f"The first gradient norm is {norm.value[0]:.3g}, {of_one:.3g} per guess that the loss is worth: "
             "more than a head makes."
         )
-        clues.append(Clue(text, STRONG if of_one > SURELY else MODERATE))
+        late = float(np.median(norm.value[len(norm) // 2 :]))
+        sure = of_one > SURELY or late > LARGE_NORM  # a head is soon unlearned, inputs stay
+        clues.append(Clue(text, STRONG if sure else MODERATE))
     if len(norm) and norm.value[0] > HUGE and not steady:
         clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", STRONG))
     return clues

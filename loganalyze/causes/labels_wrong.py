@@ -73,6 +73,8 @@ BALANCED = (
     0.01  # relative distance to log(C) at which labels that are as frequent as each other leave it
 )
 NOTHING = 0.06  # share of the first loss that frequencies give
+CLEARLY = 3.0  # standard deviations of a point
+FEWEST = 4  # points of a third
 NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
 LAST = 10  # points whose median is the level at the end
 FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
@@ -190,7 +192,7 @@ def _learned_by_heart(case: Case) -> list[Clue]:
     if case.found("overfit-gap"):
         return _never_helped(case)
     if guess is None:
-        return []
+        return _apart_from_the_start(case)
     evals = case.run.series("eval/loss").finite().value
     train = case.run.series("train/loss").finite().value
     if len(evals) < 2 or len(train) < 2:
@@ -214,6 +216,27 @@ def _learned_by_heart(case: Case) -> list[Clue]:
     if end > FALLEN * guess.log_c:
         return []
     return [Clue("The train loss falls below a guess, the evaluation never does.", MODERATE)]
+
+
+def _apart_from_the_start(case: Case) -> list[Clue]:
+    """Near a guess, the train loss creeps down and the evaluation up: what is learned is true of no other."""
+    train, evals = (case.run.series(f"{part}/loss").finite().value for part in ("train", "eval"))
+    part = min(len(train), len(evals)) // 3
+    if part < FEWEST or not case.found("loss-at-chance"):
+        return []
+    fell, rose = (
+        (float(np.median(value[:part]) - np.median(value[-part:])) * sign, noise_sigma(value))
+        for value, sign in ((train, 1.0), (evals, -1.0))
+    )
+    if min(fell[0] / max(fell[1], 1e-12), rose[0] / max(rose[1], 1e-12)) < CLEARLY:
+        return []
+    if float(np.median(evals[:part])) < float(np.median(train[:part])) * (1 - HOLDS):
+        return []
+    text = (
+        f"Near a guess the train loss creeps down by {fell[0]:.2g} and the evaluation loss up by {rose[0]:.2g}: "
+        "what is learned of labels that mean nothing is true of no other sample."
+    )
+    return [Clue(text, STRONG)]
 
 
 def _never_helped(case: Case) -> list[Clue]:

@@ -8,9 +8,9 @@ o_j)``. The probability of a cause is the highest it reaches over the findings i
 Causes of the most severe finding come first, those of what is learned before those of speed and memory,
 then by probability: what broke the run comes before what slowed it down.
 
-A finding of severity info is a note: most runs that have one are sound. It counts as evidence; causes of
+A finding of severity info is a note: many runs that have one are sound. It counts as evidence; causes of
 its own are named only where nothing worse is found in what is learned or the log states one in words, and
-"nothing is wrong" then competes with them.
+their probability is then multiplied by that of a fault behind a note.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from loganalyze.run import Run
 LEAST = 0.03  # causes below this probability are not worth a reader's time
 # Odds of a cause that is in no list, beside a listed one without any evidence for or against it (1).
 SOMETHING_ELSE = 0.5
-# Odds that a note has no cause worth naming: in `benchmarks/faults` a note is the worst finding of 15 %
-# of the healthy runs and of 6 % of the others.
-NOTHING_WRONG = 2.0
+# Probability that a note with a cause has a fault behind it: of the 109 such runs of `benchmarks/faults` whose
+# worst finding is a note, 63 have one.
+OF_A_NOTE = 0.58
 SYSTEM = frozenset({"throughput-drop", "stall", "memory-leak"})  # they slow a run down, at first
 CERTAIN = 0.99  # the most that a log alone can make of a cause
 DIGITS = 4  # of a probability, in every output
@@ -79,10 +79,10 @@ def rank(run: Run, findings: tuple[Finding, ...]) -> tuple[Cause, ...]:
     asked = serious | stated if serious - SYSTEM else set(severity)
     # A note needs more than a suspicion.
     weighed = [w for w in weighed if w.has_evidence or serious & set(w.hypothesis.explains)]
-    harmless = {i: 0.0 if i in serious | stated else NOTHING_WRONG for i in asked}
+    faulty = {i: 1.0 if i in serious | stated else OF_A_NOTE for i in asked}
     found = tuple(dict.fromkeys(f.id for f in findings if f.id in asked))
     weighed = [w for w in weighed if asked & set(w.hypothesis.explains)]
-    causes = [_cause(w, weighed, run, {i: harmless[i] for i in found}) for w in weighed]
+    causes = [_cause(w, weighed, run, {i: faulty[i] for i in found}) for w in weighed]
     kept = [cause for cause in causes if cause.probability >= LEAST]
     in_words = {w.hypothesis.id for w in weighed if w.is_stated}
 
@@ -106,7 +106,7 @@ def _weigh(hypothesis: Hypothesis, case: Case) -> _Weighed | None:
 
 
 def _cause(this: _Weighed, weighed: list[_Weighed], run: Run, found: dict[str, float]) -> Cause:
-    """Make the cause of the `found` findings that it explains; their values are the odds of no cause."""
+    """Make the cause of the `found` findings that it explains; their values are how likely a fault is."""
     hypothesis = this.hypothesis
     explains = tuple(identifier for identifier in found if identifier in hypothesis.explains)
     return Cause(
@@ -124,10 +124,10 @@ def _cause(this: _Weighed, weighed: list[_Weighed], run: Run, found: dict[str, f
     )
 
 
-def _probability(this: _Weighed, weighed: list[_Weighed], finding: str, harmless: float) -> float:
+def _probability(this: _Weighed, weighed: list[_Weighed], finding: str, faulty: float) -> float:
     """Return the share of `this` among all that explain `finding`, "something else" included."""
     rivals = sum(other.odds for other in weighed if finding in other.hypothesis.explains)
-    return this.odds / (SOMETHING_ELSE + harmless + rivals)
+    return faulty * this.odds / (SOMETHING_ELSE + rivals)
 
 
 def section(text: str, heading: str) -> str:
