@@ -34,12 +34,12 @@ import numpy as np
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import norms
 from loganalyze.causes.initial import (
-    LARGE_NORM,
     OF_INPUTS,
     RISES,
     STANDS,
     TOWERING,
     ends_at_guess,
+    has_gradient_of_inputs,
     is_steady_at_first,
     model_clues,
     norm_of_one,
@@ -59,7 +59,6 @@ LOST = 5.0  # times its later level that the gradient norm had at first
 MUCH = 5.0  # times log(C): beyond any guess over unused outputs
 FAR = 20.0  # times its later level
 FEW = 4  # evaluations whose scatter says something
-SURELY = 30.0  # norm of one guess; a head of forty times the usual weights measured 29
 NEAR = 1.3  # times log(C) up to which a first loss is that of a guess
 
 
@@ -129,9 +128,7 @@ def _first_gradient(case: Case, *, steady: bool) -> list[Clue]:
             f"The first gradient norm is {norm.value[0]:.3g}, {of_one:.3g} per guess that the loss is worth: "
             "more than a head makes."
         )
-        late = float(np.median(norm.value[len(norm) // 2 :]))
-        sure = of_one > SURELY or late > LARGE_NORM  # a head is soon unlearned, inputs stay
-        clues.append(Clue(text, STRONG if sure else MODERATE))
+        clues.append(Clue(text, STRONG if has_gradient_of_inputs(case) else MODERATE))
     if len(norm) and norm.value[0] > HUGE and not steady:
         clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", STRONG))
     return clues
