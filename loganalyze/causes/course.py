@@ -132,9 +132,19 @@ def is_sorted(case: Case) -> bool:
     hits, expected = hits_and_guesses(case.run) or (0.0, 0.0)
     swing = case.found("loss-oscillation")
     periodic = swing is not None and swing.evidence.get("period_is_epoch") == "yes"
-    if slides_and_leaps(case.run) is not None:
+    if kinds_in_turn(case) is not None:
         return True
     return periodic or (expected >= ENOUGH and hits <= SELDOM * expected)
+
+
+def kinds_in_turn(case: Case) -> int | None:
+    """Return how often the loss leaps as one kind of sample gives way to another, or None.
+
+    Steps that overshoot make it leap as well, and their gradients with it.
+    """
+    if case.found("grad-explosion", "loss-nonfinite", "grad-nonfinite"):
+        return None
+    return slides_and_leaps(case.run)
 
 
 def is_silent(case: Case) -> bool:

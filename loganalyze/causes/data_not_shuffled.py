@@ -33,6 +33,7 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import kinds_in_turn
 from loganalyze.finding import Clue
 from loganalyze.signals.batch_order import (
     ENOUGH,
@@ -41,7 +42,6 @@ from loganalyze.signals.batch_order import (
     epochs,
     hits_and_guesses,
     same_order,
-    slides_and_leaps,
 )
 
 SWINGS = (
@@ -127,7 +127,7 @@ def _never_right(case: Case) -> list[Clue]:
 
 def _slides(case: Case) -> list[Clue]:
     """A kind of sample that comes for a while is learned for that while."""
-    leaps = slides_and_leaps(case.run)
+    leaps = kinds_in_turn(case)
     if leaps is None or not case.found(*SWINGS):
         return []
     text = (

@@ -33,11 +33,11 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.course import kinds_in_turn
 from loganalyze.causes.initial import followed
 from loganalyze.causes.untrained import best_evaluation
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import guessed_accuracy, share
-from loganalyze.signals.batch_order import slides_and_leaps
 from loganalyze.signals.first_pass import first_pass
 from loganalyze.signals.loss_kind import chance, is_language_model
 from loganalyze.signals.robust import FloatArray
@@ -72,7 +72,7 @@ def weigh(case: Case) -> list[Clue]:
     if case.found("loss-zero"):
         text = "The train loss is 0: nothing is learned that an evaluation could show."
         return [Clue(text, -DECISIVE)]
-    if slides_and_leaps(case.run) is not None and case.found("loss-oscillation", "slow-convergence"):
+    if kinds_in_turn(case) is not None and case.found("loss-oscillation", "slow-convergence"):
         text = "The loss falls and leaps as kinds of samples come and go: that is learned, in vain."
         return [Clue(text, -STRONG)]
     clues = _first_pass(case)
@@ -84,6 +84,9 @@ def weigh(case: Case) -> list[Clue]:
     if guessed is not None:
         text = f"The train accuracy, {guessed:.2g}, is that of a guess as well."
         clues.append(Clue(text, -DECISIVE))
+    if case.found("eval-below-train") and case.found("initial-loss-high"):
+        text = "The train loss starts above any guess: it is the training that is counted otherwise."
+        clues.append(Clue(text, -MODERATE))
     loss = case.run.series("train/loss").finite()
     evals = case.run.series("eval/loss").finite().value
     if learned_padding(case):

@@ -37,6 +37,7 @@ from loganalyze.causes.course import (
     frequencies_only,
     hardly_moves,
     is_silent,
+    kinds_in_turn,
     norms,
     settled_early,
     short_steps,
@@ -47,7 +48,7 @@ from loganalyze.causes.reach import reach
 from loganalyze.causes.untrained import answers_better, best_evaluation, untrained_level
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import one_answer
-from loganalyze.signals.batch_order import accuracy_spread, slides_and_leaps
+from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.first_pass import first_pass
 from loganalyze.signals.loss_kind import chance
@@ -83,7 +84,7 @@ FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
     clues = [*_one_class(case), *_noisy(case)]
-    if slides_and_leaps(case.run) is not None and case.found("loss-oscillation", "slow-convergence"):
+    if kinds_in_turn(case) is not None and case.found("loss-oscillation", "slow-convergence"):
         text = "The loss falls and leaps as kinds of samples come and go: that is learned, in vain."
         clues.append(Clue(text, -STRONG))
     elif not clues and not case.found(*LEVELS):
