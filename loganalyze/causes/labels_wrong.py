@@ -51,7 +51,7 @@ from loganalyze.signals.accuracy import one_answer
 from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.first_pass import first_pass
-from loganalyze.signals.loss_kind import chance
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
@@ -264,8 +264,10 @@ def _never_helped(case: Case) -> list[Clue]:
 
 def _nothing_to_find(case: Case) -> list[Clue]:
     """Weights that moved far enough, under a loss that stands at its start: the inputs say nothing of it."""
-    far, level = reach(case), untrained_level(case)
     loss = case.run.series("train/loss").finite().value
+    far, level = reach(case), untrained_level(case)
+    if level is None and len(loss) >= LAST and loss_kind(case.run) is LossKind.REGRESSION:
+        level = float(np.median(loss[:FEWEST]))  # of few lines; one that stands has it as well
     if level is None or far is None or far.travel is None or far.travel < ENOUGH:
         return []
     if case.found("initial-loss-high") or not case.found("loss-plateau", "slow-convergence"):

@@ -161,8 +161,7 @@ def _course(case: Case) -> list[Clue]:
     clues += [*_above(case), *_falls_with_the_rate(case), *_died(case)]
     if case.found("loss-divergence", "loss-spike") and case.found("loss-jump-on-resume"):
         clues.append(Clue("The loss jumped at a restart, not at a step of its own.", -STRONG))
-    elif case.found("loss-divergence"):
-        ratio = case.number("loss-divergence", "ratio") or 0.0
+    elif (ratio := case.number("loss-divergence", "ratio")) is not None:
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
     if case.found("loss-divergence") and _on_the_way_up(case):
         text = "It rose while the rate was on its way up, at the highest rate so far."

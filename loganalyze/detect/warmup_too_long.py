@@ -179,11 +179,12 @@ def _comes_back(series: Series) -> bool:
 
 def _unfinished(run: Run, series: Series, found: Warmup, settings: WarmupSettings) -> Detected:
     assert found.reached is not None  # noqa: S101 - the caller has made sure
-    if found.reached >= settings.reached:
-        return ()
     total = run.planned_steps
     last = int(series.step[-1])
     share = found.steps / total if total and found.steps else None
+    whole = share is not None and share >= settings.share_critical
+    if found.reached >= settings.reached and not whole:
+        return ()
     if share is not None and share < settings.share_inside:
         return ()
     # What ended the run says why the warmup did not end.
