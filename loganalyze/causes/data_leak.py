@@ -50,7 +50,9 @@ def weigh(case: Case) -> list[Clue]:
         if at is not None and evals.value[0] < at:
             clues.append(Clue("The first evaluation is better than training already.", WEAK))
     if case.found("initial-loss-high"):
-        text = "The train loss starts above any guess: it is the training that is counted otherwise."
+        text = (
+            "The train loss starts above any guess: it is the training that is counted otherwise."
+        )
         clues.append(Clue(text, -STRONG))
     strong = [key for key in DROPS if (case.run.number(key) or 0) > 0]
     if strong:

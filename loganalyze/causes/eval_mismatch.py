@@ -85,7 +85,9 @@ def weigh(case: Case) -> list[Clue]:
         text = f"The train accuracy, {guessed:.2g}, is that of a guess as well."
         clues.append(Clue(text, -DECISIVE))
     if case.found("eval-below-train") and case.found("initial-loss-high"):
-        text = "The train loss starts above any guess: it is the training that is counted otherwise."
+        text = (
+            "The train loss starts above any guess: it is the training that is counted otherwise."
+        )
         clues.append(Clue(text, -MODERATE))
     loss = case.run.series("train/loss").finite()
     evals = case.run.series("eval/loss").finite().value

@@ -81,7 +81,9 @@ def weigh(case: Case) -> list[Clue]:
     clues += [*_level(case), *_course(case), *_preference(case)]
     norm = case.run.series("train/grad_norm").finite()
     if len(norm) and float(norm.value.max()) == 0 and zero and is_by_reward(case.run):
-        text = "A method that learns from rewards has no gradient either where all are worth the same."
+        text = (
+            "A method that learns from rewards has no gradient either where all are worth the same."
+        )
         clues.append(Clue(text, MODERATE))
     elif len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))

@@ -86,8 +86,8 @@ def weigh(case: Case) -> list[Clue]:
     clues = [*_one_class(case), *_noisy(case)]
     if kinds_in_turn(case) is not None and case.found("loss-oscillation", "slow-convergence"):
         text = "The loss falls and leaps as kinds of samples come and go: that is learned, in vain."
-        clues.append(Clue(text, -STRONG))
-    elif not clues and not case.found(*LEVELS):
+        return [*clues, Clue(text, -STRONG)]
+    if not clues and not case.found(*LEVELS):
         helped = _never_helped(case) if case.found("overfit-gap") else []
         none = Clue("No level of a loss or an accuracy points at the labels.", -STATED)
         return helped if any(clue.weight > 0 for clue in helped) else [none]
@@ -234,8 +234,8 @@ def _apart_from_the_start(case: Case) -> list[Clue]:
     if float(np.median(evals[:part])) < float(np.median(train[:part])) * (1 - HOLDS):
         return []
     text = (
-        f"Near a guess the train loss creeps down by {fell[0]:.2g} and the evaluation loss up by {rose[0]:.2g}: "
-        "what is learned of labels that mean nothing is true of no other sample."
+        f"Near a guess the train loss creeps down by {fell[0]:.2g} and the evaluation loss up by "
+        f"{rose[0]:.2g}: what is learned of labels that mean nothing is true of no other sample."
     )
     return [Clue(text, STRONG)]
 

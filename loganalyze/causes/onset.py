@@ -25,7 +25,9 @@ STEADY = 1.5  # times its level: a gradient norm below it did not grow with the 
 CLOSE = 10  # steps in which a loss that blows up can be seen to rise
 STARTED = 100  # steps before which a log begins with the training, whatever its interval
 BEFORE = 5  # log points in which a blow-up shows
-UNTOUCHED = "The loss or the gradient of the very first step is no number: nothing had been updated."
+UNTOUCHED = (
+    "The loss or the gradient of the very first step is no number: nothing had been updated."
+)
 LEAST_SCATTER = 0.02  # of the log loss; few points may agree by chance
 
 

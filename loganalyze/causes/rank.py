@@ -28,8 +28,8 @@ from loganalyze.run import Run
 LEAST = 0.03  # causes below this probability are not worth a reader's time
 # Odds of a cause that is in no list, beside a listed one without any evidence for or against it (1).
 SOMETHING_ELSE = 0.5
-# Probability that a note with a cause has a fault behind it: of the 109 such runs of `benchmarks/faults` whose
-# worst finding is a note, 63 have one.
+# Probability that a note with a cause has a fault behind it: 63 of the 109 runs of `benchmarks/faults` have
+# one whose worst finding is a note and that get a cause for it.
 OF_A_NOTE = 0.58
 SYSTEM = frozenset({"throughput-drop", "stall", "memory-leak"})  # they slow a run down, at first
 CERTAIN = 0.99  # the most that a log alone can make of a cause

@@ -31,7 +31,6 @@ from __future__ import annotations
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 
-
 LONG_RISE = 0.45  # of the run; one cycle rises over 30 % unless told otherwise
 DOWN = 0.5  # of its peak
 

@@ -65,7 +65,9 @@ EXACT = 0.01  # relative distance; untrained heads of the usual scale lie 1 to 5
 TO_THE_DIGIT = 5e-4  # relative distance; a tenth of what heads of the usual scale leave
 BINARY = re.compile(r"bce|binary|sigmoid|multi_?label", re.I)
 PRESENT, ABSENT = math.log1p(math.exp(-0.5)), math.log1p(math.exp(0.5))  # cost of a label at 1/2
-BEGINS = 1.04 * math.log(2)  # honest outputs begin at ln 2, heads of the usual scale 1 to 3 % above it
+BEGINS = 1.04 * math.log(
+    2
+)  # honest outputs begin at ln 2, heads of the usual scale 1 to 3 % above it
 FALLS = 0.97  # of the first loss: it left its start
 STANDING = ("loss-plateau", "slow-convergence")
 GREW = 2.0  # times: the largest norm over the first

@@ -29,7 +29,7 @@ SELDOM = 0.5  # of the right answers of a guess
 SLIDES = 0.65  # share of the steps at which the loss falls; of shuffled batches half do
 LEAP = 0.2  # of the log loss: it costs a fifth more than the batch before
 LEAPS = (15, 0.05)  # of them at least, and per log point: more than a run that breaks down has
-KEPT = 0.5  # correlation of a batch's loss, less its level, with the one before
+KEPT = 0.4  # correlation of a batch's loss, less its level, with the one before
 CLEAR = 3.5  # standard errors of the mean correlation of epochs that have nothing in common
 
 
