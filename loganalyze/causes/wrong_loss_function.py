@@ -61,6 +61,7 @@ NEARLY_ALL = 0.9  # right answers; more leave little room to rise
 TOO_CHEAP = 0.1  # share of the answers; evaluation sets of 400 scatter by 2 to 3 %
 TOO_DEAR = 1.4  # times; young models are less sure than they could be by 10 to 20 %
 FLAT = 0.5  # times the norm that the head's bias has at an even guess
+FAR_BELOW = 0.15  # times it: what is left beside class counts that happen to be even
 EXACT = 0.01  # relative distance; untrained heads of the usual scale lie 1 to 5 % above log(C)
 TO_THE_DIGIT = 5e-4  # relative distance; a tenth of what heads of the usual scale leave
 BINARY = re.compile(r"bce|binary|sigmoid|multi_?label", re.I)
@@ -197,6 +198,16 @@ def _flat_start(case: Case, loss: FloatArray, guess: Chance) -> list[Clue]:
     if float(norm[0]) > FLAT * usual or abs(float(loss[0]) / guess.log_c - 1) > EXACT:
         return []
     end = float(np.median(loss[-LAST:]))
+    if (
+        case.found("loss-at-chance")
+        and float(norm.max()) < FAR_BELOW * usual
+        and end < loss[0] * (1 + TO_THE_DIGIT)
+    ):
+        text = (
+            f"The gradient norm is {norm.max():.2g} at most where the head's bias alone has {usual:.2g} in "
+            "any model that guesses: the loss hardly depends on its outputs, as of a softmax applied twice."
+        )
+        return [Clue(text, STRONG)]
     if (
         float(norm.max()) < GREW * float(norm[0])
         or end > (1 - EXACT) * loss[0]
