@@ -48,6 +48,7 @@ from loganalyze.causes.course import (
 from loganalyze.causes.onset import UNTOUCHED, Onset, onset
 from loganalyze.causes.rates import HIGH_FOR_SGD, common_rates, is_unbounded, told_rate
 from loganalyze.causes.rates import optimizer as optimizer_name
+from loganalyze.causes.trouble import leapt_on_the_way_up
 from loganalyze.finding import Clue
 from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.loss_kind import LossKind, loss_kind
@@ -56,7 +57,6 @@ from loganalyze.signals.saturation import saturation
 
 MOSTLY = 0.25  # of the run
 POINTS = 20  # blocks of the run
-FEWEST = 4  # log points
 DECAYED = 0.3  # share of the peak rate
 FALL = 0.05  # share of the loss that falls as the rate decays
 STOOD = 0.2  # of that fall: less at the full rate is none
@@ -163,7 +163,7 @@ def _course(case: Case) -> list[Clue]:
         clues.append(Clue("The loss jumped at a restart, not at a step of its own.", -STRONG))
     elif (ratio := case.number("loss-divergence", "ratio")) is not None:
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
-    if case.found("loss-divergence") and _on_the_way_up(case):
+    if case.found("loss-divergence") and leapt_on_the_way_up(case):
         text = "It rose while the rate was on its way up, at the highest rate so far."
         clues.append(Clue(text, MODERATE))
     spike = case.found("loss-spike")
@@ -191,18 +191,6 @@ def _above(case: Case) -> list[Clue]:
         text = "The loss never rose above its start: steps that are too long raise it."
         return [Clue(text, -MODERATE)]
     return []
-
-
-def _on_the_way_up(case: Case) -> bool:
-    """Tell whether the loss leapt at the highest rate so far, while that went on to rise."""
-    rate = case.run.series("train/learning_rate").finite()
-    step = case.number("loss-spike", "step")
-    if step is None or len(rate) < FEWEST:
-        return False
-    before = rate.value[rate.step <= step]
-    if len(before) < FEWEST or before[-1] < before.max() or rate.value.max() <= before[-1]:
-        return False
-    return bool(before[-1] > before[len(before) // 2])
 
 
 def _was_borne(case: Case) -> bool:
