@@ -51,6 +51,12 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(
             Clue("The loss starts far too high: the norm is large because of it.", -DECISIVE)
         )
+    if limit <= FAR_BELOW and not is_adam(case.run):
+        text = (
+            f"max_grad_norm is {limit:g}, a tenth of the lowest norm in common: {limit / median:.2g} of each "
+            "step is left."
+        )
+        return [*clues, Clue(text, DECISIVE)]
     if median <= ORDINARY:
         clues.append(Clue(f"The median norm is {median:.3g}, as in most models.", MODERATE))
     else:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from loganalyze.causes.cause import Case
-from loganalyze.causes.rates import common_rates, is_adam
+from loganalyze.causes.rates import common_rates, is_adam, told_rate
 from loganalyze.causes.reach import reach
-from loganalyze.signals.batch_order import ENOUGH, SELDOM, hits_and_guesses
+from loganalyze.signals.batch_order import ENOUGH, SELDOM, hits_and_guesses, slides_and_leaps
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.movement import Movement, movement
 from loganalyze.signals.robust import noise_sigma
@@ -132,7 +132,19 @@ def is_sorted(case: Case) -> bool:
     hits, expected = hits_and_guesses(case.run) or (0.0, 0.0)
     swing = case.found("loss-oscillation")
     periodic = swing is not None and swing.evidence.get("period_is_epoch") == "yes"
+    if kinds_in_turn(case) is not None:
+        return True
     return periodic or (expected >= ENOUGH and hits <= SELDOM * expected)
+
+
+def kinds_in_turn(case: Case) -> int | None:
+    """Return how often the loss leaps as one kind of sample gives way to another, or None.
+
+    Steps that overshoot make it leap as well, and their gradients with it.
+    """
+    if case.found("grad-explosion", "loss-nonfinite", "grad-nonfinite"):
+        return None
+    return slides_and_leaps(case.run)
 
 
 def is_silent(case: Case) -> bool:
@@ -152,6 +164,21 @@ def went_silent(case: Case) -> float | None:
         return None
     top = float(loss.max())
     return top if top > LEAPT * float(loss[0]) else None
+
+
+def is_constant(case: Case) -> bool:
+    """Tell whether the model gives every sample the same even guess.
+
+    Loss and evaluation lie at log(C), closer than untrained weights of a head leave them, and the loss moves:
+    it is no model that stands still.
+    """
+    log_c = case.number("loss-at-chance", "log_c")
+    evals, loss = (case.run.series(f"{part}/loss").finite().value for part in ("eval", "train"))
+    late = loss[len(loss) // 2 :]
+    if not log_c or len(evals) < FEWEST or len(late) < FEWEST or case.found("loss-repeats"):
+        return False
+    off = np.abs(np.r_[late, evals[-FEWEST:]] / log_c - 1)
+    return bool(off.max() < SILENT and np.ptp(late) > 0)
 
 
 def share_above_guess(case: Case) -> float | None:
@@ -196,4 +223,4 @@ def _at_once(case: Case) -> float | None:
 def peak_rate(case: Case) -> float | None:
     """Return the highest learning rate logged, or the one that was set."""
     rate = case.run.series("train/learning_rate").finite()
-    return float(rate.value.max()) if len(rate) else case.run.number("learning_rate")
+    return float(rate.value.max()) if len(rate) else told_rate(case.run)

@@ -49,6 +49,11 @@ def weigh(case: Case) -> list[Clue]:
         at = train.value_at(int(evals.step[0]))
         if at is not None and evals.value[0] < at:
             clues.append(Clue("The first evaluation is better than training already.", WEAK))
+    if case.found("initial-loss-high"):
+        text = (
+            "The train loss starts above any guess: it is the training that is counted otherwise."
+        )
+        clues.append(Clue(text, -STRONG))
     strong = [key for key in DROPS if (case.run.number(key) or 0) > 0]
     if strong:
         text = f"{', '.join(strong[:3])} acts in training only and explains a gap."

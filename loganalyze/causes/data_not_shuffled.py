@@ -33,6 +33,7 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import kinds_in_turn
 from loganalyze.finding import Clue
 from loganalyze.signals.batch_order import (
     ENOUGH,
@@ -75,7 +76,8 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The loss swings with a period, as sorted data make it.", weight))
     elif swing and swing.evidence.get("periodic") == "no" and _passes(case) > PERIODS:
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
-    clues += [*(_batches(case) or _never_right(case)), *_order(case), *_at_the_border(case)]
+    clues += [*(_batches(case) or _never_right(case) or _slides(case)), *_order(case)]
+    clues += _at_the_border(case)
     if not clues and not case.found(*SWINGS):
         return [
             Clue(
@@ -119,6 +121,18 @@ def _never_right(case: Case) -> list[Clue]:
     text = (
         f"Of the answers {hits:,.0f} are right where a guess has {expected:,.0f}: each batch is of a class "
         "that those before it were not."
+    )
+    return [Clue(text, DECISIVE)]
+
+
+def _slides(case: Case) -> list[Clue]:
+    """A kind of sample that comes for a while is learned for that while."""
+    leaps = kinds_in_turn(case)
+    if leaps is None or not case.found(*SWINGS):
+        return []
+    text = (
+        f"The loss falls step by step and leaps, {leaps} times: the model learns one kind of sample for a "
+        "while, then another kind comes."
     )
     return [Clue(text, DECISIVE)]
 

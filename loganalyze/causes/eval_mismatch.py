@@ -33,6 +33,7 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.course import kinds_in_turn
 from loganalyze.causes.initial import followed
 from loganalyze.causes.untrained import best_evaluation
 from loganalyze.finding import Clue
@@ -53,6 +54,9 @@ EIGHTH = 8  # parts of the run: the first one is its start
 EASY = 0.3  # share of the first loss
 MOST_OF_IT = 0.85  # of the whole fall
 FLAT = 0.08  # range of the evaluation's accuracy; 400 samples scatter by 2 to 3 % about theirs
+KNOWN = 0.5  # accuracy of the training at the first evaluation: most of it was learned by then
+OF_TRAIN = 0.35  # of it: a model that merely overfits has more in its first passes
+CLIMBS = 0.15  # accuracy; less is the scatter of a small evaluation set
 APART = 1.4  # times the train loss; label noise and small evaluation sets explain 1.1 to 1.2
 AGREES = 1.15
 NOTHING = 0.06  # share of the first loss: as much as the frequencies of labels give
@@ -68,15 +72,23 @@ def weigh(case: Case) -> list[Clue]:
     if case.found("loss-zero"):
         text = "The train loss is 0: nothing is learned that an evaluation could show."
         return [Clue(text, -DECISIVE)]
+    if kinds_in_turn(case) is not None and case.found("loss-oscillation", "slow-convergence"):
+        text = "The loss falls and leaps as kinds of samples come and go: that is learned, in vain."
+        return [Clue(text, -STRONG)]
     clues = _first_pass(case)
     if not case.found("eval-at-chance", "eval-below-train"):
-        return clues or [_never_learned(case)]
+        return clues or [_accuracy_apart(case) or _never_learned(case)]
     if case.found("eval-at-chance"):
         clues.append(Clue("The evaluation stays at chance while the training learns.", STRONG))
     guessed = guessed_accuracy(case.run)
     if guessed is not None:
         text = f"The train accuracy, {guessed:.2g}, is that of a guess as well."
         clues.append(Clue(text, -DECISIVE))
+    if case.found("eval-below-train") and case.found("initial-loss-high"):
+        text = (
+            "The train loss starts above any guess: it is the training that is counted otherwise."
+        )
+        clues.append(Clue(text, -MODERATE))
     loss = case.run.series("train/loss").finite()
     evals = case.run.series("eval/loss").finite().value
     if learned_padding(case):
@@ -133,6 +145,24 @@ def _first_pass(case: Case) -> list[Clue]:
         text = f"In the first pass the evaluation agreed with the training ({seen.apart:.2f} x its loss)."
         return [Clue(text, -DECISIVE)]
     return []
+
+
+def _accuracy_apart(case: Case) -> Clue | None:
+    """What does not belong to the training is answered by chance, from the first evaluation on."""
+    train, evals = (case.run.series(f"{part}/accuracy").finite() for part in ("train", "eval"))
+    if len(train) < FEWEST or len(evals) < FEWEST:
+        return None
+    if (case.run.number("train_samples") or FEW_SAMPLES) < FEW_SAMPLES:
+        return None  # so few may be known by heart before the first evaluation
+    seen, held = train.value_at(int(evals.step[0])), share(evals.value)
+    early = float(share(np.r_[train.value, seen or 0.0])[-1])
+    if early < KNOWN or float(np.quantile(held, 0.9)) > OF_TRAIN * early or _rose(held) > CLIMBS:
+        return None
+    text = (
+        f"At the first evaluation {early:.0%} of the training were answered right, and {held[0]:.0%} of the "
+        f"evaluation, which never became more than {held.max():.0%}: it took no part in what is learned."
+    )
+    return Clue(text, DECISIVE + MODERATE)
 
 
 def _never_learned(case: Case) -> Clue:

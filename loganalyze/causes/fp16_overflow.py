@@ -92,6 +92,9 @@ def weigh(case: Case) -> list[Clue]:
     scaled = len(case.run.events_of(EventKind.LOSS_SCALE))
     if scaled >= MANY:
         clues.append(Clue(f"The loss scaler reduced its scale {scaled} times.", MODERATE))
+    if first.is_of_first_gradient and half == "fp16" and not scaled:
+        text = "The very first gradient is not finite: fp16 without a loss scale leaves it so."
+        clues.append(Clue(text, WEAK))
     if first.is_first:
         text = "The very first loss is not finite: before anything could grow."
         clues.append(Clue(text, -WEAK))

@@ -34,10 +34,17 @@ import re
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.course import frequencies_only, hardly_moves, norms, short_steps
+from loganalyze.causes.course import (
+    frequencies_only,
+    hardly_moves,
+    is_constant,
+    norms,
+    short_steps,
+)
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
+from loganalyze.signals.loss_kind import is_by_reward
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 from loganalyze.signals.saturation import saturation
@@ -73,7 +80,12 @@ def weigh(case: Case) -> list[Clue]:
         return clues  # what little is trained moves the loss a little
     clues += [*_level(case), *_course(case), *_preference(case)]
     norm = case.run.series("train/grad_norm").finite()
-    if len(norm) and float(norm.value.max()) == 0:
+    if len(norm) and float(norm.value.max()) == 0 and zero and is_by_reward(case.run):
+        text = (
+            "A method that learns from rewards has no gradient either where all are worth the same."
+        )
+        clues.append(Clue(text, MODERATE))
+    elif len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
     elif len(norm):
         middle = float(norm.value.mean())
@@ -139,6 +151,12 @@ def _course(case: Case) -> list[Clue]:
         return []
     if course.span < SAME and saturation(case.run) is not None:
         return []
+    if is_constant(case):
+        text = (
+            f"Every sample costs {course.last:.5g}, an even guess to the digit: untrained weights of a head "
+            "answer less evenly."
+        )
+        return [Clue(text, -STRONG)]
     if course.span < SAME:
         text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
         return [Clue(text, DECISIVE)]

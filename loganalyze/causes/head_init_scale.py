@@ -43,6 +43,7 @@ from loganalyze.causes.initial import (
     TOWERING,
     ends_at_guess,
     first_norm,
+    has_gradient_of_inputs,
     is_steady_at_first,
     is_training_alone,
     model_clues,
@@ -113,8 +114,10 @@ def _norm(case: Case) -> list[Clue]:
     is_sum = norm is not None and norm < ORDINARY_NORM * ratio
     if norm is not None and not is_sum and norm > LARGE_NORM and is_training_alone(case) is False:
         text = f"The first gradient norm is {norm:.3g}: errors come back through large weights."
+        if has_gradient_of_inputs(case):
+            return []
         if (norm_of_one(case) or 0.0) > OF_INPUTS:
-            return [Clue(text, WEAK)]
+            return [Clue(text, MODERATE)]
         return [Clue(text, STRONG if norm > 2 * LARGE_NORM else MODERATE)]
     if norm is not None and norm < ORDINARY_NORM:
         return [Clue(f"The first gradient norm is {norm:.2g}, ordinary.", -MODERATE)]

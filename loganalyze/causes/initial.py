@@ -21,6 +21,7 @@ MOST = 50  # evaluations; more add nothing
 STEADY = 0.04  # share of the loss; sums over 16 samples scatter by 1 to 3 %
 STANDS = "The first losses are all but equal: every batch costs the same, as an even guess does."
 OF_INPUTS = 17.0  # norm of one guess; heads of 15 to 100 times the usual weights measured 4 to 19
+SURELY = 30.0  # norm of one guess; a head of forty times the usual weights measured 29
 RISEN = 1.1  # times; even guesses of 16 samples scatter by 1 to 3 %
 RISES = (
     "The first losses go up and down: some batches are answered surely and wrong, others less so."
@@ -108,6 +109,18 @@ def norm_of_one(case: Case) -> float | None:
     ):
         return None
     return float(norm.value[0]) * log_c / float(loss.value[0])
+
+
+def has_gradient_of_inputs(case: Case) -> bool:
+    """Tell whether the first gradient is larger than a head makes it, by far or for long.
+
+    A large head is soon unlearned; what enters the first layer stays as large as it is.
+    """
+    of_one = norm_of_one(case) or 0.0
+    norm = case.run.series("train/grad_norm").finite().value
+    if of_one <= OF_INPUTS:
+        return False
+    return of_one > SURELY or float(np.median(norm[len(norm) // 2 :])) > LARGE_NORM
 
 
 def is_training_alone(case: Case) -> bool | None:

@@ -39,6 +39,7 @@ from loganalyze.causes.initial import (
     STANDS,
     TOWERING,
     ends_at_guess,
+    has_gradient_of_inputs,
     is_steady_at_first,
     model_clues,
     norm_of_one,
@@ -127,7 +128,7 @@ def _first_gradient(case: Case, *, steady: bool) -> list[Clue]:
             f"The first gradient norm is {norm.value[0]:.3g}, {of_one:.3g} per guess that the loss is worth: "
             "more than a head makes."
         )
-        clues.append(Clue(text, STRONG))
+        clues.append(Clue(text, STRONG if has_gradient_of_inputs(case) else MODERATE))
     if len(norm) and norm.value[0] > HUGE and not steady:
         clues.append(Clue(f"The first gradient norm is {norm.value[0]:.3g}.", STRONG))
     return clues

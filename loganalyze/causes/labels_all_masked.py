@@ -38,6 +38,7 @@ from loganalyze.causes.error_text import stated
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind, Series
+from loganalyze.signals.loss_kind import is_by_reward
 
 ERROR = re.compile(r"[Aa]ll labels.{0,40} are -100")
 SEVERAL = 3  # losses; one or two may be odd batches
@@ -63,6 +64,8 @@ def weigh(case: Case) -> list[Clue]:
             clues.append(Clue("It is so from the first logged step.", MODERATE))
         else:
             clues.append(Clue("Losses before it were not 0.", -STRONG))
+    if finding and is_by_reward(case.run):
+        clues.append(Clue("The run learns from rewards: it has no labels to mask.", -DECISIVE))
     first = onset(case) if case.found("loss-nonfinite") else None
     if first is not None and not first.is_first and not _mean_over_none(case, first):
         text = f"The losses before step {first.step:,} were finite."

@@ -37,6 +37,7 @@ from loganalyze.causes.course import (
     frequencies_only,
     hardly_moves,
     is_silent,
+    kinds_in_turn,
     norms,
     settled_early,
     short_steps,
@@ -50,7 +51,7 @@ from loganalyze.signals.accuracy import one_answer
 from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.first_pass import first_pass
-from loganalyze.signals.loss_kind import chance
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import noise_sigma
 
@@ -73,6 +74,8 @@ BALANCED = (
     0.01  # relative distance to log(C) at which labels that are as frequent as each other leave it
 )
 NOTHING = 0.06  # share of the first loss that frequencies give
+CLEARLY = 3.0  # standard deviations of a point
+FEWEST = 4  # points of a third
 NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
 LAST = 10  # points whose median is the level at the end
 FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
@@ -81,6 +84,9 @@ FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 def weigh(case: Case) -> list[Clue]:
     """Weigh the level and whether gradients flow."""
     clues = [*_one_class(case), *_noisy(case)]
+    if kinds_in_turn(case) is not None and case.found("loss-oscillation", "slow-convergence"):
+        text = "The loss falls and leaps as kinds of samples come and go: that is learned, in vain."
+        return [*clues, Clue(text, -STRONG)]
     if not clues and not case.found(*LEVELS):
         helped = _never_helped(case) if case.found("overfit-gap") else []
         none = Clue("No level of a loss or an accuracy points at the labels.", -STATED)
@@ -187,7 +193,7 @@ def _learned_by_heart(case: Case) -> list[Clue]:
     if case.found("overfit-gap"):
         return _never_helped(case)
     if guess is None:
-        return []
+        return _apart_from_the_start(case)
     evals = case.run.series("eval/loss").finite().value
     train = case.run.series("train/loss").finite().value
     if len(evals) < 2 or len(train) < 2:
@@ -211,6 +217,27 @@ def _learned_by_heart(case: Case) -> list[Clue]:
     if end > FALLEN * guess.log_c:
         return []
     return [Clue("The train loss falls below a guess, the evaluation never does.", MODERATE)]
+
+
+def _apart_from_the_start(case: Case) -> list[Clue]:
+    """Near a guess, the train loss creeps down and the evaluation up: what is learned is true of no other."""
+    train, evals = (case.run.series(f"{part}/loss").finite().value for part in ("train", "eval"))
+    part = min(len(train), len(evals)) // 3
+    if part < FEWEST or not case.found("loss-at-chance"):
+        return []
+    fell, rose = (
+        (float(np.median(value[:part]) - np.median(value[-part:])) * sign, noise_sigma(value))
+        for value, sign in ((train, 1.0), (evals, -1.0))
+    )
+    if min(fell[0] / max(fell[1], 1e-12), rose[0] / max(rose[1], 1e-12)) < CLEARLY:
+        return []
+    if float(np.median(evals[:part])) < float(np.median(train[:part])) * (1 - HOLDS):
+        return []
+    text = (
+        f"Near a guess the train loss creeps down by {fell[0]:.2g} and the evaluation loss up by "
+        f"{rose[0]:.2g}: what is learned of labels that mean nothing is true of no other sample."
+    )
+    return [Clue(text, STRONG)]
 
 
 def _never_helped(case: Case) -> list[Clue]:
@@ -237,8 +264,10 @@ def _never_helped(case: Case) -> list[Clue]:
 
 def _nothing_to_find(case: Case) -> list[Clue]:
     """Weights that moved far enough, under a loss that stands at its start: the inputs say nothing of it."""
-    far, level = reach(case), untrained_level(case)
     loss = case.run.series("train/loss").finite().value
+    far, level = reach(case), untrained_level(case)
+    if level is None and len(loss) >= LAST and loss_kind(case.run) is LossKind.REGRESSION:
+        level = float(np.median(loss[:FEWEST]))  # of few lines; one that stands has it as well
     if level is None or far is None or far.travel is None or far.travel < ENOUGH:
         return []
     if case.found("initial-loss-high") or not case.found("loss-plateau", "slow-convergence"):

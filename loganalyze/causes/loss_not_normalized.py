@@ -60,6 +60,7 @@ PERHAPS_CROSS_ENTROPY = (LossKind.CROSS_ENTROPY, LossKind.UNKNOWN)
 FEWEST = 3  # evaluations
 NEAR_COUNT = 0.25  # relative distance of that factor to the count; train losses lag and scatter
 STEADY = 0.4  # spread of the factor between train and evaluation loss, as a share of it
+LEAST = 3.0  # times; leaked samples and dropout make no such gap where little is learned yet
 SUM_OF_ALL = 2.0  # times the train loss that an evaluation loss is if both are sums
 LARGE_NORM = 10.0  # gradient norm; ordinary ones lie between 0.1 and 10
 
@@ -112,6 +113,13 @@ def _steady(case: Case) -> list[Clue]:
             f"{accumulation:.0f} accumulation steps is."
         )
         return [Clue(text, DECISIVE)]
+    losses = case.run.series("train/loss").finite().value
+    if len(factors) >= FEWEST and factors.min() > LEAST and losses[0] > LARGEST_LOG_C:
+        text = (
+            f"The train loss is {factors.min():.1f} x the evaluation loss and more at every evaluation, the "
+            "first one among them."
+        )
+        return [Clue(text, STRONG)]
     if len(factors) < FEWEST or middle < 2 * (1 - INTEGER) or np.ptp(factors) > STEADY * middle:
         return [Clue("The train loss is no steady multiple of the evaluation loss.", -MODERATE)]
     text = f"The train loss stays {middle:.1f} x the evaluation loss from the first evaluation on."

@@ -37,6 +37,7 @@ from loganalyze.causes.components import components
 from loganalyze.causes.course import (
     SLOW,
     frequencies_only,
+    is_constant,
     is_silent,
     is_sorted,
     norms,
@@ -44,9 +45,10 @@ from loganalyze.causes.course import (
     short_steps,
     went_silent,
 )
-from loganalyze.causes.onset import Onset, onset
-from loganalyze.causes.rates import HIGH_FOR_SGD, common_rates, is_unbounded
+from loganalyze.causes.onset import UNTOUCHED, Onset, onset
+from loganalyze.causes.rates import HIGH_FOR_SGD, common_rates, is_unbounded, told_rate
 from loganalyze.causes.rates import optimizer as optimizer_name
+from loganalyze.causes.trouble import leapt_on_the_way_up
 from loganalyze.finding import Clue
 from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.loss_kind import LossKind, loss_kind
@@ -159,9 +161,11 @@ def _course(case: Case) -> list[Clue]:
     clues += [*_above(case), *_falls_with_the_rate(case), *_died(case)]
     if case.found("loss-divergence", "loss-spike") and case.found("loss-jump-on-resume"):
         clues.append(Clue("The loss jumped at a restart, not at a step of its own.", -STRONG))
-    elif case.found("loss-divergence"):
-        ratio = case.number("loss-divergence", "ratio") or 0.0
+    elif (ratio := case.number("loss-divergence", "ratio")) is not None:
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
+    if case.found("loss-divergence") and leapt_on_the_way_up(case):
+        text = "It rose while the rate was on its way up, at the highest rate so far."
+        clues.append(Clue(text, MODERATE))
     spike = case.found("loss-spike")
     if case.found("grad-explosion") and (broken or spike):
         clues.append(Clue("The gradient norm left its past together with the loss.", WEAK))
@@ -209,6 +213,10 @@ def _died(case: Case) -> list[Clue]:
     if top is not None:
         text = f"The loss leapt to {top:.3g}, then every batch has the same: a step switched the units off."
         return [Clue(text, STRONG)]
+    rate = _highest(case, None)
+    if is_constant(case) and (rate is None or rate > common_rates(case.run)[0]):
+        text = "All samples get the same even guess: one long step switches all units off."
+        return [Clue(text, MODERATE if rate is None else STRONG)]
     norm = norms(case)
     if (
         norm is None
@@ -291,13 +299,13 @@ def _highest(case: Case, first: Onset | None) -> float | None:
     rate = case.run.series("train/learning_rate").finite()
     if first is not None:
         rate = rate.take(rate.step <= first.step)
-    return float(rate.value.max()) if len(rate) else case.run.number("learning_rate")
+    return float(rate.value.max()) if len(rate) else told_rate(case.run)
 
 
 def _early(case: Case, first: Onset | None) -> list[Clue]:
     """A rate that is still a small share of its target cannot be too high, unless that is absurd."""
     if first is not None and first.is_untouched:
-        return [Clue("The very first loss is no number: nothing had been updated.", -DECISIVE)]
+        return [Clue(UNTOUCHED, -DECISIVE)]
     rate = case.run.series("train/learning_rate").finite()
     if not len(rate):
         return []

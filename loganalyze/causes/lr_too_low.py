@@ -97,6 +97,8 @@ def _got(case: Case, peak: float) -> list[Clue]:
         return [Clue(text, -MODERATE)]
     if far.is_small:
         text = f"{far.summary}, at a rate of {peak:.2g}: too little to learn from nothing."
+        if far.drop is not None and peak >= MODEST * common_rates(case.run)[0]:
+            return [Clue(text, MODERATE)]  # the gradient is small, not the rate
         return [Clue(text, DECISIVE if far.is_tiny else STRONG)]
     if far.travel is not None and far.travel > ENOUGH:
         text = f"{far.summary}: enough to learn, at a rate of {peak:.2g}."

@@ -8,6 +8,7 @@ keeps all.
 What speaks for it
 ------------------
 Memory grows by the same amount every step, and does not fall at the end of an epoch. It runs out late.
+The line of code at the error puts a tensor where later steps find it.
 
 What speaks against it
 ----------------------
@@ -28,11 +29,19 @@ PyTorch documentation, "My model reports cuda runtime error(2): out of memory" (
 
 from __future__ import annotations
 
+import re
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.error_text import quote
 from loganalyze.causes.memory_request import SIZEABLE, share_of_request
 from loganalyze.finding import Clue
 
 LATE = 100  # steps after which the memory of an ordinary step is known to fit
+# A line of code that puts a tensor of the step where the next step finds it.
+KEEPS = re.compile(
+    r"^\s*(?:self\.)?\w+\.append\(\s*(?:\w*loss|outputs?|preds?|logits|hidden\w*)\s*\)$"
+    r"|^\s*(?:self\.)?\w+\s*\+=\s*\w*loss$"
+)
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -40,6 +49,9 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     if case.found("memory-leak"):
         clues.append(Clue("The memory grows with every step.", STRONG))
+    line = quote(case, KEEPS)
+    if line is not None:
+        clues.append(Clue(f'The code at the error, "{line}", keeps the graph of its step.', STRONG))
     full = case.found("oom-gpu", "oom-host")
     if full and full.steps is not None and full.steps[1] >= LATE:
         clues.append(Clue(f"It ran out after {full.steps[1]:,} steps that had fitted.", MODERATE))

@@ -110,6 +110,8 @@ def _shape(first: Onset, *, is_close: bool) -> list[Clue]:
         clues.append(Clue(text, MODERATE if is_close else WEAK))
     if first.is_first:
         clues.append(Clue(f"The very first loss is not finite{hidden}.", MODERATE))
+    elif first.is_of_first_gradient:
+        clues.append(Clue("The very first gradient is not finite.", MODERATE))
     if first.rate is not None and first.rate_share is not None and first.rate_share < TINY:
         text = f"The rate was {first.rate:.2g}, {first.rate_share:.1%} of its peak: too small to do it."
         clues.append(Clue(text, MODERATE))

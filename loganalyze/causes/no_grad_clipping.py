@@ -31,7 +31,7 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.onset import onset
+from loganalyze.causes.onset import UNTOUCHED, onset
 from loganalyze.causes.rates import is_unbounded
 from loganalyze.causes.trouble import first_trouble
 from loganalyze.finding import Clue
@@ -47,7 +47,7 @@ def weigh(case: Case) -> list[Clue]:
     """Weigh whether clipping is on, and whether it would have caught the jump."""
     first = onset(case)
     if first is not None and first.is_untouched:
-        return [Clue("The very first loss is no number: nothing had been updated.", -DECISIVE)]
+        return [Clue(UNTOUCHED, -DECISIVE)]
     clues = []
     found = case.run.setting("max_grad_norm")
     limit = case.run.number("max_grad_norm")

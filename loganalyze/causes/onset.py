@@ -13,6 +13,7 @@ import numpy as np
 from loganalyze.causes.cause import Case
 from loganalyze.finding import Finding
 from loganalyze.run import Series
+from loganalyze.signals.counted import counted_sources
 from loganalyze.signals.robust import mad_sigma
 
 SEEN = 0.05  # of the first losses: what is lower than that after a rise has not blown up
@@ -24,6 +25,9 @@ STEADY = 1.5  # times its level: a gradient norm below it did not grow with the 
 CLOSE = 10  # steps in which a loss that blows up can be seen to rise
 STARTED = 100  # steps before which a log begins with the training, whatever its interval
 BEFORE = 5  # log points in which a blow-up shows
+UNTOUCHED = (
+    "The loss or the gradient of the very first step is no number: nothing had been updated."
+)
 LEAST_SCATTER = 0.02  # of the log loss; few points may agree by chance
 
 
@@ -46,6 +50,8 @@ class Onset:
         Steps from the last finite loss to it: a blow-up inside them is not seen.
     of_epochs
         Whether a step is an epoch: its loss is a mean over many updates.
+    is_of_first_gradient
+        Whether the gradient of the very first step is no number, as nothing but that step can make it.
     """
 
     step: int
@@ -58,6 +64,7 @@ class Onset:
     rate_share: float | None
     interval: int
     of_epochs: bool
+    is_of_first_gradient: bool
 
     @property
     def is_close(self) -> bool:
@@ -66,8 +73,9 @@ class Onset:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether it came before any update: at the first step, of which the log has the loss."""
-        return self.is_first and self.step <= 1 and not self.of_epochs
+        """Whether it came before any update: in the loss or the gradient of the first step."""
+        at_once = self.is_first and self.step <= 1 and not self.of_epochs
+        return at_once or self.is_of_first_gradient
 
     @property
     def rose(self) -> bool:
@@ -115,6 +123,7 @@ def _shown(case: Case, finding: Finding) -> Onset:
         rate_share=read.rate_share if share is None else share,
         interval=read.interval,
         of_epochs=read.of_epochs,
+        is_of_first_gradient=read.is_of_first_gradient,
     )
 
 
@@ -137,7 +146,16 @@ def _read(case: Case, finding: Finding, *, is_hidden: bool) -> Onset:
         else None,
         interval=_interval(loss, step),
         of_epochs=_counts_epochs(case),
+        is_of_first_gradient=_never_had_a_gradient(case, step),
     )
+
+
+def _never_had_a_gradient(case: Case, step: int) -> bool:
+    """Tell whether the norm is no number from the first step on; lines that were counted do not tell."""
+    norm = case.run.series("train/grad_norm")
+    if not len(norm) or int(norm.step[0]) > 1 or counted_sources(case.run):
+        return False
+    return not np.isfinite(norm.value[norm.step <= step]).any() and not _counts_epochs(case)
 
 
 def _counts_epochs(case: Case) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from loganalyze.run import Run
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 
@@ -13,6 +15,15 @@ HIGH_WITH_MOMENTUM = 2.0  # rate / (1 - m), twice that
 USUAL_MOMENTUM = 0.95  # the most that is usual
 FAR_BELOW = 0.02  # share of the highest rate in common use: hardly anything is learned
 HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
+
+
+_IN_CALL = re.compile(r"\b(?:lr|learning_rate)=(\d[\d.]*(?:e-?\d+)?)", re.I)  # Adam(lr=0.001)
+
+
+def told_rate(run: Run) -> float | None:
+    """Return the learning rate of the settings: of its own, or in the call that makes the optimizer."""
+    found = _IN_CALL.search(optimizer(run))
+    return run.number("learning_rate") or (float(found.group(1)) if found else None)
 
 
 def optimizer(run: Run) -> str:

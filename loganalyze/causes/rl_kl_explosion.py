@@ -29,13 +29,17 @@ Schulman et al., "Proximal Policy Optimization Algorithms" (2017); baselines#975
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, STATED, STRONG, Case, Hypothesis
-from loganalyze.detect.grad_explosion import KL_GROWTH, kl_growth
 from loganalyze.finding import Clue
+from loganalyze.signals.reference import KL_GROWTH, kl_growth, reward_lost
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the growth of the KL divergence."""
     growth = kl_growth(case.run)
+    lost = reward_lost(case.run)
+    if growth < KL_GROWTH and lost is not None:
+        text = f"The KL divergence grew all along, and {lost:.0%} of the reward that was gained is lost."
+        return [Clue(text, DECISIVE)]
     if growth < KL_GROWTH:
         return [Clue("No KL divergence grew.", -STATED)]
     return [Clue(f"The KL divergence grew to {growth:,.0f} x its usual level.", DECISIVE + STRONG)]

@@ -28,14 +28,20 @@ Shao et al., "DeepSeekMath" (2024), section 4.1; trl#3857.
 
 from __future__ import annotations
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
+from loganalyze.signals.loss_kind import is_by_reward
 
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the spread of the rewards."""
     finding = case.found("loss-zero")
     spread = finding.evidence.get("reward_std") if finding else None
+    if spread is None and finding is not None and _rests(case):
+        text = "A method that learns from rewards has a loss and a gradient of 0: no answer was worth more."
+        return [Clue(text, DECISIVE)]
     if spread is None:
         return [Clue("No spread of rewards was logged.", -DECISIVE)]
     clues = [Clue("The reward has no spread: all answers are worth the same.", DECISIVE)]
@@ -43,6 +49,12 @@ def weigh(case: Case) -> list[Clue]:
     if len(norm) and float(norm[-1]) > 0:
         clues.append(Clue("The gradient norm is not 0.", -STRONG))
     return clues
+
+
+def _rests(case: Case) -> bool:
+    """Tell whether a run that learns from rewards has no gradient at all."""
+    norm = case.run.series("train/grad_norm").finite().value
+    return is_by_reward(case.run) and len(norm) > 0 and float(np.median(norm)) == 0
 
 
 def fix(case: Case) -> list[str]:

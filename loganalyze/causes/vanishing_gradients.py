@@ -36,7 +36,7 @@ from __future__ import annotations
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.course import SLOW, norms, peak_rate, share_above_guess
+from loganalyze.causes.course import SLOW, is_constant, norms, peak_rate, share_above_guess
 from loganalyze.causes.rates import FAR_BELOW, common_rates, is_adam, optimizer
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import one_answer, share
@@ -76,6 +76,9 @@ def weigh(case: Case) -> list[Clue]:
         overshot = case.found("initial-loss-high") or (share_above_guess(case) or 0.0) > SOME
         high = peak is not None and peak > common_rates(case.run)[0] and bool(optimizer(case.run))
         clues.append(Clue(text, WEAK if overshot or high else STRONG))
+    elif is_constant(case):
+        text = "All samples get the same even guess: the outputs do not depend on the input."
+        clues.append(Clue(text, STRONG))
     right = share(case.run.series("eval/accuracy").finite().value)
     if len(right) and float(right[-1]) > SOLVED:
         text = f"{right[-1]:.0%} of the evaluation is answered right: enough of the gradient came through."

@@ -31,6 +31,9 @@ from __future__ import annotations
 from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.finding import Clue
 
+LONG_RISE = 0.45  # of the run; one cycle rises over 30 % unless told otherwise
+DOWN = 0.5  # of its peak
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh how much of the target was reached, and what warmup cannot explain."""
@@ -47,6 +50,12 @@ def weigh(case: Case) -> list[Clue]:
         )
     if share is not None and share > 0.05:
         clues.append(Clue(f"The warmup takes {share:.0%} of the planned steps.", MODERATE))
+    if reached == 1 and share is not None and share <= LONG_RISE and _comes_down(case):
+        text = (
+            f"The rate rises over {share:.0%} of the run and comes down over the rest, as one cycle is meant "
+            "to."
+        )
+        clues.append(Clue(text, -STRONG))
     ratio = case.number("initial-loss-high", "ratio_to_log_c")
     if ratio is not None:
         classes = case.number("initial-loss-high", "classes") or 0
@@ -58,6 +67,11 @@ def weigh(case: Case) -> list[Clue]:
     if case.found("loss-nonfinite", "loss-divergence", "loss-zero"):
         clues.append(Clue("A slow start does not make the loss diverge or NaN.", -MODERATE))
     return clues
+
+
+def _comes_down(case: Case) -> bool:
+    rate = case.run.series("train/learning_rate").finite().value
+    return len(rate) > 0 and float(rate[-1]) < DOWN * float(rate.max())
 
 
 def fix(case: Case) -> list[str]:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.causes.no_grad_clipping import FEW, lone_peaks
+from loganalyze.causes.onset import UNTOUCHED, onset
 from loganalyze.causes.rates import common_rates
 from loganalyze.causes.trouble import first_trouble
 from loganalyze.finding import Clue
@@ -45,6 +46,9 @@ ENOUGH = 0.03  # share of the steps over which a warmup usually runs
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh when the trouble began, and how long the warmup was."""
+    first = onset(case)
+    if first is not None and first.is_untouched:
+        return [Clue(UNTOUCHED, -DECISIVE)]
     clues = []
     if case.found("warmup-too-short"):
         clues.append(Clue("The run was unstable from the first steps at the full rate.", STRONG))

@@ -47,6 +47,7 @@ from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
+from loganalyze.signals.reference import left_reference
 from loganalyze.signals.robust import groups, trailing_median
 
 BoolArray = NDArray[np.bool_]
@@ -70,18 +71,13 @@ class ExplosionSettings:
 SHORTEST_WINDOW = 5
 FIRST = 3  # log points that stand for the level while there are fewer than a window
 EARLY = 10.0  # times their median: norms move in the first steps
-KL_GROWTH = 100.0  # times its median: a policy that left its reference
-USUAL_KL = 0.05  # the KL divergence per answer that methods aim for
-KL = (
-    "kl", "train/kl", "approx_kl", "train/approx_kl", "objective/kl", "ppo/mean_kl", "policy/approxkl_avg",
-)  # fmt: skip
 NOTEWORTHY = 3.0  # times the factor: a single outlier above it is worth a note
 
 
 def detect(run: Run, settings: ExplosionSettings) -> Detected:
     """Find norms that left their past."""
     kind = loss_kind(run)
-    runs_away = kind is LossKind.REINFORCEMENT and kl_growth(run) > KL_GROWTH
+    runs_away = kind is LossKind.REINFORCEMENT and left_reference(run)
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL) and not runs_away:
         return NotApplicable(f"jumps of the gradient norm are ordinary for {kind.value}")
     series = run.series("train/grad_norm").finite()
@@ -201,20 +197,6 @@ def _extreme(series: Series, settings: ExplosionSettings) -> tuple[Finding, ...]
             fix=("Normalise the inputs and average the loss; then clip at max_grad_norm 1.0",),
         ),
     )
-
-
-def kl_growth(run: Run) -> float:
-    """Return the highest KL divergence from the reference as a ratio to what is usual: 1 at least."""
-    series = kl_divergence(run)
-    if series is None:
-        return 1.0
-    return float(series.value.max() / max(float(np.median(series.value)), USUAL_KL))
-
-
-def kl_divergence(run: Run) -> Series | None:
-    """Return the KL divergence from the reference, where there is enough of it."""
-    series = next((run.series(name).finite() for name in KL if run.has(name)), None)
-    return series if series is not None and len(series) >= SHORTEST_WINDOW else None
 
 
 DETECTOR = Detector(

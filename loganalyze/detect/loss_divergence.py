@@ -43,12 +43,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
-from loganalyze.detect.grad_explosion import KL_GROWTH, kl_divergence, kl_growth
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import restarts
+from loganalyze.signals.reference import kl_divergence, left_reference, reward_lost
 from loganalyze.signals.robust import FloatArray, mad_sigma, noise_sigma
 from loganalyze.signals.saturation import saturation
 from loganalyze.signals.smooth import block_medians, centered_median
@@ -92,9 +92,9 @@ FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finis
 def detect(run: Run, settings: DivergenceSettings) -> Detected:
     """Compare the end of the smoothed loss with its best."""
     kind = loss_kind(run)
-    # With a gradient norm it is an explosion of that.
-    runs_away = kind is LossKind.REINFORCEMENT and not run.has("train/grad_norm")
-    if runs_away and kl_growth(run) > KL_GROWTH:
+    # With a gradient norm it is an explosion of that, unless it went slowly.
+    explodes = run.has("train/grad_norm") and reward_lost(run) is None
+    if kind is LossKind.REINFORCEMENT and not explodes and left_reference(run):
         return (_left_reference(run),)
     if not run.has("train/loss"):
         return NotApplicable("no train/loss was logged")

@@ -77,13 +77,16 @@ def detect(run: Run, settings: WarmupSettings) -> Detected:
     """Measure the warmup against the run."""
     series = run.series("train/learning_rate").finite()
     if not len(series):
-        return _as_set(run, settings)
+        return _as_set(run, settings, "no rate was logged")
     found = warmup(run)
     if found is None:
         return ()
     if found.source != "config" and len(series) < FEWEST:
         return NotApplicable(f"{len(series)} learning rates are too few, {FEWEST} needed")
     if not found.done and found.reached is None:
+        planned = _as_set(run, settings, "the rate rises to the end of the log")
+        if not isinstance(planned, NotApplicable) and planned:
+            return planned
         return NotApplicable(
             "the learning rate rises to the end of the log and its target is not known: "
             "tell it with --given learning_rate=..."
@@ -93,8 +96,8 @@ def detect(run: Run, settings: WarmupSettings) -> Detected:
     return _unfinished(run, series, found, settings)
 
 
-def _as_set(run: Run, settings: WarmupSettings) -> Detected:
-    """Judge the settings alone, where no rate was logged."""
+def _as_set(run: Run, settings: WarmupSettings, seen: str) -> Detected:
+    """Judge the settings alone, where the rate tells no more than what was `seen`."""
     steps, total = configured_warmup(run), run.planned_steps
     if not steps or not total:
         return NotApplicable("no train/learning_rate was logged, and no warmup is set")
@@ -110,8 +113,8 @@ def _as_set(run: Run, settings: WarmupSettings) -> Detected:
             confidence=0.7,
             title="The warmup takes too much of the run",
             summary=(
-                f"The settings ask for a warmup of {steps:,} of {total:,} steps ({share:.0%}); no rate was "
-                f"logged. {settings.enough:.0%} is enough for most runs."
+                f"The settings ask for a warmup of {steps:,} of {total:,} steps ({share:.0%}); {seen}. "
+                f"{settings.enough:.0%} is enough for most runs."
             ),
             metrics=("train/learning_rate",),
             evidence={
@@ -179,11 +182,12 @@ def _comes_back(series: Series) -> bool:
 
 def _unfinished(run: Run, series: Series, found: Warmup, settings: WarmupSettings) -> Detected:
     assert found.reached is not None  # noqa: S101 - the caller has made sure
-    if found.reached >= settings.reached:
-        return ()
     total = run.planned_steps
     last = int(series.step[-1])
     share = found.steps / total if total and found.steps else None
+    whole = share is not None and share >= settings.share_critical
+    if found.reached >= settings.reached and not whole:
+        return ()
     if share is not None and share < settings.share_inside:
         return ()
     # What ended the run says why the warmup did not end.

@@ -35,7 +35,9 @@ _SPLITS = ("train", "val", "eval", "test", "dev", "best")
 
 def is_metric(folded: str) -> bool:
     """Tell whether a folded name is that of a metric."""
-    return folded in _KNOWN or bool(METRIC_WORDS.search(folded.rsplit("/", 1)[-1]))
+    if folded in _KNOWN or METRIC_WORDS.search(folded.rsplit("/", 1)[-1]):
+        return True
+    return "/memory_" in canonical(folded)  # their names end with a unit
 
 
 def is_noise(folded: str) -> bool:

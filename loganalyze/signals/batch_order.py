@@ -26,6 +26,10 @@ SLOTS = (6, 12)  # parts of an epoch, fewest and most; each must have a log poin
 EPOCHS = 3  # epochs that are compared, at least
 ENOUGH = 30.0  # right answers of a guess; half of them or fewer come by chance once in 10,000 times
 SELDOM = 0.5  # of the right answers of a guess
+SLIDES = 0.65  # share of the steps at which the loss falls; of shuffled batches half do
+LEAP = 0.2  # of the log loss: it costs a fifth more than the batch before
+LEAPS = (15, 0.05)  # of them at least, and per log point: more than a run that breaks down has
+KEPT = 0.4  # correlation of a batch's loss, less its level, with the one before
 CLEAR = 3.5  # standard errors of the mean correlation of epochs that have nothing in common
 
 
@@ -80,6 +84,26 @@ def same_order(run: Run) -> float | None:
     pairs = [np.corrcoef(one, other)[0, 1] for one, other in itertools.pairwise(courses)]
     alike = float(np.mean(pairs))
     return alike if alike * np.sqrt(len(pairs) * (slots - 2)) > CLEAR else 0.0
+
+
+def slides_and_leaps(run: Run) -> int | None:
+    """Return how often the loss leaps where it falls step by step between the leaps; None where it does not.
+
+    A model that gets one kind of sample for a while learns to expect it, and pays when the next kind begins.
+    The losses of shuffled batches lie above and below their level at random.
+    """
+    value = run.series("train/loss").finite().value
+    if len(value) < LEAPS[0] / LEAPS[1] / 2 or value.min() <= 0:
+        return None
+    log = np.log(value)
+    steps = np.diff(log)
+    half = WINDOW // 2
+    left = log - np.convolve(np.pad(log, half, mode="reflect"), np.ones(WINDOW) / WINDOW, "valid")
+    kept = float((left[1:] * left[:-1]).mean() / max(float((left**2).mean()), 1e-12))
+    leaps = int((steps > LEAP).sum())
+    if leaps < max(LEAPS[0], LEAPS[1] * len(value)) or kept < KEPT:
+        return None
+    return leaps if float((steps < 0).mean()) > SLIDES else None
 
 
 def epochs(run: Run, loss: Series) -> FloatArray | None:

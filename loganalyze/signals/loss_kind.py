@@ -136,6 +136,13 @@ def loss_kind(run: Run) -> LossKind:
     return LossKind.CROSS_ENTROPY if sure else LossKind.UNKNOWN
 
 
+def is_by_reward(run: Run) -> bool:
+    """Tell whether the run learns from rewards, also where only the name of the model says so."""
+    if loss_kind(run) is LossKind.REINFORCEMENT:
+        return True
+    return bool(_BY_REWARD.search(_words(run, (*SETTINGS_THAT_TELL, *MODEL))))
+
+
 def _is_surrogate(run: Run) -> bool:
     """Tell whether the loss begins at 0 with a gradient as large as ever: its value means nothing.
 

@@ -67,12 +67,12 @@ def test_a_cause_below_3_percent_is_dropped(monkeypatch: pytest.MonkeyPatch) -> 
     assert [c.id for c in ranked(monkeypatch, both, finding("x"))] == ["a"]
 
 
-def test_a_note_has_its_causes_against_the_odds_that_nothing_is_wrong(
+def test_a_note_has_its_causes_as_often_as_a_fault_is_behind_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     both = [hypothesis("a", 0.0, "x", weight=WEAK), hypothesis("suspicion", 0.0, "x")]
     (cause,) = ranked(monkeypatch, both, finding("x", Severity.INFO))
-    assert (cause.id, cause.probability) == ("a", pytest.approx(1.4918 / 3.9918, abs=1e-4))
+    assert (cause.id, cause.probability) == ("a", pytest.approx(0.58 * 1.4918 / 1.9918, abs=1e-4))
 
 
 def test_a_note_beside_a_serious_finding_summons_no_cause(monkeypatch: pytest.MonkeyPatch) -> None:
