@@ -380,9 +380,9 @@ def canonical(name: str) -> str:
         return _CANONICAL[folded]
     if (bare := _AVERAGED.sub("", folded)) in _CANONICAL:
         return _CANONICAL[bare]
-    if "/memory_" in (amount := _CANONICAL.get(_SIZE.sub("", folded), "")):
-        return amount
     plain = _TRAIN_PREFIX.sub("", folded, count=1)
+    if "/memory_" in (amount := _CANONICAL.get(_SIZE.sub("", plain), "")):
+        return amount
     if _CANONICAL.get(plain, "").startswith(("train/", "perf/")):
         return _CANONICAL[plain]
     if _EVAL_PREFIX.match(folded):

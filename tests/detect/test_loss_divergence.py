@@ -156,3 +156,11 @@ def test_a_rise_is_measured_by_the_loss_of_a_guess_where_the_log_begins_late() -
     steps = np.arange(100, 701, 100)
     assert detect(make_run(loss=loss, steps=steps, config={"num_classes": 5}), S) == ()
     assert detect(make_run(loss=20 * loss, steps=steps, config={"num_classes": 5}), S)
+
+
+def test_a_cross_entropy_twice_as_bad_as_a_guess_for_long_ran_away() -> None:
+    loss = np.full(400, 1.2) * np.random.default_rng(0).lognormal(0, 0.2, 400)
+    loss[0], loss[340:370] = 2.2, 6.0
+    (found,) = detect(make_run(loss=loss, config={"num_classes": 9}), S)
+    assert found.severity is Severity.WARNING
+    assert detect(make_run(loss=loss), S) == ()

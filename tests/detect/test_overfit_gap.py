@@ -121,3 +121,16 @@ def test_an_evaluation_that_stays_as_bad_as_a_guess_has_lost_nothing() -> None:
     (known,) = detect(make_run(**curves, steps=steps, config={"num_classes": 3}), S)
     (unknown,) = detect(make_run(**curves, steps=steps), S)
     assert (known.severity, unknown.severity) == (Severity.INFO, Severity.WARNING)
+
+
+def test_an_evaluation_without_a_trend_has_not_turned() -> None:
+    for seed in range(20):
+        evals = np.random.default_rng(seed).normal(6.0, 0.6, 10)
+        assert detect(run(evals), S) == ()
+
+
+def test_a_train_loss_that_only_swings_does_not_fall() -> None:
+    for seed in range(10):
+        levels = np.random.default_rng(seed).lognormal(0, 0.4, 50)
+        evals = np.linspace(2.0, 3.0, 10)
+        assert detect(run(evals, np.repeat(levels, 20)), S) == ()
