@@ -12,7 +12,8 @@ if the last losses before a NaN are `leap` times all before them, and, said with
 of two or three losses ends in one that is `leap` times the others. A loss that runs away and is brought back,
 as by a rate that decays, diverged too: its running median lay above `never_back` times the start for `away`
 of the run, by `noise_away` standard errors of the start; for `away_guess` of it where that is twice the
-log(C) of a guess as well.
+log(C) of a guess as well. Of a policy no loss tells: it diverges where its KL divergence from the reference
+runs away, or grows on while half of the reward that was gained is lost.
 
 Why it matters
 --------------
@@ -50,6 +51,7 @@ from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
 from loganalyze.signals.lr import restarts
+from loganalyze.signals.policy import lost_reward
 from loganalyze.signals.robust import FloatArray, mad_sigma, noise_sigma
 from loganalyze.signals.saturation import saturation
 from loganalyze.signals.smooth import block_medians, centered_median
@@ -97,8 +99,8 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     """Compare the end of the smoothed loss with its best."""
     kind = loss_kind(run)
     # With a gradient norm it is an explosion of that.
-    runs_away = kind is LossKind.REINFORCEMENT and not run.has("train/grad_norm")
-    if runs_away and kl_growth(run) > KL_GROWTH:
+    runs_away = kl_growth(run) > KL_GROWTH and not run.has("train/grad_norm")
+    if kind is LossKind.REINFORCEMENT and (runs_away or lost_reward(run, kl_divergence(run))):
         return (_left_reference(run),)
     if not run.has("train/loss"):
         return NotApplicable("no train/loss was logged")
@@ -203,14 +205,11 @@ def _start_far_below(
     is_known = guess is not None
     first = float(value[0] if is_known else value[:FIRST].max())
     above = smooth > settings.never_back * first
-    above[:width] = False  # they hold the first fall
-    if first <= FLOOR or above.mean() < settings.away_guess:
-        return None
-    beyond = (
-        above & (smooth > settings.never_back * guess.log_c) if guess is not None else above[:0]
-    )
-    worse = len(beyond) > 0 and float(beyond.mean()) >= settings.away_guess
-    if above.mean() < settings.away and not worse:
+    # The first points hold the first fall, which does not begin at twice the cost of a guess.
+    beyond = above & (smooth > settings.never_back * (guess.log_c if guess is not None else np.inf))
+    above[:width] &= beyond[:width]
+    is_long = above.mean() >= settings.away or beyond.mean() >= settings.away_guess
+    if first <= FLOOR or not is_long:
         return None
     noise = noise_sigma(np.log(np.maximum(value, FLOOR * first)))
     noise *= 1.0 if is_known else MEDIAN_ERROR / np.sqrt(FIRST)
