@@ -2,9 +2,7 @@
 
 What it does
 ------------
-If a spike, a divergence, an explosion of the gradient, a loss that leaps to `leap` times its start (for
-more than one point, unless it is the square of that; beyond `noise` times the
-scatter of the losses after it, and not again and again), or a NaN
+If a spike, a divergence, an explosion of the gradient, a loss that leaps to `leap` times its start, or a NaN
 after a rise begins within the first `early` of the steps (or `first` steps), at no less than half of the peak
 rate, and the warmup took less than `enough` of the steps, the warmup is too short. A loss that starts at
 log(C), as a guess does, need only leap to `worse` times that within its first points: above log(C) it is
@@ -19,7 +17,9 @@ The largest gradients meet the worst estimates of their scale: some hundred smal
 
 Not to be confused with
 -----------------------
-Instability that begins later. A run without warmup that is calm: most small ones are.
+Instability that begins later. A leap of a single batch that the next one takes back (below `leap` squared),
+or that is within `noise` standard deviations of the losses after it, or comes again and again. A run without
+warmup that is calm: most small ones are.
 
 Settings
 --------
