@@ -49,8 +49,11 @@ from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.robust import FloatArray, mad_sigma
 from loganalyze.signals.smooth import block_medians
+from loganalyze.signals.trend import change
 
 FEWEST = 2  # evaluations that can show a turn
+FALLS = 2.0  # standard errors of a level of the train loss; a fall is expected, and shown elsewhere
+FEWEST_TREND = 10  # evaluations; a line through fewer knows little of their noise
 FEWEST_NOISE = 6  # values whose second differences tell a scale
 FIRST = 3  # train losses that tell the start
 AS_A_GUESS = 0.05  # relative distance to log(C)
@@ -100,16 +103,23 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     if low <= 0:
         return NotApplicable("the evaluation loss is not positive")
     rise = last / low - 1
-    if rise < settings.rise or last - low < _by_chance(evals.value, settings):
+    climbs = _climbs(after.value, settings)
+    if rise < settings.rise or (not climbs and last - low < _by_chance(evals.value, settings)):
         return ()
     if (after.value[-settings.patience :] <= low * (1 + settings.rise / 2)).any():
         return ()
     at_best, at_end = _train_levels(train, int(evals.step[best]))
     if at_end > at_best * (1 - settings.train_falls):
         return ()
-    if at_best - at_end < settings.noise * _level_error(train):
+    if at_best - at_end < FALLS * _level_error(train):
         return ()
     return (_finding(evals, best, last, rise, at_best, at_end, settings),)
+
+
+def _climbs(after: FloatArray, settings: OverfitSettings) -> bool:
+    """Tell whether the evaluations after the best one have a trend of their own, beyond their noise."""
+    moved, error = change(after)
+    return len(after) >= FEWEST_TREND and moved > settings.noise * error
 
 
 def _by_chance(value: FloatArray, settings: OverfitSettings) -> float:

@@ -231,7 +231,9 @@ def _leaps(
 def _is_episode(loss: Series, top: int, ratio: float, settings: ShortWarmupSettings) -> bool:
     """Tell whether a leap lasts, and is beyond what single batches of the same time reach."""
     first, highest = float(loss.value[0]), float(loss.value[top])
-    beside = max(loss.value[max(top - 1, 0)], *loss.value[top + 1 : top + 2])
+    if top == len(loss) - 1 or ratio < settings.leap:
+        return True  # nothing takes it back; or it is worse than a guess, as no batch is by itself
+    beside = max(loss.value[max(top - 1, 0)], loss.value[top + 1])
     high = np.sqrt(ratio) * first
     if beside < high and highest < ratio**2 * first:
         return False  # one batch, which the next one takes back; none is that much harder

@@ -93,3 +93,9 @@ def test_a_leap_that_the_next_point_takes_back_is_one_batch() -> None:
 def test_a_loss_that_falls_from_its_first_point_has_not_risen() -> None:
     loss = 2 + 4.7 * np.exp(-np.arange(90) / 5)
     assert detect(make_run(loss=loss, lr=np.full(90, 0.1), planned_steps=90), S) == ()
+
+
+def test_a_leap_at_the_end_of_what_is_finite_is_taken_back_by_nothing() -> None:
+    loss = np.r_[0.36, 8472.0, np.full(58, np.nan)]
+    (found,) = detect(make_run(loss=loss, lr=np.full(60, 0.5), planned_steps=60), S)
+    assert found.evidence["step"] == 3
