@@ -169,6 +169,8 @@ def _stands(run: Run, evals: Series, train: Series, settings: OverfitSettings) -
     at_first, at_end = _train_levels(train, int(evals.step[0]))
     if moves or at_end <= 0:
         return None  # it does not stand; or the train loss counts nothing
+    if at_first - at_end < settings.rise * end:
+        return None  # had all of it held, the evaluation would not show it
     if end < settings.gap_few * at_end or at_end > at_first * (1 - settings.train_falls_stands):
         return None
     found = _finding(evals, 0, end, end / low - 1, at_first, at_end, settings)

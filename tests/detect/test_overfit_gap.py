@@ -134,3 +134,10 @@ def test_a_train_loss_that_only_swings_does_not_fall() -> None:
     assert detect(run(np.linspace(2.0, 3.0, 10), np.repeat(levels, 20)), S) == ()
     falls = np.repeat(levels * np.geomspace(1, 0.01, 50), 20)
     assert len(detect(run(np.linspace(2.0, 3.0, 10), falls), S)) == 1
+
+
+def test_an_evaluation_far_above_all_that_was_learned_stands_by_nature() -> None:
+    evals = 0.58 + np.linspace(0, 0.004, 10)
+    assert detect(run(evals, np.geomspace(0.005, 0.0014, 1000)), S) == ()
+    (found,) = detect(run(evals, np.geomspace(0.5, 0.14, 1000)), S)
+    assert "stands" in found.title
