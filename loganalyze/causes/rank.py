@@ -128,9 +128,7 @@ def _cause(this: _Weighed, weighed: list[_Weighed], run: Run, found: dict[str, f
     hypothesis = this.hypothesis
     explains = tuple(identifier for identifier in found if identifier in hypothesis.explains)
     is_confirmed = sum(clue.weight for clue in this.clues if clue.check) >= DECIDED
-    shares = [
-        _probability(this, weighed, i, 1.0 if is_confirmed else found[i]) for i in explains
-    ]
+    shares = [_probability(this, weighed, i, 1.0 if is_confirmed else found[i]) for i in explains]
     return Cause(
         id=hypothesis.id,
         title=hypothesis.title,

@@ -18,7 +18,8 @@ Not to be confused with
 -----------------------
 Mild clipping (norm 1 to 10 at a limit of 1), usual in language-model pretraining and fine-tuning.
 A norm that was logged *after* clipping and so stands at the limit. A limit that the log does not tell (the
-Trainer's default is assumed): no more than a note, but for `surviving_critical`.
+Trainer's default is assumed): no more than a note, but for `surviving_critical`; and nothing where the first
+norms survive, as a fault of the scale is there from the start and a run that runs away grows its norm.
 
 Settings
 --------
@@ -96,6 +97,9 @@ def detect(run: Run, settings: ClipSettings) -> Detected:
     surviving = float(np.median(np.minimum(1.0, limit / np.maximum(norm, 1e-30))))
     hard = share > settings.share and surviving < settings.surviving
     if not hard and not (share > settings.share_note and surviving < settings.surviving_note):
+        return ()
+    start = np.minimum(1.0, limit / np.maximum(norm[: settings.points], 1e-30))
+    if not known and float(np.median(start)) >= settings.surviving_note:
         return ()
     # Where the limit is only assumed, the shares are no more certain than that.
     severity = Severity.WARNING if hard and known else Severity.INFO

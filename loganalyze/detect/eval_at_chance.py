@@ -4,7 +4,8 @@ What it does
 ------------
 The train loss is lower than log(C) by `learned` (or the train accuracy far above that of a guess), yet the
 evaluation accuracy stays within `near` of 1 / C, but no more than `beside` (the median of the last
-evaluations), or the evaluation loss at or above log(C), in each of them (`evaluations` at least).
+evaluations), or the evaluation loss at or above log(C), in each of them (`evaluations` at least). Where C is
+not known, an accuracy that stands near 1 / C from the first evaluation on tells it.
 
 Why it matters
 --------------
@@ -43,6 +44,7 @@ from loganalyze.run import Run
 from loganalyze.settings import setting
 from loganalyze.signals.accuracy import share
 from loganalyze.signals.loss_kind import Chance, chance
+from loganalyze.signals.trend import change
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class EvalChanceSettings:
 
 
 UNMOVED = 4  # equal accuracies: with samples of several classes no chance hit
+STANDING = 8  # evaluations; fewer may stand by chance
+SURE = 3.0  # standard errors of a trend
+MOSTLY = 0.8  # train accuracy of a model that has learned its task
 ROUNDED = 0.02  # relative distance to 1 / C; classes of a set are about as frequent
 FAR = 0.9  # times log(C): an evaluation loss below it is better than a guess
 BETTER = (
@@ -71,7 +76,7 @@ MANY = 3  # classes from which an accuracy alone tells
 
 def detect(run: Run, settings: EvalChanceSettings) -> Detected:
     """Compare the evaluation with a guess."""
-    guess = chance(run) or _unmoved(run)
+    guess = chance(run) or _unmoved(run) or _standing(run, settings)
     if guess is None:
         return NotApplicable("the number of classes is not known: tell it with --classes")
     if not np.isfinite(run.series("train/loss").value[-3:]).all():
@@ -136,6 +141,28 @@ def _unmoved(run: Run) -> Chance | None:
     if classes < 2 or abs(float(accuracy[0]) * classes - 1) > ROUNDED:
         return None
     return Chance(classes, math.log(classes), "an accuracy that never changes")
+
+
+def _standing(run: Run, settings: EvalChanceSettings) -> Chance | None:
+    """Infer the classes from an accuracy that stands from the first evaluation on, with a loss above a guess.
+
+    The training gets most of its answers right, so that the two are not of one task.
+    """
+    accuracy, train = (share(run.series(f"{s}/accuracy").finite().value) for s in ("eval", "train"))
+    loss = run.series("eval/loss").finite().value
+    if min(len(accuracy), len(loss)) < STANDING or not len(train):
+        return None
+    level = float(np.median(accuracy))
+    moved, error = change(accuracy)
+    trend = abs(moved) > max(SURE * error, settings.near * level)
+    if trend or level <= 0 or np.abs(accuracy - level).max() > settings.near * level:
+        return None
+    classes = round(1 / level)
+    known = 2 <= classes <= FEW and abs(level * classes - 1) < settings.beside
+    apart = float(np.median(train[-STANDING:])) > max(MOSTLY, 2 * level)
+    if not known or not apart or float(loss.min()) < FAR * math.log(classes):
+        return None
+    return Chance(classes, math.log(classes), "an accuracy that stands at a guess")
 
 
 def _guesses(accuracy: np.ndarray, classes: int, settings: EvalChanceSettings) -> bool:

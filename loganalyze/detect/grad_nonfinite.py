@@ -11,11 +11,12 @@ An update with such a gradient destroys the weights, unless a loss scaler skips 
 
 Not to be confused with
 -----------------------
-Isolated skipped steps of a dynamic loss scaler: one or two, finite norms after them (info).
+Isolated skipped steps of a dynamic loss scaler: one or two, finite norms after them (info). Where the run is
+known to have one, more of them, up to `skipped` of the steps: it tries a larger scale again and again.
 
 Settings
 --------
-`persistent`.
+`persistent`, `skipped`.
 
 Fix
 ---
@@ -29,6 +30,7 @@ overflow.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,12 +41,19 @@ from loganalyze.run import Run
 from loganalyze.settings import setting
 from loganalyze.signals.robust import longest
 
+_HALF = re.compile(r"(?<!b)(?:fp|float|f)_?16|half|^16(?:-mixed)?$", re.I)
+
 
 @dataclass(frozen=True)
 class GradNonfiniteSettings:
     """Thresholds of the check."""
 
     persistent: int = setting(3, unit="log points in a row", source="a scaler skips one or two")
+    skipped: float = setting(
+        0.05,
+        unit="share of the steps",
+        source="a scaler doubles its scale every 20 steps at the most",
+    )
 
 
 def detect(run: Run, settings: GradNonfiniteSettings) -> Detected:
@@ -56,7 +65,8 @@ def detect(run: Run, settings: GradNonfiniteSettings) -> Detected:
     first, count, in_a_row = int(np.argmax(bad)), int(bad.sum()), longest(bad)
     persists = in_a_row >= settings.persistent or bool(bad[-1] and count > 1)
     severity = Severity.CRITICAL if persists else Severity.INFO
-    if not persists and count > settings.persistent:
+    by_plan = _has_scaler(run) and count <= settings.skipped * len(series)
+    if not persists and count > settings.persistent and not by_plan:
         severity = Severity.WARNING
     loss = run.series("train/loss").value_at(int(series.step[first]))
     what = "NaN" if np.isnan(series.value[first]) else "infinite"
@@ -86,6 +96,13 @@ def detect(run: Run, settings: GradNonfiniteSettings) -> Detected:
             ),
         ),
     )
+
+
+def _has_scaler(run: Run) -> bool:
+    """Tell whether a loss scaler is known to be at work: float16 is what needs one."""
+    mixed = run.setting("mixed_precision")
+    told = mixed is not None and bool(_HALF.search(str(mixed.value)))
+    return told or bool(run.number("fp16")) or run.has("train/loss_scale")
 
 
 DETECTOR = Detector(

@@ -11,7 +11,9 @@ all of the run lies so far above it, and the end does not come back within that)
 if the last losses before a NaN are `leap` times all before them, and, said with little confidence, if a log
 of two or three losses ends in one that is `leap` times the others. A loss that runs away and is brought back,
 as by a rate that decays, diverged too: its running median lay above `never_back` times the start for `away`
-of the run, by `noise_away` standard errors of the start.
+of the run, by `noise_away` standard errors of the start; for `away_guess` of it where that is twice the
+log(C) of a guess as well. Of a policy no loss tells: it diverges where its KL divergence from the reference
+runs away, or grows on while half of the reward that was gained is lost.
 
 Why it matters
 --------------
@@ -25,7 +27,7 @@ several points.
 
 Settings
 --------
-`ratio`, `noise`, `lost`, `never_back`, `away`, `noise_away`, `absurd`, `leap`, `points`.
+`ratio`, `noise`, `lost`, `never_back`, `away`, `away_guess`, `noise_away`, `absurd`, `leap`, `points`.
 
 Fix
 ---
@@ -46,7 +48,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
-from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
+from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
 from loganalyze.signals.lr import restarts
 from loganalyze.signals.reference import kl_divergence, left_reference, reward_lost
 from loganalyze.signals.robust import FloatArray, mad_sigma, noise_sigma
@@ -66,6 +68,9 @@ class DivergenceSettings:
     )
     away: float = setting(
         0.1, unit="share of the run", source="a spike is over sooner; nobody plans a tenth of it"
+    )
+    away_guess: float = setting(
+        0.05, unit="share of the run", source="twice as bad as a guess is no noise of the batches"
     )
     noise_away: float = setting(3.0, unit="standard errors of the start", source="beyond chance")
     absurd: float = setting(1e12, unit="loss", source="no loss of any target in use starts there")
@@ -162,7 +167,8 @@ def _ran_away(
     """Judge the smoothed loss by its start: for long it was far above it, whatever came then."""
     if len(restarts(run)) > 1:
         return ()
-    start = _start_far_below(series.value, smooth, loss_kind(run), settings)
+    guess = chance(run) if loss_kind(run) is LossKind.CROSS_ENTROPY else None
+    start = _start_far_below(series.value, smooth, guess, settings)
     if start is None:
         return ()
     first, share = start
@@ -187,7 +193,7 @@ def _ran_away(
 
 
 def _start_far_below(
-    value: FloatArray, smooth: FloatArray, kind: LossKind, settings: DivergenceSettings
+    value: FloatArray, smooth: FloatArray, guess: Chance | None, settings: DivergenceSettings
 ) -> tuple[float, float] | None:
     """Return the start and the share of the run far above it, or None where there is no such share.
 
@@ -195,11 +201,14 @@ def _start_far_below(
     start. Of other losses, of which one may be low by chance, the highest of the first few does.
     """
     width = max(FIRST, len(value) // 20)
-    is_known = kind is LossKind.CROSS_ENTROPY
+    is_known = guess is not None
     first = float(value[0] if is_known else value[:FIRST].max())
     above = smooth > settings.never_back * first
-    above[:width] = False  # they hold the first fall
-    if first <= FLOOR or above.mean() < settings.away:
+    # The first points hold the first fall, which does not begin at twice the cost of a guess.
+    beyond = above & (smooth > settings.never_back * (guess.log_c if guess is not None else np.inf))
+    above[:width] &= beyond[:width]
+    is_long = above.mean() >= settings.away or beyond.mean() >= settings.away_guess
+    if first <= FLOOR or not is_long:
         return None
     noise = noise_sigma(np.log(np.maximum(value, FLOOR * first)))
     noise *= 1.0 if is_known else MEDIAN_ERROR / np.sqrt(FIRST)

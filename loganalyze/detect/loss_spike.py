@@ -54,7 +54,7 @@ from loganalyze.detect.odd_samples import are_odd_targets, are_single_samples
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
-from loganalyze.signals.loss_kind import LossKind, loss_kind
+from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import restarts
 from loganalyze.signals.restart import told_restarts
 from loganalyze.signals.robust import (
@@ -110,6 +110,7 @@ SHORTEST_WINDOW = 8
 EARLIEST = 8  # log points before the first that can be judged; a longer window is filled as it goes
 FEWEST = 6  # log points; fewer have no level of their own
 SHORT_SIGMA = 0.05  # of the log loss: logs round, and few points may agree by chance
+OF_A_GUESS = 0.5  # times log(C)
 NEAR_ZERO = 0.02  # share of the loss's range, added before the logarithm is taken
 HABIT_FACTOR_HIGH = 3.5  # the same for a jump of `ratio_high`
 CLEAR_OF = 1.5  # times the highest move without a jump of the gradient: heavy tails leave no gap
@@ -139,9 +140,11 @@ def detect(run: Run, settings: SpikeSettings) -> Detected:
     if window < SHORTEST_WINDOW:
         return _in_short_log(series, nan_follows, settings)
     jumped = _gradient_jumped(run, series, window, settings)
-    hits, level, z = _outliers(series, jumped, window, settings)
+    least = _least_span(run, kind)
+    hits, level, z = _outliers(series, jumped, window, least, settings)
     if kind is LossKind.CROSS_ENTROPY:
-        hits = hits | _records(series.value, window, settings)
+        records = _records(series.value, window, settings)
+        hits = hits | (records & (series.value > settings.floor * least))
     hits &= ~nan_follows
     near_restart = np.isin(series.step, np.concatenate([restarts(run), told_restarts(run)]))
     near_restart[1:] |= np.diff(series.segment) > 0
@@ -195,13 +198,22 @@ def _in_short_log(
     )
 
 
+def _least_span(run: Run, kind: LossKind) -> float:
+    """Return the range that a curve has at least: half of what a guess costs, where that is known.
+
+    A model that has learned all before the log begins leaves a curve of nothing but wrong samples.
+    """
+    guess = chance(run) if kind is LossKind.CROSS_ENTROPY else None
+    return OF_A_GUESS * guess.log_c if guess is not None else 0.0
+
+
 def _outliers(
-    series: Series, jumped: BoolArray, window: int, settings: SpikeSettings
+    series: Series, jumped: BoolArray, window: int, least: float, settings: SpikeSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mark the points that stand out; return the mark, the level before and the z-score."""
     value = series.value
     low, high = np.quantile(value[: max(window, 10)], 0.9), np.quantile(value, 0.02)
-    span = max(abs(low - high), 1e-12)
+    span = max(abs(low - high), least, 1e-12)
     positive = bool((value > 0).all())
     # Near zero losses scatter by factors that no curve shows: there the scale is that of the curve.
     curve = np.log(value + NEAR_ZERO * span) if positive else value

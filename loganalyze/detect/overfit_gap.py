@@ -47,9 +47,14 @@ from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
-from loganalyze.signals.robust import noise_sigma
+from loganalyze.signals.robust import FloatArray, mad_sigma
+from loganalyze.signals.smooth import block_medians
+from loganalyze.signals.trend import change
 
 FEWEST = 2  # evaluations that can show a turn
+FALLS = 2.0  # standard errors of a level of the train loss; a fall is expected, and shown elsewhere
+FEWEST_TREND = 10  # evaluations; a line through fewer knows little of their noise
+FEWEST_NOISE = 6  # values whose second differences tell a scale
 FIRST = 3  # train losses that tell the start
 AS_A_GUESS = 0.05  # relative distance to log(C)
 
@@ -98,16 +103,47 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     if low <= 0:
         return NotApplicable("the evaluation loss is not positive")
     rise = last / low - 1
-    # The noise of the level before the turn; with few points the differences of all of them.
-    noise = noise_sigma(evals.value[: best + 1]) if best >= 4 else 0.0
-    if rise < settings.rise or last - low < settings.noise * noise:
+    climbs = _climbs(after.value, settings)
+    if rise < settings.rise or (not climbs and last - low < _by_chance(evals.value, settings)):
         return ()
     if (after.value[-settings.patience :] <= low * (1 + settings.rise / 2)).any():
         return ()
     at_best, at_end = _train_levels(train, int(evals.step[best]))
     if at_end > at_best * (1 - settings.train_falls):
         return ()
+    if at_best - at_end < FALLS * _level_error(train):
+        return ()
     return (_finding(evals, best, last, rise, at_best, at_end, settings),)
+
+
+def _climbs(after: FloatArray, settings: OverfitSettings) -> bool:
+    """Tell whether the evaluations after the best one have a trend of their own, beyond their noise."""
+    moved, error = change(after)
+    return len(after) >= FEWEST_TREND and moved > settings.noise * error
+
+
+def _by_chance(value: FloatArray, settings: OverfitSettings) -> float:
+    """Return how far the end may lie above the best by the noise of the evaluations alone.
+
+    Second differences are blind to a fall and a rise. The least of n values lies ``sqrt(2 ln n)`` standard
+    deviations low by chance.
+    """
+    if len(value) < FEWEST_NOISE:
+        return 0.0
+    sigma = mad_sigma(np.diff(value, 2)) / np.sqrt(6.0)
+    return float(sigma * (settings.noise + np.sqrt(2 * np.log(len(value)))))
+
+
+def _level_error(train: Series) -> float:
+    """Return the standard error of a level of the train loss, from how levels beside each other differ."""
+    levels = block_medians(train.value, len(train) // _width(train))
+    half = levels[len(levels) // 2 :]  # the first fall is no noise
+    return mad_sigma(np.diff(half, 2)) / np.sqrt(6.0) if len(half) >= FEWEST_NOISE else 0.0
+
+
+def _width(train: Series) -> int:
+    """Return the log points of which a level is the median; a steep fall must not be averaged in."""
+    return max(1, min(len(train) // 20, 20))
 
 
 def _in_few(evals: Series, train: Series, settings: OverfitSettings) -> tuple[Finding, ...]:
@@ -133,6 +169,8 @@ def _stands(run: Run, evals: Series, train: Series, settings: OverfitSettings) -
     at_first, at_end = _train_levels(train, int(evals.step[0]))
     if moves or at_end <= 0:
         return None  # it does not stand; or the train loss counts nothing
+    if at_first - at_end < settings.rise * end:
+        return None  # had all of it held, the evaluation would not show it
     if end < settings.gap_few * at_end or at_end > at_first * (1 - settings.train_falls_stands):
         return None
     found = _finding(evals, 0, end, end / low - 1, at_first, at_end, settings)
@@ -156,7 +194,7 @@ def _stands(run: Run, evals: Series, train: Series, settings: OverfitSettings) -
 
 def _train_levels(train: Series, step: int) -> tuple[float, float]:
     """Return the train loss around `step` and at the end, as medians of a few points."""
-    width = max(1, min(len(train) // 20, 20))  # a steep fall must not be averaged in
+    width = _width(train)
     at = int(np.searchsorted(train.step, step, side="right"))
     near = train.value[max(0, at - width) : max(at, 1)]
     return float(np.median(near)), float(np.median(train.value[-width:]))

@@ -6,7 +6,9 @@ Seconds per step (logged, or from the times of the log; or the inverse of a logg
 medians over a tenth of the run. The finding holds if the last `tail` takes `slower` times as long as the
 fastest stretch before it, and stays so. If the fastest tenth of the steps since is not as slow, the machine
 is shared, as its steps are fast whenever a neighbour rests: a note. So is a drop of steps below `seconds`,
-where a neighbour shows in all of them, by less than a factor of 4.
+where a neighbour shows in all of them, by less than a factor of 4, and so is what costs less than `lost` in
+all the steps planned. A run that spends the share `waits` of a step waiting for data from its start has never
+been fast; the same holds for what that costs.
 
 Why it matters
 --------------
@@ -20,7 +22,7 @@ length), which come back with each epoch.
 
 Settings
 --------
-`slower`, `tail`, `seconds`, `points`, `fewest`.
+`slower`, `tail`, `seconds`, `waits`, `lost`, `points`, `fewest`.
 
 Fix
 ---
@@ -57,6 +59,7 @@ class ThroughputSettings:
         0.01, unit="seconds per step", source="a scheduler's time slice: below it neighbours show"
     )
     waits: float = setting(0.5, unit="share of a step", source="more than the computing itself")
+    lost: float = setting(60.0, unit="seconds", source="less than a minute is not worth a look")
     points: int = setting(30, unit="log points", source="ten stretches of three")
     fewest: int = setting(8, unit="log points", source="five before the drop and three after")
 
@@ -73,8 +76,14 @@ RATES = ("perf/tokens_per_second", "perf/samples_per_second")
 
 def detect(run: Run, settings: ThroughputSettings) -> Detected:
     """Compare the end with the best stretch before, and the time on data with that of the step."""
-    if waits := _waits(run, settings):
-        return waits
+    drop, waits = _drop(run, settings), _waits(run, settings)
+    if isinstance(drop, NotApplicable) or not drop:
+        return waits or drop
+    is_graver = bool(waits) and waits[0].severity.rank > drop[0].severity.rank
+    return waits if is_graver else drop
+
+
+def _drop(run: Run, settings: ThroughputSettings) -> Detected:
     series = _seconds(run)
     if len(series) < settings.fewest:
         return NotApplicable(f"{len(series)} times of steps are too few, {settings.fewest} needed")
@@ -95,13 +104,17 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
     at = int(series.step[index])
     ratio = float(np.median(after)) / usual
     is_steady = _is_steady(series.value, index, settings)
-    is_short = series.metric not in RATES and blocks[-1] < settings.seconds and ratio < FAR
+    per_step = series.metric not in RATES
+    is_short = per_step and blocks[-1] < settings.seconds and ratio < FAR
     if is_short and not is_steady:
         return ()
+    is_cheap = per_step and _cost(run, series, at, float(np.median(after)) - usual) < settings.lost
     return (
         Finding(
             id="throughput-drop",
-            severity=Severity.WARNING if is_steady and not is_short else Severity.INFO,
+            severity=Severity.WARNING
+            if is_steady and not is_short and not is_cheap
+            else Severity.INFO,
             confidence=0.5 if short or not is_steady else 0.75,
             title=f"Steps take {ratio:.1f} x as long as before",
             summary=(
@@ -125,6 +138,11 @@ def detect(run: Run, settings: ThroughputSettings) -> Detected:
     )
 
 
+def _cost(run: Run, series: Series, since: int, seconds: float) -> float:
+    """Return what so many seconds in each step cost from a step on, to the end of the plan."""
+    return seconds * (max(run.planned_steps or 0, int(series.step[-1])) - since)
+
+
 def _is_steady(value: FloatArray, index: int, settings: ThroughputSettings) -> bool:
     """Tell whether the fastest steps since are slower, too, than the usual ones before."""
     fastest = float(np.quantile(value[index:], FASTEST))
@@ -139,12 +157,13 @@ def _waits(run: Run, settings: ThroughputSettings) -> tuple[Finding, ...]:
     # Filling the queue for the first batch is no habit.
     waited, spent = data.value[1:], step.value[1:]
     share = float(np.median(waited / np.maximum(spent, 1e-12)))
+    is_cheap = _cost(run, data, int(data.step[0]), float(np.median(waited))) < settings.lost
     if not settings.waits <= share <= 1 or float(np.median(spent)) < settings.seconds:
         return ()
     return (
         Finding(
             id="throughput-drop",
-            severity=Severity.WARNING,
+            severity=Severity.INFO if is_cheap else Severity.WARNING,
             confidence=0.7,
             title=f"{share:.0%} of a step is spent waiting for data",
             summary=(

@@ -16,8 +16,8 @@ slowly for no other reason, and conclusions about the model are premature.
 Not to be confused with
 -----------------------
 An ordinary warmup of 1 to 10 % that completes. A constant small rate. OneCycle, which rises over
-30 % of the run by design (info at most). A run that crashed early inside its warmup, and a log
-that does not tell how many steps were planned (info).
+30 % of the run by design, and cycles of a rate that comes back. A run that crashed early inside its
+warmup, and a log that does not tell how many steps were planned (info).
 
 Settings
 --------
@@ -77,16 +77,15 @@ def detect(run: Run, settings: WarmupSettings) -> Detected:
     """Measure the warmup against the run."""
     series = run.series("train/learning_rate").finite()
     if not len(series):
-        return _as_set(run, settings, "no rate was logged")
+        return _as_set(run, settings)
     found = warmup(run)
     if found is None:
         return ()
     if found.source != "config" and len(series) < FEWEST:
         return NotApplicable(f"{len(series)} learning rates are too few, {FEWEST} needed")
+    if not found.done and found.reached is None and found.source == "config":
+        return _as_set(run, settings, "where it leads to is not logged")
     if not found.done and found.reached is None:
-        planned = _as_set(run, settings, "the rate rises to the end of the log")
-        if not isinstance(planned, NotApplicable) and planned:
-            return planned
         return NotApplicable(
             "the learning rate rises to the end of the log and its target is not known: "
             "tell it with --given learning_rate=..."
@@ -96,8 +95,8 @@ def detect(run: Run, settings: WarmupSettings) -> Detected:
     return _unfinished(run, series, found, settings)
 
 
-def _as_set(run: Run, settings: WarmupSettings, seen: str) -> Detected:
-    """Judge the settings alone, where the rate tells no more than what was `seen`."""
+def _as_set(run: Run, settings: WarmupSettings, why: str = "no rate was logged") -> Detected:
+    """Judge the settings alone, where the rates do not tell."""
     steps, total = configured_warmup(run), run.planned_steps
     if not steps or not total:
         return NotApplicable("no train/learning_rate was logged, and no warmup is set")
@@ -113,8 +112,8 @@ def _as_set(run: Run, settings: WarmupSettings, seen: str) -> Detected:
             confidence=0.7,
             title="The warmup takes too much of the run",
             summary=(
-                f"The settings ask for a warmup of {steps:,} of {total:,} steps ({share:.0%}); {seen}. "
-                f"{settings.enough:.0%} is enough for most runs."
+                f"The settings ask for a warmup of {steps:,} of {total:,} steps ({share:.0%}); "
+                f"{why}. {settings.enough:.0%} is enough for most runs."
             ),
             metrics=("train/learning_rate",),
             evidence={
@@ -147,9 +146,11 @@ def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings
             and (decayed or rises_in_a_curve(run, found.steps))
         )
     )
+    if by_design:
+        return ()
     # A share of what was logged so far is no share of a plan.
     unknown_plan = run.planned_steps is None and run.status is not Status.COMPLETED
-    if by_design or unknown_plan:
+    if unknown_plan:
         severity = Severity.INFO
     else:
         severity = Severity.CRITICAL if share >= settings.share_critical else Severity.WARNING
@@ -157,9 +158,7 @@ def _completed(run: Run, series: Series, found: Warmup, settings: WarmupSettings
         f"The warmup took {found.steps:,} of {total:,} steps ({share:.0%}); "
         f"{settings.enough:.0%} is enough for most runs."
     )
-    if by_design:
-        summary += " This looks like a cyclic or OneCycle schedule, which does so by design."
-    elif unknown_plan:
+    if unknown_plan:
         summary += " The log does not say how many steps were planned."
     return (_finding(run, series, found, total, settings, severity, 0.9, summary),)
 
@@ -185,8 +184,8 @@ def _unfinished(run: Run, series: Series, found: Warmup, settings: WarmupSetting
     total = run.planned_steps
     last = int(series.step[-1])
     share = found.steps / total if total and found.steps else None
-    whole = share is not None and share >= settings.share_critical
-    if found.reached >= settings.reached and not whole:
+    # A warmup over the whole plan reaches its target as well, with nothing left to train at it.
+    if found.reached >= settings.reached and (share is None or share <= settings.share):
         return ()
     if share is not None and share < settings.share_inside:
         return ()

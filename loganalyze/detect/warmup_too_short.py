@@ -17,7 +17,9 @@ The largest gradients meet the worst estimates of their scale: some hundred smal
 
 Not to be confused with
 -----------------------
-Instability that begins later. A run without warmup that is calm: most small ones are.
+Instability that begins later. A leap of a single batch that the next one takes back (below `leap` squared),
+or that is within `noise` standard deviations of the losses after it, or comes again and again. A run without
+warmup that is calm: most small ones are.
 
 Settings
 --------
@@ -46,7 +48,7 @@ from loganalyze.run import Run, Series, Where
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import LossKind, chance, loss_kind
 from loganalyze.signals.lr import warmup
-from loganalyze.signals.robust import noise_sigma
+from loganalyze.signals.robust import groups, noise_sigma
 from loganalyze.signals.smooth import centered_median
 
 
@@ -85,6 +87,10 @@ ABSURD = 3.0  # a learning rate beyond it is too high after any warmup
 ROSE = 1.5  # times the level before: a rise of the loss ahead of a NaN
 SOON = 5  # log points; a slow rise is not one of the first steps' length
 GUESS = 0.1  # relative distance to log(C) within which a run starts with a guess
+AGAIN = 3  # times that single points are as high later: it is the noise of the batches
+SAME_TIME = 2  # times the way to the leap
+FEWEST_SOON = 50  # log points that tell a scatter
+ALIKE = 0.75  # share of the leap's height
 FULL = 0.5  # share of the peak rate from which an instability is that of the full rate
 # Where each of them says that it began.
 SIGNS = (
@@ -164,7 +170,7 @@ def _signs(run: Run, loss: Series, last: float, settings: ShortWarmupSettings) -
         return
     for part, ratio in _leaps(run, start, settings):
         top = int(np.argmax(part.value))
-        if part.value[top] > ratio * part.value[0]:
+        if part.value[top] > ratio * part.value[0] and _is_episode(loss, top, ratio, settings):
             title = f"the loss leaps from {part.value[0]:.4g} to {part.value[top]:.4g}"
             yield _Sign("leap", int(part.step[top]), title, (part.where(top),))
             return
@@ -185,8 +191,11 @@ def _notes(run: Run, loss: Series, total: int, settings: ShortWarmupSettings) ->
         return
     guess = chance(run)
     smooth = centered_median(start.value, 3)
-    before = max(float(np.median(start.value[:SOON])), guess.log_c if guess is not None else 0.0)
     top = int(np.argmax(smooth))
+    if not top:
+        return  # it falls from its first point
+    firsts = (float(np.median(start.value[:count])) for count in (SOON, min(top, SOON)))
+    before = max(*firsts, guess.log_c if guess is not None else 0.0)
     beyond = smooth[top] - before > settings.noise * noise_sigma(start.value[: max(top, SOON)])
     if smooth[top] > settings.bump * before and beyond:
         title = f"the loss rises from {before:.4g} to {smooth[top]:.4g}"
@@ -217,6 +226,24 @@ def _leaps(
     guess = chance(run)
     if guess is not None and abs(start.value[0] / guess.log_c - 1) < GUESS:
         yield start.take(slice(0, SOON)), settings.worse
+
+
+def _is_episode(loss: Series, top: int, ratio: float, settings: ShortWarmupSettings) -> bool:
+    """Tell whether a leap lasts, and is beyond what single batches of the same time reach."""
+    first, highest = float(loss.value[0]), float(loss.value[top])
+    if top == len(loss) - 1 or ratio < settings.leap:
+        return True  # nothing takes it back; or it is worse than a guess, as no batch is by itself
+    beside = max(loss.value[max(top - 1, 0)], loss.value[top + 1])
+    high = np.sqrt(ratio) * first
+    if beside < high and highest < ratio**2 * first:
+        return False  # one batch, which the next one takes back; none is that much harder
+    after = loss.value[top + 2 :]
+    again = groups(after > ALIKE * highest)
+    if len(again) >= AGAIN and all(end <= begin + 1 for begin, end in again):
+        return False
+    soon = after[: max(SAME_TIME * top, FEWEST_SOON)]
+    scatter = noise_sigma(np.log(soon[soon > 0]))
+    return bool(np.log(highest / first) > settings.noise * scatter)
 
 
 def _grew(run: Run, nonfinite: Finding) -> bool:

@@ -63,6 +63,29 @@ STOPPED = (
     r"loss is (?:nan|inf)\w*,? (?:stopping|exiting|skipping)|invalid loss, terminating training"
     r"|non-finite loss, ending training|diverged with loss = nan"
 )
+# What says that the training ended early by plan: Lightning, Keras, Ultralytics, fairseq, skorch, AllenNLP,
+# OpenNMT, boosting libraries, and loops of one's own. A counter that goes up, and a setting, say nothing so.
+STOPPED_EARLY = (
+    r"signaling trainer to stop"
+    r"|\bstop(?:s|ped|ping)? (?:(?:the )?(?:training|run) )?early\b(?! ?[=:?])"
+    r"|^\W*(?:epoch \d+\W+)?early[- _]?stop(?:ping|ped)?[.! ]*$"
+    r"|early[- _]?stop(?:ping|ped|per)? (?:was |is |has )?(?:triggered|activated|stopped|kicked in|since\b"
+    r"|because\b|at (?:the )?(?:step|epoch|iter|round)|after (?:step|epoch|iter)"
+    r"|(?:criterion|condition)(?: (?:is|was))? (?:met|reached|satisfied))"
+    r"|early[- ]?stop(?:ping|ped)?\s?[:,.;!(-]+\s?(?:no improvement|best|not improv)"
+    r"|\bout of patience\b|patience (?:(?:is|was|has been|limit) )?(?:exhausted|ran out|run out|used up)"
+    r"|patience (?:limit )?(?:reached|exceeded)\b.{0,40}\bstop"
+    r"|(?:no|without) improvement\b.{0,60}\b(?:stopping|stopped|terminating|ending training)"
+    r"|(?:not|n't) improve[d]?\b.{0,60}\b(?:stopping|stopped|terminating|ending training)"
+    r"|\bstop(?:ped|ping)?(?: the)?(?: training)?[,:]? (?:since|because|as|due to)\b.{0,80}improve"
+    r"|\btraining (?:was )?stop(?:s|ped) (?:at|after) (?:step|epoch|iter(?:ation)?|update)s? ?#?\d"
+    r"|^\W*stop(?:ped|ping)? (?:training )?(?:at|after) (?:step|epoch|iter(?:ation)?|update)s? ?#?\d"
+)
+# The same words with a reason that is no plan.
+_NO_PLAN = (
+    r"(?!.*\b(?:nan|inf|error|exception|fail|diverg|signal(?!ing trainer)|interrupt|preempt"
+    r"|time ?limit))"
+)
 SINGLE = (
     (EventKind.OOM_GPU, re.compile(
         r"CUDA out of memory|OutOfMemoryError|CUDA error: out of memory|OOM when allocating tensor"
@@ -103,7 +126,8 @@ SINGLE = (
     (EventKind.TRAIN_END, re.compile(
         r"Training completed\.|^\s*(?:training (?:finished|complete[d]?|done)"
         r"|finished training)\b[.! ]*$|^[\s|]*done training in [\d.]+ s|after training is done\]"
-        r"|`?Trainer\.fit`? stopped: `?max_|^\s*\d+ epochs completed in [\d.]+ hours", re.I)),
+        r"|`?Trainer\.fit`? stopped: `?max_|^\s*\d+ epochs completed in [\d.]+ hours"
+        rf"|^{_NO_PLAN}.*?(?:{STOPPED_EARLY})", re.I)),
 )  # fmt: skip
 _HINTS_OF_TEXT = re.compile(
     r"memory|Memory|Killed|MEMORY|OOM|oom|EXHAUSTED|Exhausted|bad_alloc|ALLOC"
@@ -112,6 +136,7 @@ _HINTS_OF_TEXT = re.compile(
     r"|heckpoint|saved|esum|Continuing|Loading states"
     r"|No space|quota|ECC|Xid|fallen off|achine [Cc]heck|PCIe Bus|out of bounds"
     r"|Trainer\.fit|epochs completed"
+    r"|(?i:stopp(?:ed|ing)|stops? (?:training|early|since|at)|early[-_ ]?stop|patience|trainer to stop)"
     r"|labels|nitialized|RuntimeWarning|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
     r"|sequence length|AER: |GPU is lost|ardware Error|DEVICE_LOST|signal|aging file|FATAL: "
     r"|KL divergence|class-dependent|(?i:loss is (?:nan|inf)|invalid loss|finite loss|loss = nan)"

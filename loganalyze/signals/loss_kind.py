@@ -44,6 +44,10 @@ _BY_REWARD = re.compile(
     r"(?<![a-z])(?:ppo|dqn|ddqn|a2c|a3c|sac|td3|ddpg|trpo|impala|reinforce|grpo|rloo)(?![a-z])",
     re.I,
 )
+# Names of models that learn values of actions: their errors grow with the values.
+_OF_VALUES = re.compile(
+    r"(?<![a-z])q[-_ ]?(?:values?|learning|networks?|functions?)(?![a-z])", re.I
+)
 _GAN = re.compile(r"(?<![a-z])(?:dc|w|ls|style|cycle|big|info|pro)?gans?(?![a-z])", re.I)
 _NO_GUESS = re.compile(
     r"contrast|info_?nce|nt_?xent|simclr|(?<![a-z])(?:moco|clip|siglip|ctc|kd|glow|realnvp|ebm|detr)(?![a-z])|"
@@ -114,8 +118,10 @@ def loss_kind(run: Run) -> LossKind:
         return LossKind.ADVERSARIAL
     told = _words(run, SETTINGS_THAT_TELL)
     words = f"{told} {_words(run, MODEL)}"
-    if _BY_REWARD.search(told) or any(
-        _ENVIRONMENT.search(_words(run, (key,))) for key in _ENVIRONMENTS
+    if (
+        _BY_REWARD.search(told)
+        or _OF_VALUES.search(words)
+        or any(_ENVIRONMENT.search(_words(run, (key,))) for key in _ENVIRONMENTS)
     ):
         return LossKind.REINFORCEMENT
     if _GAN.search(words):

@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from loganalyze.run import Run, Series
+from loganalyze.signals.robust import mad_sigma
 
 KL_GROWTH = 100.0  # times its median: a policy that left its reference
 USUAL_KL = 0.05  # the KL divergence per answer that methods aim for
@@ -19,6 +20,7 @@ DRIFT = 10.0  # times the first quarter's median; healthy policies grow by 4 at 
 LOST = 0.5  # of the reward that was gained
 REWARD = re.compile(r"(?:^|[/_])(?:mean_)?(?:rewards?|scores?|returns?)(?:_mean|/mean)?$", re.I)
 QUARTER = 4
+NOISE = 6.0  # robust standard deviations of the smoothed reward: a lesser gain is chance
 
 
 def kl_divergence(run: Run) -> Series | None:
@@ -62,5 +64,6 @@ def reward_lost(run: Run) -> float | None:
 def _lost(reward: np.ndarray) -> float:
     """Return how much of the rise of a smoothed reward is gone at its end."""
     blocks = np.array([np.median(block) for block in np.array_split(reward, SHORTEST * 2)])
+    noise = mad_sigma(np.diff(blocks, 2)) / np.sqrt(6.0)
     gained = float(blocks.max() - blocks[0])
-    return float(blocks.max() - blocks[-1]) / gained if gained > 0 else 0.0
+    return float(blocks.max() - blocks[-1]) / gained if gained > NOISE * noise else 0.0

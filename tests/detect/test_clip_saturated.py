@@ -65,3 +65,10 @@ def test_a_limit_that_is_only_assumed_is_a_note_unless_hardly_anything_survives(
     assert found.severity is Severity.WARNING
     (found,) = detect(make_run(grad_norm=8 * norm, framework="hf-trainer"), S)
     assert found.severity is Severity.CRITICAL
+
+
+def test_an_assumed_limit_is_not_held_against_a_norm_that_ran_away() -> None:
+    norm = np.r_[np.geomspace(2, 1e4, 30), np.full(70, 2e4)]
+    assert detect(make_run(grad_norm=norm, framework="hf-trainer"), S) == ()
+    found = detect(make_run(grad_norm=np.full(100, 2e4), framework="hf-trainer"), S)
+    assert [f.severity for f in found] == [Severity.CRITICAL]

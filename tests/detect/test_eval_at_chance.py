@@ -76,3 +76,19 @@ def test_a_model_of_nan_guesses_and_that_is_no_fault_of_the_evaluation() -> None
     steps = {"eval_accuracy": AT, "grad_norm": np.arange(1, 301)}
     broken = make_run(loss=FALL, steps=steps, config=HUNDRED, **curves)
     assert isinstance(detect(broken, S), NotApplicable)
+
+
+def test_an_accuracy_that_stands_tells_the_classes() -> None:
+    rng = np.random.default_rng(0)
+    loss, at = np.geomspace(0.8, 0.1, 300), np.arange(10, 301, 10)
+    curves = {
+        "eval_accuracy": rng.normal(0.1, 0.007, 30),
+        "eval_loss": rng.normal(6, 0.6, 30),
+        "train_accuracy": np.full(30, 0.98),
+    }
+    made = make_run(loss=loss, steps=dict.fromkeys(curves, at), **curves)
+    (found,) = detect(made, S)
+    assert found.evidence["classes"] == 10
+    for better in ({"eval_accuracy": np.linspace(0.07, 0.13, 30)}, {"eval_loss": np.ones(30)}):
+        other = make_run(loss=loss, steps=dict.fromkeys(curves, at), **{**curves, **better})
+        assert not isinstance(found := detect(other, S), tuple) or found == ()

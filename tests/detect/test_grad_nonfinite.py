@@ -25,3 +25,11 @@ def test_isolated_skipped_steps_are_a_note() -> None:
 
 def test_finite_norms_pass() -> None:
     assert detect(make_run(grad_norm=np.ones(10)), S) == ()
+
+
+def test_a_scaler_that_tries_a_larger_scale_every_so_often_is_a_note() -> None:
+    norm = np.ones(700)
+    norm[100::100] = np.inf
+    for config, severity in (({"precision": "fp16"}, Severity.INFO), ({}, Severity.WARNING)):
+        (found,) = detect(make_run(grad_norm=norm, config=config), S)
+        assert found.severity is severity

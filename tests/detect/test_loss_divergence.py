@@ -156,3 +156,31 @@ def test_a_rise_is_measured_by_the_loss_of_a_guess_where_the_log_begins_late() -
     steps = np.arange(100, 701, 100)
     assert detect(make_run(loss=loss, steps=steps, config={"num_classes": 5}), S) == ()
     assert detect(make_run(loss=20 * loss, steps=steps, config={"num_classes": 5}), S)
+
+
+def test_a_cross_entropy_twice_as_bad_as_a_guess_for_long_ran_away() -> None:
+    loss = np.full(400, 1.2) * np.random.default_rng(0).lognormal(0, 0.2, 400)
+    loss[0], loss[340:370] = 2.2, 6.0
+    (found,) = detect(make_run(loss=loss, config={"num_classes": 9}), S)
+    assert found.severity is Severity.WARNING
+    assert detect(make_run(loss=loss), S) == ()
+
+
+def test_the_first_points_of_a_short_log_count_where_a_guess_is_known() -> None:
+    loss = [1.7, 7.2, 8.0, 5.1, 3.3, 2.9, 2.6, 2.5, 2.0, 1.5, 1.4, 1.3, 1.1, 0.9, 0.8, 0.8, 0.7]
+    (found,) = detect(make_run(loss=loss, config={"num_classes": 5}), S)
+    assert found.severity is Severity.WARNING
+    high = [8.0, 7.2, 6.0, 5.1, *loss[4:]]
+    assert detect(make_run(loss=high, config={"num_classes": 5}), S) == ()
+
+
+def test_a_policy_that_loses_its_reward_as_it_leaves_its_reference() -> None:
+    at, rng = np.arange(260), np.random.default_rng(0)
+    gained = 0.2 + 0.6 * (1 - np.exp(-at / 60)) + rng.normal(0, 0.02, 260)
+    curves = {"loss": rng.normal(0.02, 0.02, 260), "kl": 0.01 * np.exp(at / 40)}
+    lost = gained - np.maximum(0, at - 150) * 0.006
+    (found,) = detect(make_run(reward=lost, **curves), S)
+    assert found.metrics == ("kl",)
+    assert isinstance(detect(make_run(reward=gained, **curves), S), NotApplicable)
+    near = {**curves, "kl": np.full(260, 0.02)}
+    assert isinstance(detect(make_run(reward=lost, **near), S), NotApplicable)

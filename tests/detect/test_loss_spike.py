@@ -217,3 +217,11 @@ def test_one_target_far_out_is_a_note_for_a_squared_error() -> None:
         for config in ({"loss": "mse"}, {"num_classes": 10})
     ]
     assert severities == [Severity.INFO, Severity.WARNING]
+
+
+def test_wrong_samples_of_a_model_that_had_learned_all_pass() -> None:
+    loss = RNG.lognormal(-8, 1, 400)
+    loss[[200, 300]] = 0.1
+    assert detect(make_run(loss=loss, config={"num_classes": 13}), S) == ()
+    loss[300] = 2.0
+    assert len(detect(make_run(loss=loss, config={"num_classes": 13}), S)) == 1

@@ -121,3 +121,23 @@ def test_an_evaluation_that_stays_as_bad_as_a_guess_has_lost_nothing() -> None:
     (known,) = detect(make_run(**curves, steps=steps, config={"num_classes": 3}), S)
     (unknown,) = detect(make_run(**curves, steps=steps), S)
     assert (known.severity, unknown.severity) == (Severity.INFO, Severity.WARNING)
+
+
+def test_an_evaluation_without_a_trend_has_not_turned() -> None:
+    for seed in range(20):
+        evals = np.random.default_rng(seed).normal(6.0, 0.6, 10)
+        assert detect(run(evals), S) == ()
+
+
+def test_a_train_loss_that_only_swings_does_not_fall() -> None:
+    levels = np.resize([1.2, 0.7, 1.6, 0.9], 50)
+    assert detect(run(np.linspace(2.0, 3.0, 10), np.repeat(levels, 20)), S) == ()
+    falls = np.repeat(levels * np.geomspace(1, 0.01, 50), 20)
+    assert len(detect(run(np.linspace(2.0, 3.0, 10), falls), S)) == 1
+
+
+def test_an_evaluation_far_above_all_that_was_learned_stands_by_nature() -> None:
+    evals = 0.58 + np.linspace(0, 0.004, 10)
+    assert detect(run(evals, np.geomspace(0.005, 0.0014, 1000)), S) == ()
+    (found,) = detect(run(evals, np.geomspace(0.5, 0.14, 1000)), S)
+    assert "stands" in found.title

@@ -14,7 +14,7 @@ def steps(*levels: float, noise: float = 0.1):
 
 
 def test_a_run_that_becomes_three_times_slower() -> None:
-    (found,) = detect(make_run(loss=np.ones(200), step_time=steps(0.1, 0.3)), S)
+    (found,) = detect(make_run(loss=np.ones(200), step_time=steps(1, 3)), S)
     assert found.id == DETECTOR.id
     assert found.severity is Severity.WARNING
     assert found.evidence["ratio"] == pytest.approx(3, rel=0.1)
@@ -60,5 +60,23 @@ def test_a_machine_that_is_shared_is_a_note() -> None:
 
 def test_short_steps_are_a_note_unless_they_take_far_longer() -> None:
     for factor, severity in ((2.5, Severity.INFO), (6, Severity.WARNING)):
-        (found,) = detect(make_run(loss=np.ones(200), step_time=steps(1e-3, factor * 1e-3)), S)
+        times = steps(1e-3, factor * 1e-3)
+        run = make_run(loss=np.ones(200), step_time=times, planned_steps=100_000)
+        (found,) = detect(run, S)
         assert found.severity is severity
+
+
+def test_what_costs_less_than_a_minute_is_a_note() -> None:
+    times = steps(0.1, 0.3)
+    for planned, severity in ((200, Severity.INFO), (2000, Severity.WARNING)):
+        (found,) = detect(make_run(loss=np.ones(200), step_time=times, planned_steps=planned), S)
+        assert found.severity is severity
+
+
+@pytest.mark.parametrize(("took", "severity"), [(0.02, Severity.INFO), (2.0, Severity.WARNING)])
+def test_a_run_that_waits_for_data_from_its_start(took: float, severity: Severity) -> None:
+    waited = steps(took * 0.9, noise=0.02)
+    run = make_run(loss=np.ones(100), data_time=waited, step_time=waited + 0.1 * took)
+    (found,) = detect(run, S)
+    assert found.evidence["share_waiting"] == pytest.approx(0.9, abs=0.02)
+    assert found.severity is severity

@@ -72,3 +72,30 @@ def test_settings_without_a_warmup_stand_for_a_rate_that_was_not_logged() -> Non
     assert found.evidence["warmup_steps"] == 0
     some = {"learning_rate": 0.1, "warmup_ratio": 0.1}
     assert isinstance(detect(make_run(loss=BROKEN, config=some), S), NotApplicable)
+
+
+def test_single_batches_as_high_again_and_again_are_noise() -> None:
+    for seed in range(20):
+        noise = np.random.default_rng(seed).lognormal(0, 0.5, 3000)
+        loss = 2.5 * np.exp(-np.arange(3000) / 2000) * noise
+        loss[0] = 1.3
+        assert detect(make_run(loss=loss, lr=np.full(3000, 1e-3), planned_steps=3000), S) == ()
+
+
+def test_a_leap_that_the_next_point_takes_back_is_one_batch() -> None:
+    loss = np.r_[2.3, 1.9, 12.0, np.full(597, 2.2)]
+    assert detect(make_run(loss=loss, lr=np.full(600, 0.1), planned_steps=600), S) == ()
+    loss[3] = 7.0
+    (found,) = detect(make_run(loss=loss, lr=np.full(600, 0.1), planned_steps=600), S)
+    assert found.evidence["sign"] == "leap"
+
+
+def test_a_loss_that_falls_from_its_first_point_has_not_risen() -> None:
+    loss = 2 + 4.7 * np.exp(-np.arange(90) / 5)
+    assert detect(make_run(loss=loss, lr=np.full(90, 0.1), planned_steps=90), S) == ()
+
+
+def test_a_leap_at_the_end_of_what_is_finite_is_taken_back_by_nothing() -> None:
+    loss = np.r_[0.36, 8472.0, np.full(58, np.nan)]
+    (found,) = detect(make_run(loss=loss, lr=np.full(60, 0.5), planned_steps=60), S)
+    assert found.evidence["step"] == 3

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import loganalyze as la
-from loganalyze.run import EventKind
+from loganalyze.run import EventKind, Status
 
 TRACEBACK = """Traceback (most recent call last):
   File "/home/me/train.py", line 12, in <module>
@@ -151,3 +151,45 @@ def test_a_traceback_of_a_notebook_names_its_exception_first(tmp_path: Path) -> 
     path.write_text("step 1 loss 2.0\n" + text)
     event = la.load(path).events_of(EventKind.TRACEBACK)[0]
     assert event.data["exception"] == "ValueError"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Monitored metric val_loss did not improve in the last 3 records. Signaling Trainer to stop.",
+        "Epoch 00012: early stopping",
+        "EarlyStopping: Training stopped early as no improvement observed in last 50 epochs.",
+        "Stopping training early as no improvement observed in last 100 epochs.",
+        "early stop since valid performance hasn't improved for last 10 runs",
+        "Stopping since valid_loss has not improved in the last 5 epochs.",
+        "Ran out of patience. Stopping training.",
+        "Early stopping: no improvement for 3 evaluations (step 4)",
+        "Early stopping, best iteration is:",
+        "2024-05-01 10:00:00 INFO patience exhausted",
+        "No improvement for 5 epochs, stopping.",
+        "Stopped at step 4",
+    ],
+)
+def test_a_training_that_says_it_stopped_early_is_complete(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "train.log"
+    path.write_text("max_steps=100\n" + "".join(f"step {s} loss=2.0\n" for s in range(5)) + line)
+    assert la.load(path).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Early stopping patience: 10",
+        "EarlyStopping counter: 3 out of 7",
+        "Using early stopping with patience 5",
+        "Epoch 5: val_loss did not improve from 0.30",
+        "stopped early: False",
+        "Patience reached, reducing learning rate",
+        "no improvement for 2 epochs (patience 5)",
+        "Stopping at step 4: time limit",
+    ],
+)
+def test_counters_and_settings_of_early_stopping_say_no_end(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "train.log"
+    path.write_text("max_steps=100\n" + "".join(f"step {s} loss=2.0\n" for s in range(5)) + line)
+    assert la.load(path).status is Status.TRUNCATED

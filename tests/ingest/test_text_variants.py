@@ -328,6 +328,7 @@ def test_how_frameworks_say_that_they_are_done(tmp_path: Path, line: str) -> Non
         ("test/top5", "eval/top5"),
         ("valid_lm_loss", "eval/loss"),
         ("eval_f1", "eval/f1"),
+        ("train/rss_mb", "host/memory_rss"),
     ],
 )
 def test_metrics_of_the_training_are_known_with_the_prefix_of_an_evaluation(

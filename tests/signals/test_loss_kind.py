@@ -128,3 +128,10 @@ def test_a_loss_that_begins_at_0_with_a_full_gradient_is_no_error() -> None:
     assert loss_kind(policy) is LossKind.UNBOUNDED
     ruined = make_run(loss=loss, grad_norm=np.sqrt(loss))
     assert loss_kind(ruined) is not LossKind.UNBOUNDED
+
+
+@pytest.mark.parametrize("model", ["q-values", "QNetwork", "q_learning"])
+def test_the_name_of_a_model_tells_that_it_learns_values(model: str) -> None:
+    assert loss_kind(make_run(loss=LOSS, config={"model": model})) is LossKind.REINFORCEMENT
+    other = make_run(loss=LOSS, config={"model": "eq-values-qa"})
+    assert loss_kind(other) is not LossKind.REINFORCEMENT
