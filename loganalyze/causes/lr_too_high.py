@@ -369,10 +369,7 @@ def _before_training(case: Case) -> list[Clue]:
 
 def fix(case: Case) -> list[str]:
     """Divide the rate."""
-    target = case.run.number("learning_rate")
-    if target is None:
-        rate = case.run.series("train/learning_rate").finite()
-        target = float(rate.value.max()) if len(rate) else None
+    target = told_rate(case.run) or _highest(case, None)
     if target is None:
         return ["Divide the learning rate by 3 to 10"]
     return [f"learning_rate {target:.3g} -> {target / 5:.3g}"]
