@@ -132,7 +132,7 @@ NO_TEXT = frozenset(
         "{}-scan.html",
         "loganalyze scan {join}",
         "loganalyze report {}",
-        "loganalyze diff {quote} {quote}",
+        "loganalyze diff {address} {address}",
         "{quote} --run {quote}",
         "unreadable {errno}",
         "{url}: {}",
