@@ -10,7 +10,7 @@ Importing this package does not import torch.
 from __future__ import annotations
 
 from loganalyze.probe import (
-    batch_size,
+    batch,
     data,
     gradients,
     init,
@@ -34,7 +34,7 @@ PROBES: tuple[Probe, ...] = (
     nan.PROBE,
     data.PROBE,
     lr.PROBE,
-    batch_size.PROBE,
+    batch.PROBE,
     memory.PROBE,
     precision.PROBE,
     throughput.PROBE,

@@ -1,170 +1,160 @@
-"""Batches of any shape: dictionaries, tuples, tensors, dataclasses, Hugging Face's ``BatchEncoding``.
+"""How large may a batch be?
 
-A batch is a tree whose leaves are tensors and other values. Whatever is done with it keeps its types.
+What it does
+------------
+Makes whole optimizer steps (forward, backward, optimizer) on batches of the longest samples among the first
+eight batches: with the training's own size, then twice as many until they do not fit, or half as many until
+they do, then halving the interval. An error for lack of memory is caught, whoever raises it, and the cache
+given back. Where the own size does not fit, the suggestion keeps the effective batch by accumulation.
+
+On a CPU it goes no further than half of the memory that is free, by what the step before it took.
+
+Thresholds
+----------
+The largest size is found to within a sixteenth. A tenth of the memory is kept free: lengths vary, and the
+allocator's pieces do not fit together perfectly.
+
+References
+----------
+Hugging Face Accelerate, ``find_executable_batch_size``; Lightning, ``scale_batch_size``.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from loganalyze.probe import batches
+from loganalyze.probe.batch_verdict import conclude
+from loganalyze.probe.footprint import SEVERAL, footprint, longest, repeated
+from loganalyze.probe.probe import Probe, not_applicable
+from loganalyze.probe.room import available, is_out_of_memory, released
+from loganalyze.probed import ProbeResult
+
 if TYPE_CHECKING:
-    import torch
+    from loganalyze.probe.bench import Bench
 
-LABELS = ("labels", "label", "targets", "target", "y", "y_true", "start_positions")
-
-
-def mapped(batch: Any, change: Callable[[Any], Any]) -> Any:
-    """Return the batch with every leaf changed, in containers of the same types."""
-    import copy
-
-    if isinstance(batch, Mapping):
-        changed = {key: mapped(value, change) for key, value in batch.items()}
-        if type(batch) is dict:
-            return changed
-        twin = copy.copy(batch)  # BatchEncoding, BatchFeature, OrderedDict
-        if hasattr(twin, "data") and isinstance(twin.data, dict):
-            twin.data = changed
-            return twin
-        twin.update(changed)  # type: ignore[attr-defined]
-        return twin
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(mapped(value, change) for value in batch))
-    if isinstance(batch, (tuple, list)):
-        return type(batch)(mapped(value, change) for value in batch)
-    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
-        twin: Any = copy.copy(batch)  # type: ignore[no-redef]
-        for field in dataclasses.fields(batch):
-            # A frozen dataclass is a batch, too.
-            object.__setattr__(twin, field.name, mapped(getattr(batch, field.name), change))
-        return twin
-    if _is_object(batch):
-        twin = copy.copy(batch)
-        for name, value in vars(batch).items():
-            object.__setattr__(twin, name, mapped(value, change))
-        return twin
-    return change(batch)
+AMONG = 8  # batches that are looked through for the longest samples
+MOST = 2**16  # samples; beyond it nobody asks
+SHARE = 0.5  # of the free memory of a CPU that is used
+FINE = 16  # the largest size is known to within this part
 
 
-def _is_object(batch: Any) -> bool:
-    """Tell whether it is a plain object that holds tensors, such as a batch of a graph."""
-    import torch
+@dataclass
+class Search:
+    """What is known of the sizes.
 
-    return (
-        not isinstance(batch, (torch.Tensor, type))
-        and not callable(batch)
-        and isinstance(getattr(batch, "__dict__", None), dict)
-        and any(isinstance(value, torch.Tensor) for value in vars(batch).values())
-    )
+    Attributes
+    ----------
+    fits
+        Size -> bytes at most, of those that were tried and fit.
+    full
+        The smallest size that did not fit; None if none was found.
+    reason
+        Why it went no further up, where it was not for lack of memory.
+    own_batch_fits
+        Whether the own size fits with the samples of an ordinary batch; None where it was not asked.
+    """
 
+    own: int
+    room: int | None
+    fits: dict[int, int]
+    full: int | None = None
+    reason: str = ""
+    own_batch_fits: bool | None = None
 
-def fields(batch: Any) -> dict[str, Any] | None:
-    """Return the named parts of a batch, or None where it has none."""
-    if isinstance(batch, Mapping):
-        return {str(key): value for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return dict(zip(batch._fields, batch, strict=True))
-    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
-        return {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
-    return dict(vars(batch)) if _is_object(batch) else None
-
-
-def tensors(batch: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield every tensor of a batch with its place in it: ``input_ids``, ``0``, ``image.pixels``."""
-    import torch
-
-    if isinstance(batch, torch.Tensor):
-        yield name or "batch", batch
-        return
-    named = fields(batch)
-    if named is None and isinstance(batch, (tuple, list)):
-        named = {str(index): value for index, value in enumerate(batch)}
-    for key, value in (named or {}).items():
-        yield from tensors(value, f"{name}.{key}" if name else key)
+    @property
+    def largest(self) -> int:
+        """The largest size that fits; 0 if none does."""
+        return max(self.fits, default=0)
 
 
-def moved(batch: Any, device: Any) -> Any:
-    """Return the batch on a device."""
-    import torch
-
-    return mapped(batch, lambda v: v.to(device) if isinstance(v, torch.Tensor) else v)
-
-
-def size(batch: Any) -> int:
-    """Return the number of samples: the most frequent first dimension of its tensors; 0 without any."""
-    from collections import Counter
-
-    firsts = Counter(tensor.shape[0] for _, tensor in tensors(batch) if tensor.dim())
-    return firsts.most_common(1)[0][0] if firsts else 0
-
-
-def selected(batch: Any, indices: Sequence[int]) -> Any:
-    """Return the batch with these samples only."""
-    import torch
-
-    count = size(batch)
-    chosen = list(indices)
-
-    def change(value: Any) -> Any:
-        if isinstance(value, torch.Tensor) and value.dim() and value.shape[0] == count:
-            return value[torch.tensor(chosen, device=value.device)]
-        return value
-
-    def texts(part: Any) -> Any:
-        if isinstance(part, list) and len(part) == count and not _holds_tensors(part):
-            return [part[index] for index in chosen]
-        return part
-
-    named = fields(batch) if isinstance(batch, Mapping) else None
-    if named is not None and type(batch) is dict:
-        return {key: mapped(texts(value), change) for key, value in batch.items()}
-    return mapped(batch, change)
+def run(bench: Bench) -> ProbeResult:
+    """Search upwards or downwards from the own size."""
+    if not bench.trainable():
+        return not_applicable("No parameter requires a gradient: there is no step to take.")
+    sample = longest(bench, AMONG)
+    own = max(batches.size(batch) for batch in bench.batches(AMONG))
+    if not own:
+        return not_applicable("The batches have no first dimension that counts samples.")
+    bench.target.model.train()
+    search = Search(own, available(bench.device), {})
+    optimizer = bench.optimizer(0.0)  # at this rate no weight changes
+    _search(bench, search, sample, optimizer)
+    if own not in search.fits and search.full is not None:
+        usual = min(bench.batches(AMONG), key=_elements)
+        if _elements(usual) < _elements(sample):
+            search.own_batch_fits = _tried(bench, usual, own, optimizer) is not None
+    return conclude(bench, search)
 
 
-def _holds_tensors(part: list[Any]) -> bool:
-    import torch
-
-    return any(isinstance(item, torch.Tensor) for item in part)
+def _elements(batch: Any) -> float:
+    return sum(t.numel() for _, t in batches.tensors(batch)) / max(batches.size(batch), 1)
 
 
-def singles(batch: Any, most: int) -> list[Any]:
-    """Return the first samples of a batch, each as a batch of one."""
-    return [selected(batch, [index]) for index in range(min(size(batch), most))]
+def _search(bench: Bench, search: Search, sample: Any, optimizer: Any) -> None:
+    """Find the largest size that fits."""
+    count: int | None = search.own
+    few = min(SEVERAL, search.own)
+    if bench.device.type != "cuda":
+        used = _tried(bench, sample, few, optimizer)
+        if used is None:
+            search.full = few
+            count = 1 if few > 1 else None
+        else:
+            search.fits[few] = used
+    while count is not None:
+        bench.report(len(search.fits), 2 * int(math.log2(FINE)) + 2)
+        if _is_too_far(bench, search, count):
+            break
+        try:
+            used = _tried(bench, sample, count, optimizer)
+        except Exception as error:
+            if count <= search.own:
+                raise
+            from loganalyze.probe.runner import told
+
+            search.reason = told(error)
+            break
+        if used is None:
+            search.full = count
+        else:
+            search.fits[count] = used
+        count = _next(search)
 
 
-def parts(batch: Any, count: int) -> list[Any]:
-    """Return the batch cut into `count` equal parts; what is left over is dropped."""
-    each = size(batch) // count
-    return [selected(batch, range(k * each, (k + 1) * each)) for k in range(count)]
+def _next(search: Search) -> int | None:
+    """Return the size to try next; None when the answer is fine enough."""
+    if search.full is None:
+        return 2 * search.largest if search.largest < MOST else None
+    if search.full - search.largest <= max(1, search.largest // FINE):
+        return None
+    return (search.largest + search.full) // 2
 
 
-def labels(batch: Any) -> torch.Tensor | None:
-    """Return the labels: by name, or the last of a tuple; None where there are none."""
-    import torch
-
-    named = fields(batch)
-    if named is not None:
-        found = next((named[name] for name in LABELS if named.get(name) is not None), None)
-    elif isinstance(batch, (tuple, list)) and len(batch) > 1:
-        found = batch[-1]
-    else:
-        found = None
-    return found if isinstance(found, torch.Tensor) else None
+def _is_too_far(bench: Bench, search: Search, count: int) -> bool:
+    """Tell whether a size would take more time or, on a CPU, more memory than it may."""
+    if not bench.clock.allows(0.7):
+        search.reason = "the time was over"
+    elif bench.device.type == "cpu" and search.fits and search.room is not None:
+        needed = search.fits[search.largest] * count / search.largest
+        if needed > SHARE * search.room:
+            search.reason = "a larger one might take more than half of the memory that is free"
+    return bool(search.reason)
 
 
-def inputs(batch: Any) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the tensors of a batch that are not its labels."""
-    known = labels(batch)
-    for name, tensor in tensors(batch):
-        if tensor is not known:
-            yield name, tensor
+def _tried(bench: Bench, sample: Any, count: int, optimizer: Any) -> int | None:
+    """Make two steps on `count` samples; return the bytes they take at most, None if they do not fit."""
+    try:
+        return footprint(bench, repeated(sample, count), optimizer).most
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    # Only here nothing refers to the error any more, and through it to the tensors of the step.
+    bench.clear_gradients()
+    released(bench.device)
+    return None
 
 
-def describe(batch: Any) -> str:
-    """Say what a batch holds: ``input_ids int64 [8, 128], labels int64 [8]``."""
-    held = [
-        f"{name} {str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
-        for name, tensor in tensors(batch)
-    ]
-    return ", ".join(held) or f"a {type(batch).__name__} without tensors"
+PROBE = Probe("batch", "How large may a batch be?", run)

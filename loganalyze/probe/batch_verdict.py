@@ -10,7 +10,7 @@ from loganalyze.probe.verdict import Verdict
 from loganalyze.probed import Curve, Drawn, ProbeFigure, ProbeResult
 
 if TYPE_CHECKING:
-    from loganalyze.probe.batch_size import Search
+    from loganalyze.probe.batch import Search
     from loganalyze.probe.bench import Bench
 
 SPARE = 0.1  # share of the memory that is kept free

@@ -9,8 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import UsageError
-from loganalyze.probe import batch as batches
-from loganalyze.probe import call
+from loganalyze.probe import batches, call
 from loganalyze.probe.clock import Clock
 from loganalyze.probe.state import Kept
 from loganalyze.probe.target import ProbeTarget, opened

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import UsageError
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.target import ProbeTarget
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
-from loganalyze.probe import call
+from loganalyze.probe import batches, call
 from loganalyze.probe.guess import IGNORED
 from loganalyze.probe.padding import kept_places, trimmed
 from loganalyze.probe.step import without_dropout

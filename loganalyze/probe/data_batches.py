@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.guess import IGNORED
 from loganalyze.probe.label_range import beyond, outputs
 from loganalyze.probe.verdict import Verdict

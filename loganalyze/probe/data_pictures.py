@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.data_samples import picture_of, taken, text_of
 from loganalyze.probed import Drawn, Picture, ProbeFigure, ProbeTable
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.guess import IGNORED
 from loganalyze.probe.padding import pad_id
 from loganalyze.probe.verdict import Verdict

@@ -25,8 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from loganalyze.probe import batch as batches
-from loganalyze.probe import call
+from loganalyze.probe import batches, call
 from loganalyze.probe.consistency import Accumulated, Alone, accumulated, alone
 from loganalyze.probe.guess import Guess, Spread, guess, plain_losses, spread
 from loganalyze.probe.init_verdict import conclude

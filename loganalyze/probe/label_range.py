@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.causes.cause import STATED, STRONG
-from loganalyze.probe import batch as batches
-from loganalyze.probe import call
+from loganalyze.probe import batches, call
 from loganalyze.probe.guess import IGNORED, guess
 from loganalyze.probe.verdict import Verdict
 

@@ -26,9 +26,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from loganalyze.probe import batches, call
+from loganalyze.probe.guess import guess
 from loganalyze.probe.lr_verdict import conclude
 from loganalyze.probe.probe import Probe, not_applicable
 from loganalyze.probe.sweep import Sweep, constant, held, sweep
@@ -54,6 +56,8 @@ class Ranged:
         Steps at that rate, and at the suggested one; None where there was no time or no suggestion.
     same_batches
         Whether both sweeps had to use the same ones.
+    guess
+        The loss of a guess, or None where that means nothing.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -61,6 +65,7 @@ class Ranged:
     own_trial: Sweep | None
     suggested_trial: Sweep | None
     same_batches: bool
+    guess: float | None
 
     @property
     def useful(self) -> list[Sweep]:
@@ -106,13 +111,22 @@ def run(bench: Bench) -> ProbeResult:
     if not whole:
         return not_applicable("There was no time for a whole sweep; --max-seconds allows more.")
     usable = tuple(one for one in whole if len(one.losses) > 2)
-    found = Ranged(usable, own, None, None, len(data) < 2)
+    found = Ranged(usable, own, None, None, len(data) < 2, _guess(bench, data[0]))
     trial = None if bench.clock.is_over else constant(bench, data, own, TRIAL)
     other = None
     if found.suggested is not None and not bench.clock.is_over:
         other = constant(bench, data, found.suggested, TRIAL)
-    found = Ranged(found.sweeps, own, trial, other, found.same_batches)
+    found = replace(found, own_trial=trial, suggested_trial=other)
     return conclude(bench, found, _figures(found), _tables(found))
+
+
+def _guess(bench: Bench, batch: Any) -> float | None:
+    import torch
+
+    with torch.no_grad():
+        logits = call.logits(bench.forward(batch))
+    known = guess(logits, batches.labels(batch), bench.target.loss, bench.target.num_classes)
+    return known.loss if known is not None else None
 
 
 def _affordable(bench: Bench, data: list[object]) -> int:

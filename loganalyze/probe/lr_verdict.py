@@ -19,6 +19,7 @@ LITTLE = 0.1  # share of what the suggested rate does in the same steps
 FAR = 100.0  # x below the suggestion; what is left to the number of steps lies within
 USUAL = 10.0  # x around the suggestion: rules and batches differ by as much
 WIDE = 10.0  # x between two sweeps by the same rule
+OFF = 2.0  # x the loss of a guess: a start that is wrong, which any large step mends
 
 
 def conclude(
@@ -120,7 +121,12 @@ def _compared(verdict: Verdict, found: Ranged, suggested: float, own: Sweep, bes
         verdict.says(-MODERATE, text, "lr-too-low")
         return f"The learning rate of the training, {found.own:.3g}, holds: the loss ends at {end(own):.4g}."
     ratio = suggested / found.own if found.own > 0 else float("inf")
-    if fell < LITTLE * could and ratio > FAR:
+    if found.guess is not None and level > OFF * found.guess:
+        verdict.notes.append(
+            f"The loss starts at {level / found.guess:.1f} x that of a guess. Mend the start first: a large "
+            "rate looks good because it undoes it."
+        )
+    elif fell < LITTLE * could and ratio > FAR:
         shown = f"The learning rate is {ratio:,.0f} x below the suggested one. {text}"
         verdict.finds(
             shown, DECISIVE, "lr-too-low", fix=f"learning_rate {found.own:.3g} -> {suggested:.2g}"

@@ -27,7 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.footprint import SEVERAL, Footprint, footprint, longest, repeated
 from loganalyze.probe.leak import Kept, kept
 from loganalyze.probe.memory_verdict import conclude, does_not_fit

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from loganalyze.causes.cause import DECISIVE, MODERATE
 from loganalyze.errors import UsageError
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.nan_verdict import conclude
 from loganalyze.probe.probe import Probe
 from loganalyze.probe.verdict import Verdict

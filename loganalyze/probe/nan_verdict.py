@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.guess import IGNORED
 from loganalyze.probe.verdict import Verdict
 from loganalyze.probed import ProbeResult

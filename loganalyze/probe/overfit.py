@@ -29,8 +29,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
-from loganalyze.probe import call
+from loganalyze.probe import batches, call
 from loganalyze.probe.guess import guess
 from loganalyze.probe.overfit_verdict import conclude
 from loganalyze.probe.probe import Probe

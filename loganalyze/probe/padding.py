@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.target import ProbeTarget
 
 if TYPE_CHECKING:

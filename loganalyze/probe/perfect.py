@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
-from loganalyze.probe import call
+from loganalyze.probe import batches, call
 from loganalyze.probe.guess import IGNORED, Guess
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import LogAnalyzeError, MissingExtra, UsageError
 from loganalyze.finding import Outcome
-from loganalyze.probe import batch as batches
-from loganalyze.probe import label_range
+from loganalyze.probe import batches, label_range
 from loganalyze.probe.bench import Bench
 from loganalyze.probe.clock import OutOfTime, alarm, start, uninterrupted
 from loganalyze.probe.place import device_of, place

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 
 if TYPE_CHECKING:
     import torch

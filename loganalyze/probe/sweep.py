@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.step import step
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from loganalyze.probe import batch as batches
+from loganalyze.probe import batches
 from loganalyze.probe.padding import kept_places
 from loganalyze.probe.probe import Probe, not_applicable
 from loganalyze.probe.stopwatch import Times, mean, timed

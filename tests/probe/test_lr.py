@@ -112,3 +112,13 @@ def test_the_rules_read_a_known_curve() -> None:
     assert curve.falls
     flat = Sweep(tuple(x), tuple(2 + (-1) ** i * 0.1 for i in range(200)), broke=False)
     assert not flat.falls
+
+
+def test_a_start_far_above_a_guess_is_no_word_for_a_larger_rate() -> None:
+    model = targets.mlp()
+    with torch.no_grad():
+        model[3].weight.mul_(60.0)
+    found = result(many(model=model, learning_rate=1e-5))
+    assert found.outcome is Outcome.PASSED, found.summary
+    assert "lr-too-low" not in weights(found)
+    assert any("Mend the start first" in note for note in found.notes)

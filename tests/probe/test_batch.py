@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from loganalyze.finding import Outcome
-from loganalyze.probe import ProbeTarget, batch_size, probe
+from loganalyze.probe import ProbeTarget, batch, probe
 from loganalyze.probe.batch_verdict import split
 from loganalyze.probe.room import is_out_of_memory, readable
 from loganalyze.probed import ProbeResult
@@ -59,7 +59,7 @@ def weights(found: ProbeResult) -> dict[str, float]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_size, "MOST", 256)
+    monkeypatch.setattr(batch, "MOST", 256)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_the_longest_samples_decide() -> None:
 
 
 def test_on_a_cpu_it_stops_at_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_size, "available", lambda device: 2**20)
+    monkeypatch.setattr(batch, "available", lambda device: 2**20)
     found = result(targets.healthy())
     assert found.outcome is Outcome.PASSED
     assert 0 < found.measurements["bytes_at_largest"] <= 2**19
