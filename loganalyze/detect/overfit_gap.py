@@ -56,6 +56,8 @@ FALLS = 2.0  # standard errors of a level of the train loss; a fall is expected,
 FEWEST_TREND = 10  # evaluations; a line through fewer knows little of their noise
 FEWEST_NOISE = 6  # values whose second differences tell a scale
 FIRST = 3  # train losses that tell the start
+NEAR = 3  # evaluations at each side of the best that are its level
+MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 AS_A_GUESS = 0.05  # relative distance to log(C)
 
 
@@ -103,7 +105,7 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
     if low <= 0:
         return NotApplicable("the evaluation loss is not positive")
     rise = last / low - 1
-    climbs = _climbs(after.value, settings)
+    climbs = _climbs(after.value, settings) or _stays_higher(evals.value, best, settings)
     if rise < settings.rise or (not climbs and last - low < _by_chance(evals.value, settings)):
         return ()
     if (after.value[-settings.patience :] <= low * (1 + settings.rise / 2)).any():
@@ -120,6 +122,21 @@ def _climbs(after: FloatArray, settings: OverfitSettings) -> bool:
     """Tell whether the evaluations after the best one have a trend of their own, beyond their noise."""
     moved, error = change(after)
     return len(after) >= FEWEST_TREND and moved > settings.noise * error
+
+
+def _stays_higher(value: FloatArray, best: int, settings: OverfitSettings) -> bool:
+    """Tell whether the later half after the best lies above those about it, by more than medians scatter.
+
+    The noise of an evaluation that has turned grows with it: logarithms are compared, and medians, of which
+    one wild evaluation is no part.
+    """
+    about = np.log(value[max(best - NEAR, 0) : best + NEAR + 1])
+    late = np.log(value[best + 1 + (len(value) - best) // 2 :])
+    if min(len(about), len(late)) < FEWEST_NOISE:
+        return False
+    sigma = mad_sigma(np.diff(np.log(value), 2)) / np.sqrt(6.0)
+    error = MEDIAN_ERROR * sigma * np.sqrt(1 / len(about) + 1 / len(late))
+    return float(np.median(late) - np.median(about)) > settings.noise * error
 
 
 def _by_chance(value: FloatArray, settings: OverfitSettings) -> float:

@@ -141,3 +141,15 @@ def test_an_evaluation_far_above_all_that_was_learned_stands_by_nature() -> None
     assert detect(run(evals, np.geomspace(0.005, 0.0014, 1000)), S) == ()
     (found,) = detect(run(evals, np.geomspace(0.5, 0.14, 1000)), S)
     assert "stands" in found.title
+
+
+def test_a_turn_is_seen_through_noise_that_grows_with_the_loss() -> None:
+    rng = np.random.default_rng(5)
+    at = np.arange(30)
+    level = 0.4 + 0.3 * np.exp(-at / 3) + 1.0 * (at > 8)
+    evals = level * np.exp(rng.normal(0, np.where(at > 8, 0.4, 0.05)))
+    steps = {"loss": np.arange(1, 1001), "eval_loss": 30 * (at + 1)}
+    (found,) = detect(make_run(loss=TRAIN, eval_loss=evals, steps=steps), S)
+    assert found.severity is Severity.WARNING
+    flat = 0.8 * np.exp(rng.normal(0, 0.4, 30))
+    assert detect(make_run(loss=TRAIN, eval_loss=flat, steps=steps), S) == ()
