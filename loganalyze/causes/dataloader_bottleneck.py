@@ -34,6 +34,7 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypo
 from loganalyze.finding import Clue
 
 MUCH = 0.3  # share of the step that may be spent on data before it is the brake
+LITTLE = 0.05  # share of the time; a loader that costs so little holds nothing up
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -50,7 +51,8 @@ def weigh(case: Case) -> list[Clue]:
     share = float(np.sum(data.value) / max(len(data), 1)) / max(float(np.mean(step.value)), 1e-12)
     if share > MUCH:
         return [Clue(f"{min(share, 1.0):.0%} of the time is spent waiting for data.", DECISIVE)]
-    return [Clue(f"Only {share:.0%} of the time is spent waiting for data.", -STRONG)]
+    weight = -DECISIVE if share < LITTLE else -STRONG
+    return [Clue(f"Only {share:.0%} of the time is spent waiting for data.", weight)]
 
 
 def fix(case: Case) -> list[str]:
