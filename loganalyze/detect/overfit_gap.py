@@ -136,7 +136,7 @@ def _stays_higher(value: FloatArray, best: int, settings: OverfitSettings) -> bo
         return False
     sigma = mad_sigma(np.diff(np.log(value), 2)) / np.sqrt(6.0)
     error = MEDIAN_ERROR * sigma * np.sqrt(1 / len(about) + 1 / len(late))
-    return float(np.median(late) - np.median(about)) > settings.noise * error
+    return float(np.median(late) - np.median(about)) > settings.noise * float(error)
 
 
 def _by_chance(value: FloatArray, settings: OverfitSettings) -> float:

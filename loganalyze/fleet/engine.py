@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -61,7 +62,7 @@ def run_tasks(
             if suspects:
                 task = suspects.pop()
                 try:
-                    yield pool.submit(work, task).result()
+                    yield _submitted(pool, work, task).result()
                 except BrokenProcessPool:
                     yield lost(task)
                     continue
@@ -77,7 +78,7 @@ def _drain(
     while waiting or running:
         try:
             while waiting and len(running) < ahead:
-                running[pool.submit(work, waiting[-1])] = waiting[-1]
+                running[_submitted(pool, work, waiting[-1])] = waiting[-1]
                 waiting.pop()
         except BrokenProcessPool:
             if not running:
@@ -95,6 +96,23 @@ def _drain(
         if broken:
             return [*broken, *running.values()]
     return []
+
+
+def _submitted(pool: ProcessPoolExecutor, work: Callable[[T], R], task: T) -> Future[R]:
+    """Hand out a task; a process that is started for it does not run the script that called us again.
+
+    `multiprocessing` imports the main module into each process, for functions that stand in it. Ours do not, and
+    a script without a guard, or one read from standard input, could not be imported.
+    """
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), main.__dict__.pop("__file__", None)
+    main.__spec__ = None
+    try:
+        return pool.submit(work, task)
+    finally:
+        main.__spec__ = spec
+        if file is not None:
+            main.__file__ = file
 
 
 @contextmanager

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +50,17 @@ def test_a_process_has_the_environment_of_its_scan(monkeypatch: pytest.MonkeyPat
             environment, ["LOGANALYZE_TEST"], lambda _: ("", ""), workers=1, memory=MEMORY
         )
         assert list(results) == [("LOGANALYZE_TEST", value)]
+
+
+def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
+    log = "".join(f"step {step} loss {2 - step / 50:.3f}\n" for step in range(1, 40))
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.log").write_text(log)
+    code = "import loganalyze as la\nprint(len(la.scan('.').rows))\n"
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-"], input=code, capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("2\n", "")
