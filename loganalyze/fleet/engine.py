@@ -101,8 +101,8 @@ def _drain(
 def _submitted(pool: ProcessPoolExecutor, work: Callable[[T], R], task: T) -> Future[R]:
     """Hand out a task; a process that is started for it does not run the script that called us again.
 
-    `multiprocessing` imports the main module into each process, for functions that stand in it. Ours do not, and
-    a script without a guard, or one read from standard input, could not be imported.
+    `multiprocessing` imports the main module into each process, for functions that stand in it. Ours do not,
+    and a script without a guard, or one read from standard input, could not be imported.
     """
     main = sys.modules["__main__"]
     spec, file = getattr(main, "__spec__", None), main.__dict__.pop("__file__", None)
