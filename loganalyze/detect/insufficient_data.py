@@ -75,8 +75,10 @@ def detect(run: Run, settings: DataSettings) -> Detected:
 
 
 def _broke(run: Run) -> bool:
-    """Tell whether an error ended the run; a stop by hand says nothing of the training."""
-    return any(event.data.get("exception") not in BY_HAND for event in run.events_of(*FATAL))
+    """Tell whether an error ended the run; a stop by hand, and what falls with it, says nothing of the training."""
+    ends = run.events_of(*FATAL)
+    stops = {event.step for event in ends if event.data.get("exception") in BY_HAND}
+    return any(event.step not in stops for event in ends)
 
 
 DETECTOR = Detector(

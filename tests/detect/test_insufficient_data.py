@@ -34,3 +34,12 @@ def test_a_stop_by_hand_says_nothing_of_the_training() -> None:
     event = Event(EventKind.TRACEBACK, "Traceback", Where("train.log", 1), data=stop)
     (found,) = detect(make_run(events=[event]), S)
     assert "no train loss" in found.summary
+
+
+def test_what_falls_with_a_stop_by_hand_is_no_end_of_its_own() -> None:
+    stop = Event(EventKind.TRACEBACK, "Traceback", Where("train.log", 1), 3,
+                 data={"exception": "KeyboardInterrupt"})  # fmt: skip
+    wake = Event(EventKind.SIGNAL, "SIGABRT", Where("train.log", 9), 3)
+    assert len(detect(make_run(loss=[2.0], events=[stop, wake]), S)) == 1
+    later = Event(EventKind.TRACEBACK, "Traceback", Where("train.log", 20), 5)
+    assert detect(make_run(loss=[2.0], events=[stop, later]), S) == ()
