@@ -127,6 +127,8 @@ class Cause:
         The same in words.
     undecided
         Which other causes the log does not separate from it, and what would; empty where it stands alone.
+    is_testable
+        Whether an experiment on the model can confirm it at all.
     """
 
     id: str
@@ -138,6 +140,7 @@ class Cause:
     probe: str
     confirm: str = ""
     undecided: str = ""
+    is_testable: bool = True
 
     @property
     def probed(self) -> str:

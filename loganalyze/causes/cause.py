@@ -59,6 +59,8 @@ class Hypothesis:
         ``case -> settings to change``, with this run's numbers, each "name before -> after".
     probe
         The two-minute experiment: a check of ``loganalyze probe`` (``"init"``, ``"overfit"``, ...).
+    is_testable
+        Whether an experiment on the model can tell; none shows what a scheduler or a disk did.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Hypothesis:
     weigh: Callable[[Case], Sequence[Clue]]
     fix: Callable[[Case], Sequence[str]]
     probe: str
+    is_testable: bool = True
 
     @property
     def explanation(self) -> str:

@@ -109,4 +109,5 @@ HYPOTHESIS = Hypothesis(
     weigh=weigh,
     fix=fix,
     probe="data",
+    is_testable=False,
 )

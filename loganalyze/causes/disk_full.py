@@ -65,4 +65,5 @@ HYPOTHESIS = Hypothesis(
     weigh=weigh,
     fix=fix,
     probe="data",
+    is_testable=False,
 )

@@ -78,4 +78,5 @@ HYPOTHESIS = Hypothesis(
     weigh=weigh,
     fix=fix,
     probe="data",
+    is_testable=False,
 )

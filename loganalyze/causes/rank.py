@@ -139,6 +139,7 @@ def _cause(this: _Weighed, weighed: list[_Weighed], run: Run, found: dict[str, f
         fix=this.fix,
         probe=f"loganalyze probe {hypothesis.probe} TARGET --run {shlex.quote(run.path)}",
         confirm=section(hypothesis.explanation, "How to confirm"),
+        is_testable=hypothesis.is_testable,
     )
 
 

@@ -149,4 +149,5 @@ HYPOTHESIS = Hypothesis(
     weigh=weigh,
     fix=fix,
     probe="data",
+    is_testable=False,
 )

@@ -75,7 +75,7 @@ def detect(run: Run, settings: DataSettings) -> Detected:
 
 
 def _broke(run: Run) -> bool:
-    """Tell whether an error ended the run; a stop by hand, and what falls with it, says nothing of the training."""
+    """Tell whether an error ended the run; a stop by hand says nothing of the training, nor does its wake."""
     ends = run.events_of(*FATAL)
     stops = {event.step for event in ends if event.data.get("exception") in BY_HAND}
     return any(event.step not in stops for event in ends)

@@ -15,6 +15,7 @@ def recommended(causes: Sequence[Cause]) -> list[str]:
     from loganalyze.causes import hypotheses
     from loganalyze.probe import PROBES
 
-    asked = {one.probe for one in hypotheses() if one.id in {cause.id for cause in causes}}
+    named = {cause.id for cause in causes}
+    asked = {one.probe for one in hypotheses() if one.is_testable and one.id in named}
     chosen = asked or {"init", "overfit"}
     return [one.id for one in PROBES if one.id in chosen]

@@ -186,10 +186,11 @@ def cause_views(diagnosis: Diagnosis) -> tuple[CauseView, ...]:
 
 
 def probe_command(cause: Cause) -> str:
-    """Return the command that would confirm a cause; empty where this installation has no probes."""
+    """Return the command that would confirm a cause; empty where no probe can, or none is installed."""
     from importlib.util import find_spec
 
-    return cause.probe if find_spec("loganalyze.probe") is not None else ""
+    there = find_spec("loganalyze.probe") is not None
+    return cause.probe if there and cause.is_testable else ""
 
 
 def finding_views(diagnosis: Diagnosis, lang: str = ENGLISH) -> tuple[FindingView, ...]:

@@ -124,3 +124,14 @@ def test_a_page_full_of_figures_says_which_findings_go_without(
     assert not drawn.undrawn
     assert any(view.undrawn for view in others)
     assert "Not drawn: the findings above fill the page&#39;s 1 figures." in render(diagnosis)
+
+
+def test_no_probe_is_offered_for_what_happened_outside_of_the_model() -> None:
+    crash = la.diagnose(la.load(ROOT / "sample_logs" / "crash"))
+    by_id = {view.cause.id: view for view in views.cause_views(crash)}
+    outside = [view for view in by_id.values() if not view.cause.is_testable]
+    assert all(view.probe == "" for view in outside)
+    assert any(view.probe for view in by_id.values())
+    assert all(view.cause.probe.startswith("loganalyze probe ") for view in outside)
+    killed = la.diagnose(make_run(loss=np.linspace(2, 1, 300), planned_steps=1000))
+    assert [(view.cause.id, view.probe) for view in views.cause_views(killed)][0] == ("killed", "")
