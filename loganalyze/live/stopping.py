@@ -3,7 +3,8 @@
 To end a healthy training costs more than to go on with a sick one for a few points. So a finding must be
 confirmed, its method must be sure, and it must be about something that went wrong and stays so: what has
 only not happened yet (nothing was learned so far, the loss has not come down so far) may still happen, and
-counts in the second half of the plan only; a loss that went up and comes down again mends itself.
+counts in the second half of the plan only; a loss that went up and comes down again mends itself; one that
+is up for a short time, and not as high as it began, may be in a bad phase.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ NOT_YET = frozenset(
 MENDABLE = frozenset({"loss-divergence", "loss-spike"})
 POINTS = 9  # log points since it began, from which a way down can be told from noise: three thirds of three
 DOWN = 0.9  # the last third of them lies below so much of the first
+PHASE = 0.2  # share of the log points: what lasts longer is no phase
 
 
 def reason_to_stop(standing: Standing, level: Severity, run: Run) -> Finding | None:
@@ -41,7 +43,9 @@ def reason_to_stop(standing: Standing, level: Severity, run: Run) -> Finding | N
         finding = entry.finding
         holds = entry.times >= CONFIRM and not entry.missed
         severe = finding.severity.rank >= level.rank and finding.confidence >= SURE
-        may_pass = (finding.id in NOT_YET and not is_late) or _is_mending(finding, run)
+        may_pass = (finding.id in NOT_YET and not is_late) or (
+            _is_mending(finding, run) or _is_phase(finding, run)
+        )
         if holds and severe and not may_pass:
             return finding
     return None
@@ -59,3 +63,12 @@ def _is_mending(finding: Finding, run: Run) -> bool:
         return False
     third = len(since) // 3
     return bool(np.median(since[-third:]) < DOWN * np.median(since[:third]))
+
+
+def _is_phase(finding: Finding, run: Run) -> bool:
+    """Tell whether the loss went up a short time ago and keeps a part of what was learned."""
+    end, start = (finding.evidence.get(name) for name in ("final_loss", "initial_loss"))
+    if finding.steps is None or not isinstance(end, float) or not isinstance(start, float):
+        return False
+    step = run.series("train/loss").step
+    return end < start and int((step >= finding.steps[0]).sum()) < PHASE * len(step)

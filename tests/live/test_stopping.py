@@ -72,3 +72,17 @@ def test_the_names_are_those_of_detectors():
     from loganalyze.detect import DETECTORS
 
     assert {detector.id for detector in DETECTORS} >= NOT_YET | MENDABLE
+
+
+def test_a_short_rise_that_stays_below_the_start_may_be_a_phase():
+    def up(at: float, share: float) -> bool:
+        evidence = {"final_loss": at, "initial_loss": 2.4}
+        found = Finding(
+            "loss-divergence", Severity.CRITICAL, 0.9, "t", "s",
+            steps=(int(1000 * (1 - share)), 1000), evidence=evidence,
+        )  # fmt: skip
+        return stops(standing(found), step=1000, planned=3000, loss=[1.0] * 100)
+
+    assert not up(1.5, 0.1)
+    assert up(1.5, 0.3)
+    assert up(2.6, 0.1)

@@ -134,4 +134,5 @@ def test_no_probe_is_offered_for_what_happened_outside_of_the_model() -> None:
     assert any(view.probe for view in by_id.values())
     assert all(view.cause.probe.startswith("loganalyze probe ") for view in outside)
     killed = la.diagnose(make_run(loss=np.linspace(2, 1, 300), planned_steps=1000))
-    assert [(view.cause.id, view.probe) for view in views.cause_views(killed)][0] == ("killed", "")
+    first = views.cause_views(killed)[0]
+    assert (first.cause.id, first.probe) == ("killed", "")
