@@ -189,7 +189,8 @@ import json, sys, time
 sys.path.insert(0, "benchmarks")
 import numpy as np, written
 import loganalyze as la
-from loganalyze.run import Run, Source, labelled, metrics_frame
+from loganalyze.frame import labelled, metrics_frame
+from loganalyze.run import (Run, Source)
 n = int(sys.argv[2])
 loss = written.curve(n)
 frame = metrics_frame({

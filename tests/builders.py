@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from loganalyze.frame import metrics_frame
 from loganalyze.names import canonical
-from loganalyze.run import ConfigValue, Event, Run, Source, metrics_frame
+from loganalyze.run import ConfigValue, Event, Run, Source
 
 SHORT = {
     "loss": "train/loss",

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loganalyze.run import METRIC_COLUMNS, Run, Source, metrics_frame
+from loganalyze.frame import METRIC_COLUMNS, metrics_frame
+from loganalyze.run import Run, Source
 from loganalyze.series import families, select
 from tests.builders import make_run
 

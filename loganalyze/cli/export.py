@@ -13,7 +13,7 @@ from loganalyze.cli.options import project_table, run_argument, run_option
 from loganalyze.cli.output import Output, write
 from loganalyze.cli.progress import reading
 from loganalyze.errors import UsageError
-from loganalyze.run import METRIC_COLUMNS
+from loganalyze.frame import METRIC_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd

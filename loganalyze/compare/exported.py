@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import NothingReadable
-from loganalyze.run import METRIC_COLUMNS, Run, Source, metrics_frame
+from loganalyze.frame import METRIC_COLUMNS, metrics_frame
+from loganalyze.run import Run, Source
 
 if TYPE_CHECKING:
     import pandas as pd

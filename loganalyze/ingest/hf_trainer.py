@@ -13,19 +13,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loganalyze.frame import labelled, metrics_frame
 from loganalyze.ingest.hf_columns import Columns, from_entries, read_columns
 from loganalyze.ingest.ingester import Facts, Ingester, Table, relative
 from loganalyze.names import canonical
-from loganalyze.run import (
-    ConfigValue,
-    Event,
-    EventKind,
-    Problem,
-    Status,
-    Where,
-    labelled,
-    metrics_frame,
-)
+from loganalyze.run import ConfigValue, Event, EventKind, Problem, Status, Where
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loganalyze.run import ConfigValue, Event, Problem, Status, empty_metrics
+from loganalyze.frame import empty_metrics
+from loganalyze.run import ConfigValue, Event, Problem, Status
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from loganalyze.frame import labelled
 from loganalyze.ingest.ingester import Table
-from loganalyze.run import Problem, labelled
+from loganalyze.run import Problem
 
 LOSS, EVAL = "train/loss", "eval/loss"
 _A_LOSS = re.compile(r"^(?:train/)?(?:[\w.@-]+[_-]loss|loss[_-][\w.@-]+)$", re.I)

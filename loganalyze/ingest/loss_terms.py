@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from loganalyze.frame import joined, metrics_frame
 from loganalyze.ingest.ingester import Table
-from loganalyze.run import Problem, joined, metrics_frame
+from loganalyze.run import Problem
 
 if TYPE_CHECKING:
     import pandas as pd

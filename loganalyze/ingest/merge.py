@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loganalyze.frame import empty_metrics, joined
 from loganalyze.ingest.families import families, preferred, sources_of
 from loganalyze.ingest.group import MLFLOW, group_tables
 from loganalyze.ingest.ingester import Facts, Table
@@ -22,17 +23,7 @@ from loganalyze.ingest.one_name import one_name_each
 from loganalyze.ingest.ranks import one_rank
 from loganalyze.ingest.segments import number_segments
 from loganalyze.ingest.step_axes import to_optimizer_steps
-from loganalyze.run import (
-    FATAL,
-    ConfigValue,
-    Event,
-    EventKind,
-    Run,
-    Source,
-    Status,
-    empty_metrics,
-    joined,
-)
+from loganalyze.run import FATAL, ConfigValue, Event, EventKind, Run, Source, Status
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from loganalyze.frame import labelled, metrics_frame
 from loganalyze.ingest.config_file import load_yaml
 from loganalyze.ingest.ingester import HEAD_BYTES, Facts, Table, relative
 from loganalyze.ingest.mlflow_run import (
@@ -19,7 +20,7 @@ from loganalyze.ingest.mlflow_run import (
 )
 from loganalyze.ingest.text_config import scalar
 from loganalyze.names import canonical
-from loganalyze.run import ConfigValue, Problem, labelled, metrics_frame
+from loganalyze.run import ConfigValue, Problem
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loganalyze.errors import LogAnalyzeError, NothingReadable, UsageError
+from loganalyze.frame import metrics_frame
 from loganalyze.ingest.ingester import Facts, Table
 from loganalyze.ingest.mlflow_run import (
     COUNTED,
@@ -30,7 +31,7 @@ from loganalyze.ingest.mlflow_sqlite import DOUBLE_LIMIT
 from loganalyze.ingest.mlflow_uri import Address
 from loganalyze.ingest.text_config import scalar
 from loganalyze.names import canonical
-from loganalyze.run import ConfigValue, Problem, Run, metrics_frame
+from loganalyze.run import ConfigValue, Problem, Run
 
 if TYPE_CHECKING:
     import pandas as pd

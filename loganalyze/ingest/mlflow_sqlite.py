@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from loganalyze.frame import labelled, metrics_frame
 from loganalyze.ingest.ingester import Facts, Table, relative
 from loganalyze.ingest.mlflow_run import (
     COUNTED,
@@ -28,7 +29,7 @@ from loganalyze.ingest.mlflow_run import (
 )
 from loganalyze.ingest.text_config import scalar
 from loganalyze.names import canonical
-from loganalyze.run import ConfigValue, Problem, labelled, metrics_frame
+from loganalyze.run import ConfigValue, Problem
 
 if TYPE_CHECKING:
     import numpy as np

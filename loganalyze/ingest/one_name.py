@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loganalyze.frame import labelled
 from loganalyze.names import METRIC_ALIASES, fold
-from loganalyze.run import labelled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from loganalyze.frame import labelled, metrics_frame
 from loganalyze.ingest.ingester import Facts
 from loganalyze.ingest.text_reader import Reader
 from loganalyze.ingest.text_reading import Kind, Role
@@ -13,7 +14,7 @@ from loganalyze.ingest.text_records import MAX_EPOCH, Records
 from loganalyze.ingest.text_splits import by_split
 from loganalyze.ingest.text_steps import Bars, Placed, around, place, share_places, training_bar
 from loganalyze.names import canonical
-from loganalyze.run import Event, EventKind, Problem, Status, Where, labelled, metrics_frame
+from loganalyze.run import Event, EventKind, Problem, Status, Where
 
 if TYPE_CHECKING:
     import numpy as np

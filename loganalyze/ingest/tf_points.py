@@ -7,12 +7,13 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from loganalyze.frame import labelled, metrics_frame
 from loganalyze.ingest.tf_columns import groups
 from loganalyze.ingest.tf_event import Events, read_event
 from loganalyze.ingest.tf_windows import Window, windows
 from loganalyze.ingest.tfrecord import RecordFile
 from loganalyze.names import canonical
-from loganalyze.run import Problem, labelled, metrics_frame
+from loganalyze.run import Problem
 
 if TYPE_CHECKING:
     import numpy as np

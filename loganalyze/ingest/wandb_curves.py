@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from loganalyze.frame import metrics_frame
 from loganalyze.ingest.wandb_columns import Columns, Key
 from loganalyze.ingest.wandb_records import Contents
 from loganalyze.names import canonical
-from loganalyze.run import Problem, metrics_frame
+from loganalyze.run import Problem
 
 if TYPE_CHECKING:
     import numpy as np

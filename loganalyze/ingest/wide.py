@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from loganalyze.frame import labelled, metrics_frame
 from loganalyze.names import METRIC_ALIASES, canonical, fold
-from loganalyze.run import Problem, labelled, metrics_frame
+from loganalyze.run import Problem
 
 if TYPE_CHECKING:
     import numpy as np

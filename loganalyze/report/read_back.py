@@ -22,8 +22,9 @@ from loganalyze.finding import (
     Severity,
     Verdict,
 )
+from loganalyze.frame import empty_metrics
 from loganalyze.report.json import SCHEMA_VERSION
-from loganalyze.run import ConfigValue, Problem, Run, Source, Status, Where, empty_metrics
+from loganalyze.run import ConfigValue, Problem, Run, Source, Status, Where
 
 _EMBEDDED = re.compile(
     rb'<script type="application/json" id="loganalyze-diagnosis">(.*?)</script>', re.DOTALL

@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from loganalyze.run import METRIC_COLUMNS
+from loganalyze.frame import METRIC_COLUMNS
 
 SICK = "report-280-classes"
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from loganalyze.detect.sources_disagree import DETECTOR, DisagreeSettings, detect
 from loganalyze.finding import NotApplicable, Severity
-from loganalyze.run import Problem, Run, Source, metrics_frame
+from loganalyze.frame import metrics_frame
+from loganalyze.run import Problem, Run, Source
 from loganalyze.signals.same_metric import rounding
 from tests.builders import make_run
 

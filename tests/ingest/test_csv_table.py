@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loganalyze.frame import METRIC_COLUMNS
 from loganalyze.ingest import csv_table, load
 from loganalyze.ingest.ingester import HEAD_BYTES, Table
 from loganalyze.ingest.loss_terms import with_totals
-from loganalyze.run import METRIC_COLUMNS
 
 
 def write(path: Path, text: str | bytes) -> Path:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loganalyze.frame import METRIC_COLUMNS
 from loganalyze.ingest import json_history, load, load_all
 from loganalyze.ingest.ingester import HEAD_BYTES, Table
-from loganalyze.run import METRIC_COLUMNS
 
 
 def write(path: Path, text: str | bytes) -> Path:

@@ -7,9 +7,9 @@ import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 import loganalyze as la
+from loganalyze.frame import metrics_frame
 from loganalyze.ingest.ingester import Table
 from loganalyze.ingest.loss_terms import with_totals
-from loganalyze.run import metrics_frame
 
 
 def table(metrics: list[str], **columns: object) -> Table:

@@ -13,9 +13,10 @@ from loganalyze.detect import run_detectors
 from loganalyze.detect.sources_disagree import DETECTOR as DISAGREE
 from loganalyze.detect.steps_overlap import DETECTOR as OVERLAP
 from loganalyze.finding import Outcome
+from loganalyze.frame import metrics_frame
 from loganalyze.ingest.ingester import Table
 from loganalyze.ingest.merge import merge_runs
-from loganalyze.run import ConfigValue, Event, EventKind, Where, metrics_frame
+from loganalyze.run import ConfigValue, Event, EventKind, Where
 from loganalyze.settings import Settings
 
 NAMES = ("train/loss", "eval/loss", "train/learning_rate", "extra")

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import loganalyze as la
+from loganalyze.frame import metrics_frame
 from loganalyze.ingest.ingester import Table
 from loganalyze.ingest.merge import merge
-from loganalyze.run import Run, metrics_frame
+from loganalyze.run import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 

@@ -13,7 +13,8 @@ import pytest
 from nbclient import NotebookClient
 
 import loganalyze as la
-from loganalyze.run import METRIC_COLUMNS, Where
+from loganalyze.frame import METRIC_COLUMNS
+from loganalyze.run import Where
 from tests.builders import make_run
 
 ROOT = Path(__file__).resolve().parents[2]
