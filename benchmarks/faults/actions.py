@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -262,3 +263,85 @@ def prediction_loop(state: State) -> None:
     """The outputs of a whole evaluation set are kept, then joined."""
     predictions = [torch.zeros(1, 1, 1).expand(1_000, 1024, 32_000) for _ in range(500)]
     torch.cat(predictions)
+
+
+def normalize_features(state: State) -> None:
+    """The last batch holds one row, which has no variance."""
+    torch.nn.BatchNorm1d(16).train()(torch.zeros(1, 16))
+
+
+def pack_targets(state: State) -> None:
+    """A row of the table has no value."""
+    torch.tensor([0.5, None, 1.0])
+
+
+def start_workers(state: State) -> None:
+    """What loader processes are to run cannot be sent to them."""
+
+    def collate_rows(rows: list[torch.Tensor]) -> torch.Tensor:
+        return torch.stack(rows)
+
+    pickle.dumps(collate_rows)
+
+
+def resume_optimizer(state: State) -> None:
+    """The state of an optimizer for another number of weights."""
+    saved = torch.optim.Adam([torch.zeros(1), torch.zeros(1)]).state_dict()
+    torch.optim.Adam([torch.zeros(1)]).load_state_dict(saved)
+
+
+def rescale_hidden(state: State) -> None:
+    """What the backward pass needs was changed in its place."""
+    hidden = torch.ones(4, requires_grad=True).exp()
+    hidden.mul_(2)
+    hidden.sum().backward()
+
+
+def write_metrics(state: State) -> None:
+    """A tensor among the numbers of a JSON file."""
+    json.dumps({"val_loss": torch.tensor(0.5)})
+
+
+def parse_options(state: State) -> None:
+    """A count of steps written as a float is."""
+    int("1e4")
+
+
+ODDER_BUGS = (
+    normalize_features,
+    pack_targets,
+    start_workers,
+    resume_optimizer,
+    rescale_hidden,
+    write_metrics,
+    parse_options,
+)
+
+
+def save_history(state: State) -> None:
+    """A growing text file on a device that is always full."""
+    with open("/dev/full", "w") as file:  # noqa: PTH123 - a device
+        json.dump({"loss": [0.1] * 100}, file)
+        file.flush()
+
+
+def preload_images(state: State) -> None:
+    """All pictures are unpacked before the next epoch begins."""
+    np.zeros((9_000_000, 3, 256, 256), dtype=np.float32)
+
+
+def forward_features(state: State) -> None:
+    """The channels of the first layer for a batch of large pictures."""
+    torch.empty(65_536, 64, 1024, 1024).exp()
+
+
+def collect_outputs(state: State) -> None:
+    """The scores of every evaluation batch are kept and stacked."""
+    outputs = [torch.zeros(1, 1).expand(2_000_000, 50_000) for _ in range(60)]
+    torch.stack(outputs)
+
+
+def share_metrics(state: State) -> None:
+    """Rank 0 gathers what rank 1 never sends."""
+    parts = [torch.zeros(4) for _ in range(2)]
+    _with_an_absent_rank(lambda dist: dist.all_gather(parts, torch.ones(4)))

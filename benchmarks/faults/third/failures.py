@@ -1,4 +1,4 @@
-"""The exam's faults of models, evaluation, accounting and life: other variants than those before."""
+"""The third sitting's faults of models, evaluation, accounting and life: other variants than those before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exam's faults of optimisation, precision and data: other strengths and variants than those before."""
+"""The third sitting's faults of optimisation, precision and data: other variants than those before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exam's healthy runs that look odd."""
+"""The third sitting's healthy runs that look odd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models of the exam's tasks, each small enough for one thread."""
+"""The models of the third sitting's tasks, each small enough for one thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exam's tasks whose loss is no plain classification, text or regression."""
+"""The third sitting's tasks whose loss is no plain classification, text or regression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tasks of the exam: other data, models, sizes, optimizers and logging than the tasks that rules saw."""
+"""The tasks of the third sitting: other data, models, sizes, optimizers and logging than those before."""
 
 from __future__ import annotations
 
