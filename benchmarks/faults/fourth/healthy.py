@@ -175,8 +175,8 @@ def clipped_in_nearly_every_step(recipe: Recipe) -> Recipe:
 
 
 @healthy("circuits-gat")
-def four_rows_a_batch(recipe: Recipe) -> Recipe:
-    return recipe.but(batch=4, lr=recipe.lr / 4)
+def nine_rows_a_batch(recipe: Recipe) -> Recipe:
+    return recipe.but(batch=9, lr=recipe.lr / 2)
 
 
 @healthy("crops-convnext")
@@ -190,7 +190,7 @@ def fp16_that_finds_its_scale(recipe: Recipe) -> Recipe:
 
     def begin(step: int, state: dict[str, Any]) -> None:
         if step == 1:
-            state["loop"].scaler = torch.amp.GradScaler("cpu", 2.0**27, growth_interval=150)
+            state["loop"].scaler = torch.amp.GradScaler("cpu", 2.0**20, growth_interval=150)
 
     form = "csv" if recipe.task.name == "beats-conv1d" else "keyvalue"
     return recipe.but(precision="fp16", at_step=begin, format=form)
