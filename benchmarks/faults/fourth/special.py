@@ -164,7 +164,8 @@ def walkers(recipe: Recipe, log: Log, random: torch.Generator) -> None:
                     _, reward = recipe.change_batch(next(count), (chosen[-1], reward))
                 paid.append(reward)
                 over.append(ended)
-            later, returns = model["critic"](maze.seen())[:, 0], []
+            later = model["critic"](maze.seen())[:, 0]
+            returns: list[Tensor] = []
             for reward, ended in zip(reversed(paid), reversed(over), strict=True):
                 later = reward + 0.97 * later * ~ended
                 returns.insert(0, later)
