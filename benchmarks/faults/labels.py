@@ -232,9 +232,13 @@ def comes_round(run: Trace) -> bool:
 
 
 def stands_still(run: Trace, twin: Trace, share: float = 0.04) -> bool:
-    """Second and fourth quarter differ by less than a share of the twin's fall, or by what noise explains."""
+    """Second and fourth quarter differ by less than a share of the twin's fall, or by what noise explains; or
+    all evaluations are one number."""
     if len(run.finite) < 8 or len(run.finite) < 0.6 * len(run.loss) or run.through < 0.3:
         return False
+    held = run.column("loss", "eval")
+    if len(held) > 2 and np.ptp(held) < 1e-4 * abs(float(held[0])):
+        return True
     change = abs(quarter(run.finite, 1) - quarter(run.finite, 3))
     unresolved = 3 * run.noise / math.sqrt(len(run.finite) / 4)
     return change < max(share * run.facts.get("times", 1) * twin.fall, unresolved)
@@ -565,7 +569,8 @@ def warmup_too_long(run: Trace, twin: Trace) -> int:
 def warmup_too_short(run: Trace, twin: Trace) -> int:
     """A warmup under 2 %, and in the first sixth of the run a loss that stays NaN, or twice its start at two
     points in a row, or 1.25 times it over three (a single batch may be as odd), where the twin's is not.
-    Faint: the run goes wrong at all; a warmup under 3 %; it comes back, and goes wrong again later."""
+    Faint: the run goes wrong at all; a warmup under 3 %; it comes back, and goes half as wrong later; a NaN
+    before which nothing rose."""
     if run.facts["warmup"] >= 0.03 or run.facts["kind"] == "other":
         return ABSENT
     early = run.loss[1 : max(len(run.loss) // 6, 4)]
@@ -579,10 +584,12 @@ def warmup_too_short(run: Trace, twin: Trace) -> int:
     three = [float(np.median(early[i : i + 3])) for i in range(len(early) - 2)]
     bad = broken or np.nanmax([0.0, *pairs]) > 2 * start or np.nanmax([0.0, *three]) > 1.25 * start
     if bad:
-        later = run.loss[len(run.loss) // 2 :]
-        again = any(later[i : i + 2].min() > 2 * start for i in range(len(later) - 1))
-        all_along = again and np.median(later) < start  # it comes back each time: its rows are odd
-        return CLEAR if run.facts["warmup"] < 0.02 and not all_along else FAINT
+        between, later = run.loss[len(early) : len(run.loss) // 2], run.loss[len(run.loss) // 2 :]
+        came_back = float(np.median(between)) < start
+        all_along = came_back and np.nanmax(later) > 0.5 * np.nanmax(early)  # odd rows, or any rate
+        no_sign = broken and float(run.finite.max()) < 1.25 * start  # a row may hold no number
+        clear = run.facts["warmup"] < 0.02 and not all_along and not no_sign
+        return CLEAR if clear else FAINT
     wrong = loss_divergence(run, twin) or learns_too_little(run, twin)
     return FAINT if wrong or early.max() > 1.25 * run.loss[0] else ABSENT
 
@@ -698,8 +705,10 @@ def findings(run: Trace, twin: Trace) -> tuple[list[str], list[str]]:
         clear = [name for name in clear if name not in matters_of_taste]
         clear += [] if named or "loss-nonfinite" in clear else ["|".join(RAN_AWAY)]
     if comes_round(run) and "loss-repeats" not in clear:
-        faint += [*COMES_ROUND, "loss-divergence", "loss-plateau", "slow-convergence"]
-        clear = [name for name in clear if name not in COMES_ROUND and name != learning]
+        depends_on_place = ("loss-divergence", "warmup-too-short")  # a level does, in each epoch
+        faint += [*COMES_ROUND, *depends_on_place, "loss-plateau", "slow-convergence"]
+        named = (*COMES_ROUND, *depends_on_place, learning)
+        clear = [name for name in clear if name not in named]
         clear.append("|".join(COMES_ROUND))
     said = list(dict.fromkeys((*faint, *possible)))
     return clear, [name for name in said if name not in clear]
