@@ -49,7 +49,8 @@ def weigh(case: Case) -> list[Clue]:
     clues = stated(case, ERROR)
     if case.found("crash") and not clues:
         clues.append(Clue("No error in the log says that all labels are masked.", -DECISIVE))
-    if not clues and not case.found("loss-zero", "loss-nonfinite", "grad-zero"):
+    counted = _none_counted(case)
+    if not clues and not case.found("loss-zero", "loss-nonfinite", "grad-zero", "eval-nonfinite"):
         return [*clues, *_answers(case)] or [Clue("The loss is neither 0 nor NaN.", -STATED)]
     finding = case.found("loss-zero")
     if finding:
@@ -72,10 +73,24 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(text, -STRONG))
     if first is not None:
         clues += _mean_over_none(case, first)
-    clues += _answers(case)
+    clues += [*counted, *_answers(case)]
     if any("-100" in event.text for event in case.run.events_of(EventKind.HINT)):
         clues.append(Clue("The log says that most labels are -100.", DECISIVE))
     return clues
+
+
+def _none_counted(case: Case) -> list[Clue]:
+    """0 right of 0 counted is NaN; outputs that are NaN are merely wrong, which makes an accuracy of 0 or chance."""
+    for split in ("train", "eval"):
+        loss, right = (case.run.series(f"{split}/{name}") for name in ("loss", "accuracy"))
+        none = right.step[np.isnan(right.value)]
+        if len(none) and np.isnan(loss.value[np.isin(loss.step, none)]).any():
+            text = f"{split}/accuracy is NaN where the loss is: none was counted, right or wrong."
+            return [Clue(text, DECISIVE)]
+        if len(right) and np.isnan(loss.value).any():
+            text = f"{split}/accuracy is a number where the loss is not: there were answers to count."
+            return [Clue(text, -WEAK)]
+    return []
 
 
 def _mean_over_none(case: Case, first: Onset) -> list[Clue]:
@@ -130,6 +145,7 @@ HYPOTHESIS = Hypothesis(
     explains=(
         "loss-zero",
         "loss-nonfinite",
+        "eval-nonfinite",
         "grad-zero",
         "loss-at-chance",
         "eval-at-chance",

@@ -30,7 +30,7 @@ Smith, Cyclical Learning Rates (2017).
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.rates import FAR_BELOW, common_rates
+from loganalyze.causes.rates import common_rates, low_rate
 from loganalyze.causes.reach import SHARE, reach
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import one_answer
@@ -72,7 +72,7 @@ def weigh(case: Case) -> list[Clue]:
     standing = course is not None and course.span < SAME
     if standing:
         return [Clue("The evaluation loss does not move at all: no rate is so low.", -MODERATE)]
-    if peak < LOW or peak <= FAR_BELOW * usual:
+    if peak < LOW or peak <= low_rate(case.run):
         clues = [Clue(f"The learning rate never exceeds {peak:.2g}, low{name}.", DECISIVE)]
         if case.found("slow-convergence"):
             clues.append(Clue("The loss falls, only slowly.", WEAK))

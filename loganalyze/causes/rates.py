@@ -12,6 +12,7 @@ HIGH_FOR_SGD = 1.0  # SGD without momentum
 # With momentum m a gradient is followed for 1 / (1 - m) steps, so that the steps add up to
 # rate / (1 - m). Image classifiers use 0.1 with momentum 0.9, which is 1.
 HIGH_WITH_MOMENTUM = 2.0  # rate / (1 - m), twice that
+ORDINARY_MOMENTUM = 0.9
 USUAL_MOMENTUM = 0.95  # the most that is usual
 FAR_BELOW = 0.02  # share of the highest rate in common use: hardly anything is learned
 HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
@@ -61,3 +62,14 @@ def common_rates(run: Run) -> tuple[float, str]:
     momentum = min(momentum, USUAL_MOMENTUM)
     most = min(HIGH_FOR_SGD, HIGH_WITH_MOMENTUM * (1 - momentum))
     return most, f" for SGD with momentum {momentum:g}"
+
+
+def low_rate(run: Run) -> float:
+    """Return the rate up to which hardly anything is learned.
+
+    SGD whose momentum is not told may have the usual one, which makes its steps ten times longer.
+    """
+    high, _ = common_rates(run)
+    if "sgd" in optimizer(run) and run.number("momentum") is None:
+        high = HIGH_WITH_MOMENTUM * (1 - ORDINARY_MOMENTUM)
+    return FAR_BELOW * high

@@ -37,7 +37,7 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import SLOW, is_constant, norms, peak_rate, share_above_guess
-from loganalyze.causes.rates import FAR_BELOW, common_rates, is_adam, optimizer
+from loganalyze.causes.rates import common_rates, is_adam, low_rate, optimizer
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import one_answer, share
 from loganalyze.signals.class_counts import counts_only
@@ -65,7 +65,7 @@ def weigh(case: Case) -> list[Clue]:
     clues = _norm(case)
     course = movement(case.run)
     peak = peak_rate(case)
-    if peak is not None and peak <= FAR_BELOW * common_rates(case.run)[0]:
+    if peak is not None and peak <= low_rate(case.run):
         text = f"At a rate of {peak:.2g} the model is about as untrained as at its start, whatever it passes."
         clues.append(Clue(text, -STRONG))
     elif case.found(*SLOW) and one_answer(case.run) and course is not None and course.span > SAME:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loganalyze.run import Run
+from loganalyze.run import Run, Series
 
 FULL = 0.99  # share of the peak from which the rate counts as full; logs round to 3 digits
 CONSTANT = 1e-3  # relative range below which a rate is constant
 ALIVE = 0.1  # share of the peak below which the rate hardly moves the weights any more
 LINEAR_ERROR = 0.02  # relative error up to which a rise through the origin is a linear warmup
 POINTS_FOR_LINE = 3
+STILL = 2.0  # times the warmup of the settings: a rate that rises for longer does not follow them
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,13 @@ def warmup(run: Run) -> Warmup | None:
     target = run.number("learning_rate")
     steps = configured_warmup(run)
     last_value = float(series.value[-1])
-    if steps is not None and steps > 0:
+    if steps is not None and steps > 0 and not _rises_on(series, steps, target):
         goal = target if target else (peak if series.step[-1] >= steps else None)
         done = bool(series.step[-1] >= steps)
         return Warmup(steps, goal, _share(last_value, goal, done), done, "config")
     if not rises:
         return None
-    still_rising = peak_index >= len(series) - 2 and (target is None or peak < FULL * target)
+    still_rising = _is_late(series, peak_index) and (target is None or peak < FULL * target)
     if not still_rising:
         return Warmup(int(series.step[peak_index]), peak, 1.0, True, "log")
     if target is None:
@@ -70,6 +71,21 @@ def warmup(run: Run) -> Warmup | None:
         False,
         "slope",
     )
+
+
+def _rises_on(series: Series, steps: int, target: float | None) -> bool:
+    """Tell whether the rate goes on rising long after the warmup of the settings, below its target."""
+    peak = float(series.value.max())
+    full = int(series.step[int(np.argmax(series.value >= FULL * peak))])
+    at = series.value_at(steps)
+    return bool(target and at and at < ALIVE * target and full > STILL * steps)
+
+
+def _is_late(series: Series, peak_index: int) -> bool:
+    """Tell whether the rate was highest at the very end; a rate that is set once an epoch stands there."""
+    value = series.value
+    stairs = len(np.unique(value)) > POINTS_FOR_LINE and bool((np.diff(value) >= 0).all())
+    return peak_index >= len(value) - 2 or stairs
 
 
 def _share(value: float, goal: float | None, done: bool) -> float | None:
@@ -95,7 +111,9 @@ def _extrapolated(step: np.ndarray, value: np.ndarray, target: float) -> int | N
     if rising.sum() < POINTS_FOR_LINE:
         return None
     slope, offset, error = _line(step[rising], value[rising])
-    if slope <= 0 or error > LINEAR_ERROR:
+    # A rate that is set once an epoch is off its line by up to one stair.
+    stair = float(np.diff(value[rising]).max()) / float(value.max())
+    if slope <= 0 or error > max(LINEAR_ERROR, stair):
         return None
     return int((target - offset) / slope + 0.5)
 
