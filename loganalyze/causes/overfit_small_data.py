@@ -30,8 +30,15 @@ Prechelt, "Early Stopping, But When?" (1998).
 
 from __future__ import annotations
 
+from loganalyze.causes.carried import LEARNED, Carried, carried
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.eval_mismatch import APART, NOTHING, is_worse_than_untrained
+from loganalyze.causes.eval_mismatch import (
+    APART,
+    NOTHING,
+    OFTEN,
+    SOME,
+    is_worse_than_untrained,
+)
 from loganalyze.causes.untrained import answers_better, best_evaluation
 from loganalyze.finding import Clue
 from loganalyze.signals.first_pass import first_pass
@@ -79,8 +86,10 @@ def _against(case: Case) -> list[Clue]:
     if case.found("loss-divergence"):
         text = "The train loss rose as well: what is learned by heart only falls."
         clues.append(Clue(text, -DECISIVE))
+    found = carried(case)
+    by_heart = _may_be_by_heart(case, found)
     best_of_all = best_evaluation(case)
-    if best_of_all is not None and best_of_all > FREQUENCIES:
+    if best_of_all is not None and best_of_all > FREQUENCIES and not by_heart:
         text = (
             f"The evaluation never got better than {best_of_all:.2f} x an untrained model: what is learned "
             "does not reach it."
@@ -98,14 +107,27 @@ def _against(case: Case) -> list[Clue]:
             "nothing can have been remembered by then."
         )
         clues.append(Clue(text, -DECISIVE))
-    elif is_worse_than_untrained(case):
+    elif found is not None and not found.is_shown and (found.known or 0.0) > LEARNED:
+        text = (
+            f"In the first pass, when each sample was new, the train loss fell by {found.known:.0%} of an "
+            "untrained model's, and no evaluation shows that."
+        )
+        clues.append(Clue(text, -DECISIVE if (found.passes or 0.0) < SOME else -STRONG))
+    elif is_worse_than_untrained(case) and not by_heart:
         text = "The evaluation never got better than the training was at its start."
         clues.append(Clue(text, -STRONG))
-    if case.found("eval-at-chance"):
+    if case.found("eval-at-chance") and not by_heart:
         clues.append(
             Clue("The evaluation is at chance: overfitting does not go that far.", -STRONG)
         )
     return clues
+
+
+def _may_be_by_heart(case: Case, found: Carried | None) -> bool:
+    """Tell whether so few samples came so often before the first evaluation that nothing but them is known."""
+    if found is None or found.passes is None:
+        return (case.run.number("train_samples") or FEW_SAMPLES) < FEW_SAMPLES
+    return found.passes > OFTEN and (found.known or 0.0) < LEARNED
 
 
 def fix(case: Case) -> list[str]:
@@ -119,7 +141,7 @@ HYPOTHESIS = Hypothesis(
     id="overfit-small-data",
     title="The training set is learned by heart",
     prior=0.8,
-    explains=("overfit-gap",),
+    explains=("overfit-gap", "eval-at-chance"),
     weigh=weigh,
     fix=fix,
     probe="overfit",
