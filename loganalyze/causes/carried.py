@@ -24,6 +24,8 @@ BESIDE = 5  # train losses about an evaluation whose median is compared
 FEWEST = 4  # train losses of the first pass; fewer have no level
 
 SHOWS = 0.3  # of what was learned: an evaluation of the same task shows more than that
+FEW_SAMPLES = 500  # any network has more parameters than that
+OFTEN = 10.0  # passes after which a small training set is known by heart
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 OTHERWISE = (
     "loss-nonfinite", "loss-divergence", "initial-loss-high", "eval-nonfinite", "loss-jump-on-resume",
@@ -58,14 +60,14 @@ class Carried:
 
 
 def carried(case: Case) -> Carried | None:
-    """Return what the evaluation shows of the training, or None where nothing was learned or it is unknown."""
+    """Return what the evaluation shows of the training; None where nothing was learned or it is unknown."""
     train, evals = (case.run.series(f"{part}/loss").finite() for part in ("train", "eval"))
     level = _level(case, train)
     if level is None or len(evals) < 2 or case.found(*OTHERWISE) or is_sorted(case):
         return None
     count = min(BESIDE, len(train))
     error = SIGMAS * MEDIAN_ERROR * noise_sigma(train.value) / np.sqrt(count) / level
-    for index, step in enumerate(evals.step.tolist()):
+    for step in evals.step.tolist():
         near = np.argsort(np.abs(train.step - step), kind="stable")[:count]
         if 1 - float(np.median(train.value[near])) / level > max(LEARNED, error):
             break
@@ -76,7 +78,19 @@ def carried(case: Case) -> Carried | None:
     known = _in_first_pass(train, place, level)
     if known is not None and known < error:
         known = 0.0
-    return Carried(known, passes, int(evals.step[index]), 1 - float(evals.value.min()) / level)
+    return Carried(known, passes, step, 1 - float(evals.value.min()) / level)
+
+
+def came_often(case: Case, found: Carried | None) -> bool:
+    """Tell whether few samples came so often before the first evaluation that all were known by heart."""
+    samples = case.run.number("train_samples")
+    if found is None or found.passes is None:
+        return samples is not None and samples < FEW_SAMPLES
+    if samples is None:
+        batch = case.run.number("train_batch_size") or 0.0
+        updates = case.run.number("gradient_accumulation_steps") or 1.0
+        samples = batch * updates * found.step / found.passes or np.inf
+    return samples < FEW_SAMPLES and found.passes > OFTEN and (found.known or 0.0) < LEARNED
 
 
 def _level(case: Case, train: Series) -> float | None:

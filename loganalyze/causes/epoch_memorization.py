@@ -61,8 +61,8 @@ def weigh(case: Case) -> list[Clue]:
     found = carried(case)
     if found is not None and not found.is_shown and (found.known or 0.0) > LEARNED:
         text = (
-            f"The train loss fell by {found.known:.0%} of an untrained model's while each sample was new, and "
-            "no evaluation shows that: it is not memory."
+            f"The train loss fell by {found.known:.0%} of an untrained model's while each sample was new, "
+            "and no evaluation shows that: it is not memory."
         )
         clues.append(Clue(text, -DECISIVE if (found.passes or 0.0) < SOME else -STRONG))
     epoch = case.run.series("train/loss").epoch

@@ -32,8 +32,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from loganalyze.causes.carried import FEW_SAMPLES, came_often, carried
 from loganalyze.causes.carried import LEARNED as CLEARLY
-from loganalyze.causes.carried import carried
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import kinds_in_turn
 from loganalyze.causes.initial import followed
@@ -46,7 +46,6 @@ from loganalyze.signals.robust import FloatArray
 
 OTHERWISE = ("loss-nonfinite", "eval-below-train", "initial-loss-high")
 SEVERAL = 3  # train losses before the first evaluation
-FEW_SAMPLES = 500  # any network has more parameters than that
 FEWEST = 4  # evaluations
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 FAR_WORSE = 1.5  # times an untrained model: what is learned by heart costs that only of few samples
@@ -65,7 +64,6 @@ NOTHING = 0.06  # share of the first loss: as much as the frequencies of labels 
 HALF = 0.5  # of the way, on a log scale, that the evaluation lies apart if it shows nothing
 FEW_PASSES = 2.5  # over the data; what is known after so few is hardly learned by heart
 SOME = 6.0  # passes
-OFTEN = 10.0  # passes after which a small training set is known by heart
 MOST_CLASSES = 20  # of more, a guess has too few right answers to miss
 MISSED = 0.6  # of the right answers of a guess; 400 samples of 20 classes have 20 +- 4.4
 LEARNED = 0.5  # of the first train loss: below it something was learned
@@ -148,7 +146,9 @@ def _first_pass(case: Case) -> list[Clue]:
     if seen.is_remembered or (seen.fell < NOTHING and seen.is_gradual):
         text = "In the first pass over the data next to nothing was learned, later only what had been seen."
         return [Clue(text, -STRONG)]
-    shares = seen.apart is not None and seen.fell > CLEARLY and seen.apart < (1 - seen.fell) ** -HALF
+    shares = (
+        seen.apart is not None and seen.fell > CLEARLY and seen.apart < (1 - seen.fell) ** -HALF
+    )
     if shares and seen.apart is not None and seen.apart < AGREES:
         text = f"In the first pass the evaluation agreed with the training ({seen.apart:.2f} x its loss)."
         return [Clue(text, -DECISIVE)]
@@ -160,7 +160,7 @@ def _never_shown(case: Case) -> list[Clue]:
     found = carried(case)
     if found is None:
         return []
-    if found.passes is not None and found.passes > OFTEN and not (found.known or 0.0) > CLEARLY:
+    if found.passes is not None and came_often(case, found):
         text = (
             f"The samples were seen {found.passes:.0f} times before the first evaluation that tells: by then "
             "all can be known by heart."
@@ -194,8 +194,8 @@ def _below_a_guess(case: Case) -> list[Clue]:
     if float(late.max()) > MISSED / guess.classes:
         return []
     text = (
-        f"The evaluation is answered right in {float(np.median(late)):.1%}, a guess in {1 / guess.classes:.1%}: "
-        "what was learned goes by other names there."
+        f"The evaluation is answered right in {float(np.median(late)):.1%}, a guess in "
+        f"{1 / guess.classes:.1%}: what was learned goes by other names there."
     )
     return [Clue(text, DECISIVE)]
 

@@ -30,12 +30,11 @@ Prechelt, "Early Stopping, But When?" (1998).
 
 from __future__ import annotations
 
-from loganalyze.causes.carried import LEARNED, Carried, carried
+from loganalyze.causes.carried import FEW_SAMPLES, LEARNED, came_often, carried
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.eval_mismatch import (
     APART,
     NOTHING,
-    OFTEN,
     SOME,
     is_worse_than_untrained,
 )
@@ -43,7 +42,6 @@ from loganalyze.causes.untrained import answers_better, best_evaluation
 from loganalyze.finding import Clue
 from loganalyze.signals.first_pass import first_pass
 
-FEW_SAMPLES = 500  # any network has more parameters than that
 NARROW = 0.1  # (eval - train) / train; less is no gap
 STILL = 0.9  # share of the train loss at the best evaluation: more has not fallen
 BETTER = 0.97  # times an untrained model
@@ -86,8 +84,11 @@ def _against(case: Case) -> list[Clue]:
     if case.found("loss-divergence"):
         text = "The train loss rose as well: what is learned by heart only falls."
         clues.append(Clue(text, -DECISIVE))
+    if case.found("slow-convergence", "loss-at-chance"):
+        text = "The training has learned little itself: nothing is known by heart."
+        clues.append(Clue(text, -STRONG))
     found = carried(case)
-    by_heart = _may_be_by_heart(case, found)
+    by_heart = came_often(case, found)
     best_of_all = best_evaluation(case)
     if best_of_all is not None and best_of_all > FREQUENCIES and not by_heart:
         text = (
@@ -121,13 +122,6 @@ def _against(case: Case) -> list[Clue]:
             Clue("The evaluation is at chance: overfitting does not go that far.", -STRONG)
         )
     return clues
-
-
-def _may_be_by_heart(case: Case, found: Carried | None) -> bool:
-    """Tell whether so few samples came so often before the first evaluation that nothing but them is known."""
-    if found is None or found.passes is None:
-        return (case.run.number("train_samples") or FEW_SAMPLES) < FEW_SAMPLES
-    return found.passes > OFTEN and (found.known or 0.0) < LEARNED
 
 
 def fix(case: Case) -> list[str]:
