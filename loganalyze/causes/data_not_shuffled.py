@@ -71,12 +71,16 @@ def weigh(case: Case) -> list[Clue]:
         )
         clues.append(Clue(text, -DECISIVE if flags[0] else STRONG))
     swing = case.found("loss-oscillation")
+    slides = _slides(case)
     if swing and swing.evidence.get("periodic") == "yes":
         weight = DECISIVE if swing.evidence.get("period_is_epoch") == "yes" else STRONG
         clues.append(Clue("The loss swings with a period, as sorted data make it.", weight))
-    elif swing and swing.evidence.get("periodic") == "no" and _passes(case) > PERIODS:
+    elif (
+        swing and swing.evidence.get("periodic") == "no" and _passes(case) > PERIODS and not slides
+    ):
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
-    clues += [*(_batches(case) or _never_right(case) or _slides(case)), *_order(case)]
+    clues += [*(_batches(case) or _never_right(case) or slides)]
+    clues += [clue for clue in _order(case) if clue.weight > 0 or not slides]
     clues += _at_the_border(case)
     if not clues and not case.found(*SWINGS):
         return [

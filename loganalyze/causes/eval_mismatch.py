@@ -37,6 +37,7 @@ from loganalyze.causes.carried import LEARNED as CLEARLY
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import kinds_in_turn
 from loganalyze.causes.initial import followed
+from loganalyze.causes.reads import is_named_sequence
 from loganalyze.causes.untrained import best_evaluation
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import guessed_accuracy, share
@@ -99,6 +100,9 @@ def weigh(case: Case) -> list[Clue]:
     if learned_padding(case):
         text = "The train loss fell at once and stands: what was learned is padding, not what is asked for."
         clues.append(Clue(text, -DECISIVE))
+    elif is_named_sequence(case) and learned_at_once(case):
+        text = "The train loss fell at once and stands, as where the rows are mostly padding."
+        clues.append(Clue(text, -STRONG))
     elif len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
         text = f"The train loss fell from {loss.value[0]:.3g} to {loss.value[-1]:.3g}."
         clues.append(Clue(text, MODERATE))
@@ -122,6 +126,14 @@ def learned_padding(case: Case) -> bool:
     """
     loss = case.run.series("train/loss").finite().value
     if not is_language_model(case.run) or len(loss) < POINTS:
+        return False
+    return learned_at_once(case)
+
+
+def learned_at_once(case: Case) -> bool:
+    """Tell whether nearly all that the train loss fell by came in the first steps."""
+    loss = case.run.series("train/loss").finite().value
+    if len(loss) < POINTS:
         return False
     part = len(loss) // EIGHTH
     first, early, late = (

@@ -111,7 +111,7 @@ def _against(case: Case) -> list[Clue]:
     elif found is not None and not found.is_shown and (found.known or 0.0) > LEARNED:
         text = (
             f"In the first pass, when each sample was new, the train loss fell by {found.known:.0%} of an "
-            "untrained model's, and no evaluation shows that."
+            "untrained model's; no evaluation shows that."
         )
         clues.append(Clue(text, -DECISIVE if (found.passes or 0.0) < SOME else -STRONG))
     elif is_worse_than_untrained(case) and not by_heart:

@@ -35,13 +35,13 @@ from __future__ import annotations
 import re
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.eval_mismatch import APART, learned_padding
+from loganalyze.causes.eval_mismatch import APART, learned_at_once, learned_padding
 from loganalyze.causes.initial import model_clues
 from loganalyze.causes.onset import onset
-from loganalyze.causes.reads import NAMES, is_named_text
+from loganalyze.causes.reads import NAMES, is_named_sequence, is_named_text
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
-from loganalyze.signals.first_pass import first_pass
+from loganalyze.signals.first_pass import FirstPass, first_pass
 from loganalyze.signals.loss_kind import is_language_model
 
 # Settings of models that read sequences.
@@ -99,6 +99,12 @@ def _not_a_number(case: Case) -> list[Clue]:
             "padding that is learned makes the train loss low at once."
         )
         return [Clue(text, DECISIVE if learned_padding(case) else STRONG)]
+    if first is None and is_named_sequence(case) and _parts_at_once(case, seen):
+        text = (
+            "Nearly all was learned in the first steps and the evaluation shows none of it: padding that is "
+            "learned does that, and the evaluation asks for what is not padding."
+        )
+        return [Clue(text, DECISIVE)]
     if first is None:
         return [Clue("The initial loss does not stand out.", -DECISIVE)]
     clues = []
@@ -114,6 +120,10 @@ def _not_a_number(case: Case) -> list[Clue]:
     elif first.was_sudden:
         clues.append(Clue("The loss did not rise before it was no number.", WEAK))
     return clues
+
+
+def _parts_at_once(case: Case, seen: FirstPass | None) -> bool:
+    return seen is not None and (seen.apart or 0.0) > APART and learned_at_once(case)
 
 
 def _reads_sequences(case: Case) -> bool:

@@ -94,10 +94,13 @@ def rank(
     # What only an experiment made unlikely stays, so that a reader sees it ruled out.
     likely = {cause.id for cause in rank(run, findings)} if probed is not None else set()
     kept = [cause for cause in causes if cause.probability >= LEAST or _is_ruled_out(cause, likely)]
+    shown = {w.hypothesis.id for w in weighed if w.has_evidence}
     in_words = {w.hypothesis.id for w in weighed if w.is_stated}
 
     def place(cause: Cause) -> tuple[int, bool, float]:
         worst = max(severity[i] for i in cause.explains)
+        if SYSTEM.issuperset(cause.explains) and cause.id not in shown:
+            worst = Severity.INFO.rank  # a machine that others use is slow as well
         if cause.id in in_words:  # a note whose cause is known is no mere note
             worst = max(worst, Severity.WARNING.rank)
         return -worst, SYSTEM.issuperset(cause.explains), -cause.probability
