@@ -6,7 +6,8 @@ probability as the explanation of finding f is ``o_i / (0.25 + sum over all j th
 o_j)``. The probability of a cause is the highest it reaches over the findings it explains.
 
 Causes of the most severe finding come first, those of what is learned before those of speed and memory,
-then by probability: what broke the run comes before what slowed it down.
+then by probability: what broke the run comes before what slowed it down. Without evidence for a cause of
+its own a slow machine counts as a note: others may have used it.
 
 A finding of severity info is a note: many runs that have one are sound. It counts as evidence; causes of
 its own are named only where nothing worse is found in what is learned or the log states one in words, and
