@@ -148,11 +148,16 @@ def _no_advantage(run: Run, settings: ZeroSettings) -> Finding | None:
             "count": int((loss.value == 0).sum()),
             "reward_std": 0.0,
             "grad_norm": _norm(run, loss, 0, len(loss) - 1),
-            "from_start": "yes",
+            "from_start": "yes" if _begins_so(loss, settings) else "no",
         },
         where=(loss.where(0), spread.where(0)),
         fix=("Print the rewards of a few groups; more levels of reward, or a higher temperature",),
     )
+
+
+def _begins_so(loss: Series, settings: ZeroSettings) -> bool:
+    """Tell whether the first losses are 0: a policy that an update ruined had another one before it."""
+    return not loss.value[: settings.points].any()
 
 
 def _announced(run: Run) -> Detected:
