@@ -94,11 +94,12 @@ ABOVE = 1.1  # times log(C): above it no common initialisation of a classifier b
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """The loss of a uniform guess: log(C), and how C is known."""
+    """The loss of a uniform guess: log(C), and how C is known; tokens have an entropy of their own."""
 
     classes: int
     log_c: float
     where: str
+    of_tokens: bool = False
 
     @property
     def label(self) -> str:
@@ -201,7 +202,7 @@ def chance(run: Run) -> Chance | None:
             continue
         if key == "num_classes" and found.where != GIVEN and is_language_model(run):
             continue  # every Hugging Face configuration carries num_labels = 2
-        return Chance(int(count), math.log(count), found.where)
+        return Chance(int(count), math.log(count), found.where, key == "vocab_size")
     return None
 
 
