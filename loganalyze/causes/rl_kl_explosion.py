@@ -52,7 +52,7 @@ def weigh(case: Case) -> list[Clue]:
 
 def _one_answer(case: Case) -> list[Clue]:
     """An update so long that the policy is certain ever after: no answer differs, and no gradient is left."""
-    finding = case.found("grad-zero")
+    finding = case.found("grad-zero") or case.found("loss-plateau")
     if finding is None or finding.evidence.get("from_start") == "yes" or not is_by_reward(case.run):
         return []
     told = case.run.series("train/learning_rate").finite().value
@@ -80,7 +80,14 @@ HYPOTHESIS = Hypothesis(
     id="rl-kl-explosion",
     title="The policy runs away from its reference",
     prior=0.0,
-    explains=("grad-explosion", "loss-divergence", "loss-spike", "grad-zero", "loss-zero"),
+    explains=(
+        "grad-explosion",
+        "loss-divergence",
+        "loss-spike",
+        "grad-zero",
+        "loss-zero",
+        "loss-plateau",
+    ),
     weigh=weigh,
     fix=fix,
     probe="lr",

@@ -103,8 +103,8 @@ DETECTORS: tuple[Detector[Any], ...] = (
 PART_OF_A_RANGE_TEST = frozenset(
     {
         "loss-divergence", "loss-nonfinite", "loss-spike", "loss-oscillation", "loss-at-chance",
-        "loss-plateau", "slow-convergence", "grad-explosion", "grad-nonfinite", "warmup-too-long", "warmup-too-short",
-        "lr-schedule-anomaly", "run-truncated",
+        "loss-plateau", "slow-convergence", "grad-explosion", "grad-nonfinite", "warmup-too-long",
+        "warmup-too-short", "lr-schedule-anomaly", "run-truncated",
     }
 )  # fmt: skip
 

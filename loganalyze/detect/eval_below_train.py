@@ -65,6 +65,7 @@ COARSE = 3  # train losses per evaluation up to which each is the mean of a long
 WINDOW = 10  # train losses around an evaluation
 FALL = 0.5  # of the train loss one interval earlier: below it a window lags behind
 NARROW = 0.7  # of the later ratio of train to evaluation loss: below it the gap opened
+FEW = 5  # evaluations that show a habit
 FEW_WRONG = 0.02  # share of the answers; fewer are too few to compare
 HARDER = 1.5  # times the share of wrong answers; a loss k times too large leaves them as they are
 # Settings that act in training only, and from where on they explain any gap.
@@ -103,13 +104,15 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
     harder = _is_harder(run)
     # Without the answers of training, a gap that opens as it learns may be that of a harder task.
     opens = not _answers_tell(run) and _opens(around / np.maximum(evals.value, 1e-12))
+    # A few evaluations of nobody knows what kind of loss: heavy augmentation may do that.
+    few = len(evals) < FEW and loss_kind(run) is LossKind.UNKNOWN and not _answers_tell(run)
     answers = (
         "training also gets more answers wrong: dropout or augmentation do that, as do wrong labels"
     )
     return (
         Finding(
             id="eval-below-train",
-            severity=Severity.INFO if harder or opens else Severity.WARNING,
+            severity=Severity.INFO if harder or opens or few else Severity.WARNING,
             confidence=0.7 if len(evals) >= 8 else 0.55,
             title=f"The train loss is {ratio:.1f} x the evaluation loss",
             summary=(

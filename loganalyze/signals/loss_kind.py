@@ -37,7 +37,7 @@ _PREFERENCE = re.compile(r"rewards/(?:chosen|rejected|margins|accuracies)|logps/
 _ADVERSARIAL = re.compile(
     r"(?:^|[/_])(?:d|g|gen|disc|generator|discriminator|critic|adv)_?loss|loss_?[dg]$|"
     r"loss[/_](?:d|g|gen|disc|generator|discriminator|critic|adv)(?:[/_]|$)|(?:^|[/_])err_?[dg]$|"
-    r"gradient_penalty|wasserstein", re.I
+    r"gradient_penalty|wasserstein|(?:^|[/_])(?:[gd]_(?:gan|real|fake|adv)|(?:cycle|idt)_[ab])$", re.I
 )  # fmt: skip
 # Words of settings: what is trained, by which method.
 _BY_REWARD = re.compile(
@@ -54,6 +54,11 @@ _NO_GUESS = re.compile(
     r"byol|barlow|vicreg|simsiam|siamese|sup_?con|triplet|arcface|cosface|metric_learning|elbo|vae|diffus|"
     r"ddpm|normali[sz]ing_flow|flow_matching|energy_based|autoenc|word2vec|skip_?gram|glove|distil(?!bert|gpt|"
     r"roberta)|yolo|rcnn|retinanet|focal|dice|hinge|reconstruction|dpo", re.I
+)  # fmt: skip
+# Settings that only methods which learn from rewards have.
+_OF_REWARDS = (
+    "num_generations", "gae_lambda", "target_kl", "kl_coef", "init_kl_coef", "ent_coef", "vf_coef",
+    "ppo_epochs", "clip_range", "cliprange", "exploration_fraction", "target_update_interval",
 )  # fmt: skip
 _ENVIRONMENTS = ("env", "env_id", "env_name", "environment")
 # Settings of methods that divide logits or follow a teacher; language models have a temperature to sample.
@@ -122,6 +127,7 @@ def loss_kind(run: Run) -> LossKind:
     if (
         _BY_REWARD.search(told)
         or _OF_VALUES.search(words)
+        or any(run.setting(key) is not None for key in _OF_REWARDS)
         or any(_ENVIRONMENT.search(_words(run, (key,))) for key in _ENVIRONMENTS)
     ):
         return LossKind.REINFORCEMENT
