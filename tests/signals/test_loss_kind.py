@@ -21,6 +21,7 @@ LOSS = np.linspace(2, 1, 30)
         ("ep_return", LossKind.REINFORCEMENT),
         ("td_error", LossKind.REINFORCEMENT),
         ("errD", LossKind.ADVERSARIAL),
+        ("G_GAN", LossKind.ADVERSARIAL),
         ("loss_disc", LossKind.ADVERSARIAL),
     ],
 )
@@ -44,6 +45,7 @@ def test_the_settings_tell_losses_without_a_uniform_guess(config: dict[str, obje
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
+        ({"num_generations": 8}, LossKind.REINFORCEMENT),
         ({"loss": "InfoNCE"}, LossKind.OTHER),
         ({"task": "contrastive"}, LossKind.OTHER),
         ({"model": "simclr-resnet18"}, LossKind.OTHER),
