@@ -16,7 +16,8 @@ Not to be confused with
 Dropout, augmentation, mixup and label smoothing, which act in training only (`below` leaves room for them).
 Where training also gets half again as many answers wrong it is no more than a note: wrong labels in training
 look the same. So is a gap that opens as the model learns where the answers of training were not logged, or
-are all right: a loss on another scale is so from the start. A train loss that is a running mean of a falling
+are all right: a loss on another scale is so from the start. And a few evaluations of a loss of unknown kind,
+whose answers were not logged: augmentation may do that. A train loss that is a running mean of a falling
 curve. The first evaluations.
 
 Settings

@@ -216,8 +216,10 @@ def _finding(
     if kind is LossKind.UNKNOWN or (guess.log_c < MANY and ratio < settings.ratio_warning):
         severity = Severity.INFO
     low, high = AS_BITS
+    # The Trainer of Hugging Face counts in nats.
     in_bits = (
         bool(run.number("vocab_size"))
+        and run.framework != "hf-trainer"
         and low <= float(early.value[0]) / (IN_BITS * guess.log_c) <= high
     )
     if in_bits:
@@ -231,12 +233,7 @@ def _finding(
             f"The train loss starts at {initial:.4g} (step {early.step[0]:,}), {ratio:.1f} x the "
             f"{guess.log_c:.2f} = log({guess.classes:,}) of a uniform guess over {guess.classes:,} "
             "classes: worse than knowing nothing, before any training could matter."
-            + (MAY_CONTRAST if kind is LossKind.UNKNOWN else "")
-            + (
-                f" Unless it is counted in bits: a guess costs {IN_BITS * guess.log_c:.2f} of them."
-                if in_bits
-                else ""
-            )
+            + (_in_bits(guess) if in_bits else MAY_CONTRAST if kind is LossKind.UNKNOWN else "")
         ),
         steps=(int(early.step[0]), int(early.step[-1])),
         metrics=("train/loss",),
@@ -248,6 +245,10 @@ def _finding(
         ),
         levels={guess.label: guess.log_c},
     )
+
+
+def _in_bits(guess: Chance) -> str:
+    return f" Unless it is counted in bits: a guess costs {IN_BITS * guess.log_c:.2f} of them."
 
 
 DETECTOR = Detector(

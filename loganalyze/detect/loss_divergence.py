@@ -254,7 +254,7 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
     )
 
 
-def _beside(series: Series, while_: str) -> Finding:
+def _beside(series: Series, meanwhile: str) -> Finding:
     """Report a rise of something else than the train loss."""
     width = max(1, len(series) // 10)
     start, end = (float(np.median(part)) for part in (series.value[:width], series.value[-width:]))
@@ -264,7 +264,9 @@ def _beside(series: Series, while_: str) -> Finding:
         severity=Severity.WARNING,
         confidence=0.7,
         title=f"{series.metric} rises to {end / start:.1f} x its start",
-        summary=f"{series.metric} rises from {start:.4g} to {end:.4g} by step {series.step[-1]:,}, {while_}.",
+        summary=(
+            f"{series.metric} rises from {start:.4g} to {end:.4g} by step {series.step[-1]:,}, {meanwhile}."
+        ),
         metrics=(series.metric,),
     )
 
