@@ -39,13 +39,15 @@ from loganalyze.causes.course import (
     hardly_moves,
     is_constant,
     norms,
+    peak_rate,
     short_steps,
 )
 from loganalyze.causes.error_text import stated
+from loganalyze.causes.rates import NEXT_TO_NOTHING, common_rates
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import is_by_reward
-from loganalyze.signals.movement import movement
+from loganalyze.signals.movement import Movement, movement
 from loganalyze.signals.robust import noise_sigma
 from loganalyze.signals.saturation import saturation
 
@@ -158,8 +160,7 @@ def _course(case: Case) -> list[Clue]:
         )
         return [Clue(text, -STRONG)]
     if course.span < SAME:
-        text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
-        return [Clue(text, DECISIVE)]
+        return [_stands(case, course)]
     if hardly_moves(case) is not None and not _died(case) and short_steps(case) is None:
         text = (
             f"The evaluation loss moves by {course.span:.2%} in all, though Adam moves every weight that has "
@@ -203,6 +204,20 @@ def _level(case: Case) -> list[Clue]:
     if fall < STILL * float(np.median(end)):
         return []  # that little, a single bias does
     return [Clue(f"The loss fell by {fall:.3g} at first: something is trained.", -MODERATE)]
+
+
+def _stands(case: Case, course: Movement) -> Clue:
+    """Read an evaluation that is all but the same every time: a rate of next to nothing leaves it so, too."""
+    peak = peak_rate(case)
+    slow = peak is not None and peak <= NEXT_TO_NOTHING * common_rates(case.run)[0]
+    if course.creeps and slow:
+        text = (
+            f"The evaluation loss creeps from {course.first:.8g} to {course.last:.8g}, at a rate of only "
+            f"{peak:.2g}: weights do change."
+        )
+        return Clue(text, -STRONG)
+    text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
+    return Clue(text, WEAK if slow else DECISIVE)
 
 
 def fix(case: Case) -> list[str]:

@@ -46,6 +46,7 @@ from loganalyze.causes.initial import (
     passes_guess,
     rises_at_first,
 )
+from loganalyze.causes.multiple import excess_clues
 from loganalyze.causes.no_grad_clipping import FEW as FEW_BATCHES
 from loganalyze.causes.no_grad_clipping import leaps, lone_peaks
 from loganalyze.causes.reads import reads_tokens
@@ -102,6 +103,7 @@ def weigh(case: Case) -> list[Clue]:
     if ratio is not None:
         clues += _above_a_guess(case, ratio, alone=not clues)
     clues += _first_gradient(case, steady=steady)
+    clues += excess_clues(case)
     if ratio is not None and ratio < TOWERING and passes_guess(case):
         text = "The loss falls right through the level of a guess: large inputs leave few units that could."
         clues.append(Clue(text, -MODERATE))

@@ -14,6 +14,9 @@ HIGH_FOR_SGD = 1.0  # SGD without momentum
 HIGH_WITH_MOMENTUM = 2.0  # rate / (1 - m), twice that
 USUAL_MOMENTUM = 0.95  # the most that is usual
 FAR_BELOW = 0.02  # share of the highest rate in common use: hardly anything is learned
+NEXT_TO_NOTHING = (
+    5e-4  # share of it: half the least of fine-tunings; an evaluation stands, to its digits
+)
 HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
 
 

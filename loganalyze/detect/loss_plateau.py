@@ -9,9 +9,10 @@ more). A flat tail is noted if the loss has fallen by less than `learned` since 
 two standard errors of the start), or stands above `high` times log(C), over at least `points` points. Of a
 policy no level tells; it stands still where its loss left its start and has no noise any more.
 Evaluations tell more than the noisy train loss: if theirs spans less than `evaluated` and no fall of the
-train loss is resolved, that is a plateau as well. A log of `fewest` or more points is flat if all of them lie
-within `spread`, which is said with little confidence. A short log of the first `steps` steps, the first
-`share` of a plan and a log in which the rate only rises show the start and are not judged. Whether that is
+train loss is resolved, that is a plateau as well; so are losses that repeat from pass to pass. A log of
+`fewest` or more points is flat if all of them lie within `spread`, which is said with little confidence. A
+short log of the first `steps` steps, the first `share` of a plan and a log in which the rate only rises show
+the start and are not judged. Whether that is
 wrong the loss alone does not tell: a flat loss at log(C) (loss-at-chance), losses that repeat, and a gradient
 that is 0 are findings of their own.
 
@@ -45,6 +46,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from loganalyze.detect import loss_repeats
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
@@ -126,7 +128,7 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     if guess is not None and abs(level / guess.log_c - 1) < settings.chance:
         return ()  # loss-at-chance says it
     moved, error = change(tail.value)
-    if not _evaluation_stands(run, series, settings):
+    if not _evaluation_stands(run, series, settings) and not _repeats(run):
         error_of_start = MEDIAN_ERROR * noise_sigma(series.value) / np.sqrt(len(first))
         learned = drop >= settings.learned and start - level > 2 * error_of_start
         if learned and not _stands_high(guess, level, settings):
@@ -140,6 +142,12 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     if alive is False:
         return ()
     return (_finding(run, series, tail, level, moved, drop),)
+
+
+def _repeats(run: Run) -> bool:
+    """Tell whether each pass has the losses of the one before: what goes up and down in it is no noise."""
+    found = loss_repeats.detect(run, loss_repeats.RepeatSettings())
+    return not isinstance(found, NotApplicable) and bool(found)
 
 
 def _only_begins(run: Run, series: Series, settings: PlateauSettings) -> bool:

@@ -111,3 +111,9 @@ def test_a_policys_loss_without_noise_stands_still() -> None:
     assert found.severity is Severity.WARNING
     assert isinstance(detect(make_run(loss=loss + 100 * noise, config=config), S), NotApplicable)
     assert isinstance(detect(make_run(loss=np.zeros(50), config=config), S), NotApplicable)
+
+
+def test_losses_that_repeat_from_pass_to_pass_stand_however_they_scatter() -> None:
+    again = np.tile(RNG.lognormal(1, 0.3, 9).round(5), 22)
+    (found,) = detect(make_run(loss=again, config={"loss": "mse"}), S)
+    assert found.id == DETECTOR.id
