@@ -32,6 +32,8 @@ def told_rate(run: Run) -> float | None:
 def optimizer(run: Run) -> str:
     """Return the optimizer's name in lower case, as far as it is known; empty where it is not."""
     found = run.setting("optim") or run.setting("optimizer")
+    if found is None and run.number("momentum"):
+        return "sgd"  # Adam has betas
     if found is None:
         return "adamw" if run.framework == "hf-trainer" else ""
     return str(found.value).lower()

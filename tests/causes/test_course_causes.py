@@ -473,3 +473,17 @@ def test_padding_is_a_constant_that_is_learned_at_once_with_its_gradient() -> No
     other = evaluated(evals, loss=loss, grad_norm=np.full(600, 0.6), config=config)
     assert next(iter(probabilities(padded, at_chance))) == "pad-or-mask-bug"
     assert next(iter(probabilities(other, at_chance))) == "eval-mismatch"
+
+
+def test_a_gradient_that_only_grows_over_a_loss_that_stands_is_never_cleared() -> None:
+    adds_up = make_run(loss=FLAT, grad_norm=0.5 * STEPS, lr=COSINE, config=ADAM)
+    cleared = make_run(loss=FLAT, grad_norm=NORM, lr=COSINE, config=ADAM)
+    assert next(iter(probabilities(adds_up, GUESS))) == "frozen-parameters"
+    assert next(iter(probabilities(cleared, GUESS))) != "frozen-parameters"
+
+
+def test_a_momentum_without_an_optimizer_is_that_of_sgd() -> None:
+    told = make_run(loss=FLAT, lr=np.full(600, 0.1), config={"num_classes": 10, "momentum": 0.9})
+    assert weight("lr-too-high", told, GUESS) < weight(
+        "lr-too-high", make_run(loss=FLAT, lr=np.full(600, 0.1), config=ADAM), GUESS
+    )
