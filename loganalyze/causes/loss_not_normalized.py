@@ -10,8 +10,8 @@ numbers do not.
 What speaks for it
 ------------------
 Initial loss / log(C) close to an integer k, best the number of accumulation steps. Gradient norm
-large by the same factor. A normal evaluation loss. A loss that is learned all along and yet stays above log(C),
-whose later answers cost as many times too much as the first ones.
+large by the same factor. A normal evaluation loss. A loss that is learned all along and yet stays above
+log(C), whose later answers cost as many times too much as the first ones.
 
 What speaks against it
 ----------------------

@@ -452,7 +452,7 @@ def test_squares_scatter_and_an_even_guess_does_not() -> None:
     )
 
 
-# Next to nothing, and padding
+# Next to nothing, and never cleared
 
 
 def test_a_rate_of_next_to_nothing_leaves_the_evaluation_all_but_as_it_was() -> None:
@@ -463,23 +463,12 @@ def test_a_rate_of_next_to_nothing_leaves_the_evaluation_all_but_as_it_was() -> 
     assert next(iter(probabilities(still, GUESS))) == "frozen-parameters"
 
 
-def test_padding_is_a_constant_that_is_learned_at_once_with_its_gradient() -> None:
-    loss = 0.55 + 1.7 * np.exp(-STEPS / 10)
-    lost = 0.1 + 3 * np.exp(-STEPS / 10)
-    evals = np.linspace(2.3, 4.5, 12)
-    at_chance = finding("eval-at-chance", level=0.09)
-    config = {**ADAM, "model": "notes-gru"}
-    padded = evaluated(evals, loss=loss, grad_norm=lost, config=config)
-    other = evaluated(evals, loss=loss, grad_norm=np.full(600, 0.6), config=config)
-    assert next(iter(probabilities(padded, at_chance))) == "pad-or-mask-bug"
-    assert next(iter(probabilities(other, at_chance))) == "eval-mismatch"
-
-
 def test_a_gradient_that_only_grows_over_a_loss_that_stands_is_never_cleared() -> None:
     adds_up = make_run(loss=FLAT, grad_norm=0.5 * STEPS, lr=COSINE, config=ADAM)
     cleared = make_run(loss=FLAT, grad_norm=NORM, lr=COSINE, config=ADAM)
     assert next(iter(probabilities(adds_up, GUESS))) == "frozen-parameters"
-    assert next(iter(probabilities(cleared, GUESS))) != "frozen-parameters"
+    more = weight("frozen-parameters", adds_up, GUESS) - weight("frozen-parameters", cleared, GUESS)
+    assert more > 2
 
 
 def test_a_momentum_without_an_optimizer_is_that_of_sgd() -> None:
