@@ -62,7 +62,7 @@ class Carried:
 def carried(case: Case) -> Carried | None:
     """Return what the evaluation shows of the training; None where nothing was learned or it is unknown."""
     train, evals = (case.run.series(f"{part}/loss").finite() for part in ("train", "eval"))
-    level = _level(case, train)
+    level = level_at_start(case, train)
     if level is None or len(evals) < 2 or case.found(*OTHERWISE) or is_sorted(case):
         return None
     count = min(BESIDE, len(train))
@@ -93,7 +93,7 @@ def came_often(case: Case, found: Carried | None) -> bool:
     return samples < FEW_SAMPLES and found.passes > OFTEN and (found.known or 0.0) < LEARNED
 
 
-def _level(case: Case, train: Series) -> float | None:
+def level_at_start(case: Case, train: Series) -> float | None:
     """Return the loss of an untrained model: of a guess, or else where the train loss begins."""
     level = untrained_level(case)
     if level is not None or len(train) < 2 * FIRST:
@@ -111,3 +111,21 @@ def _in_first_pass(train: Series, place: np.ndarray | None, level: float) -> flo
     if len(inside) < FEWEST or len(inside) == len(train):
         return None
     return 1 - float(np.median(inside[-min(BESIDE, len(inside) // 2) :])) / level
+
+
+def learned_apart(case: Case) -> bool:
+    """Tell whether the training knew its batches before the loss leapt, and no evaluation showed any of it.
+
+    So it is where batches of one kind follow each other: what they have in common is known at once.
+    """
+    train, evals = (case.run.series(f"{part}/loss").finite() for part in ("train", "eval"))
+    told = (case.number("loss-spike", "step"), case.number("loss-divergence", "best_step"))
+    leap = min((step for step in told if step is not None), default=None)
+    level = level_at_start(case, train)
+    if leap is None or level is None or case.found("loss-nonfinite", "initial-loss-high"):
+        return False
+    known, shown = train.value[train.step < leap], evals.value[evals.step < leap]
+    if len(known) < FEWEST or len(shown) < 2:
+        return False
+    untold = float(shown.min()) > (1 - LEARNED) * level
+    return untold and float(np.median(known[-BESIDE:])) < SHOWS * level

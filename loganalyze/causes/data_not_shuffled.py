@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from loganalyze.causes.carried import learned_apart
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import kinds_in_turn
 from loganalyze.finding import Clue
@@ -82,6 +83,9 @@ def weigh(case: Case) -> list[Clue]:
     clues += [*(_batches(case) or _never_right(case) or slides)]
     clues += [clue for clue in _order(case) if clue.weight > 0 or not slides]
     clues += _at_the_border(case)
+    if learned_apart(case) and not slides:
+        text = "Before the loss leapt the training knew its batches and no evaluation: they were of one kind."
+        clues.append(Clue(text, DECISIVE))
     if not clues and not case.found(*SWINGS):
         return [
             Clue(

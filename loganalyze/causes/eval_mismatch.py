@@ -103,6 +103,8 @@ def weigh(case: Case) -> list[Clue]:
     elif is_named_sequence(case) and learned_at_once(case):
         text = "The train loss fell at once and stands, as where the rows are mostly padding."
         clues.append(Clue(text, -STRONG))
+    elif not case.found("eval-at-chance"):
+        pass  # an evaluation better than the training says nothing by what is learned
     elif len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
         text = f"The train loss fell from {loss.value[0]:.3g} to {loss.value[-1]:.3g}."
         clues.append(Clue(text, MODERATE))

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from loganalyze.causes.carried import learned_apart
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
 from loganalyze.causes.course import (
@@ -159,6 +160,9 @@ def _course(case: Case) -> list[Clue]:
     spread = accuracy_spread(case.run)
     if spread is not None and spread > ONE_KIND:
         text = "Whole batches are answered right or wrong: what swings is what they hold."
+        clues.append(Clue(text, -STRONG))
+    elif learned_apart(case):
+        text = "No evaluation had got better before the loss rose: what the batches had in common changed."
         clues.append(Clue(text, -STRONG))
     elif kinds_in_turn(case) is not None and case.found(*BY_KINDS):
         text = (

@@ -39,7 +39,7 @@ from loganalyze.causes.eval_mismatch import APART, learned_at_once, learned_padd
 from loganalyze.causes.initial import model_clues
 from loganalyze.causes.multiple import excess_clues
 from loganalyze.causes.onset import onset
-from loganalyze.causes.reads import NAMES, is_named_sequence, is_named_text
+from loganalyze.causes.reads import NAMES, is_named_sequence
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
 from loganalyze.signals.first_pass import FirstPass, first_pass
@@ -112,13 +112,13 @@ def _not_a_number(case: Case) -> list[Clue]:
     if first is None:
         return [Clue("The initial loss does not stand out.", -DECISIVE)]
     clues = []
-    if _reads_sequences(case) or is_named_text(case):
+    if _reads_sequences(case) or is_named_sequence(case):
         clues.append(Clue("The model reads sequences: a row may hold padding alone.", WEAK))
     elif _attends(case):
         # In the public reports models that attend met masked rows; data held NaN for detectors, regressions.
         clues.append(Clue("The model attends, by its name: a row may attend to nothing.", MODERATE))
     else:
-        clues.append(Clue(NO_PADDING, -STRONG))
+        clues.append(Clue(NO_PADDING, -MODERATE))
     if first.rose:
         clues.append(Clue("The loss rose before it was no number; a mask breaks at once.", -STRONG))
     elif first.was_sudden:

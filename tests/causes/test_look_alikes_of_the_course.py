@@ -75,3 +75,28 @@ def test_a_machine_that_others_slow_down_does_not_hide_what_is_learned() -> None
     )  # fmt: skip
     assert rank(busy, (slow, gap))[0].id == "overfit-small-data"
     assert rank(waits, (slow, gap))[0].id == "dataloader-bottleneck"
+
+
+@pytest.mark.parametrize("block", [60, 150])
+def test_a_class_after_the_other_is_known_at_once_and_nothing_of_it_is_shown(block: int) -> None:
+    loss = 0.01 + 2.5 * np.exp(-(STEPS % block) / 10)
+    at = np.linspace(block // 3, 600, 20).astype(int)
+    leap = finding("loss-spike", step=2 * block, count=3), finding("loss-divergence", ratio=90.0)
+    apart, shown = (
+        make_run(loss=loss, eval_loss=evals, steps={"loss": STEPS, "eval_loss": at})
+        for evals in (np.full(20, 2.8), np.linspace(1.5, 0.4, 20))
+    )
+    assert weight("data-not-shuffled", apart, *leap) > 2 > weight("data-not-shuffled", shown, *leap)
+    assert weight("lr-too-high", apart, *leap) < weight("lr-too-high", shown, *leap)
+
+
+def test_a_loss_that_was_high_and_came_back_before_a_nan_had_not_blown_up() -> None:
+    broken = finding("loss-nonfinite", first_step=301, index_of_first=300)
+    single, grows = FALL.copy(), FALL.copy()
+    single[296] = 9.0
+    grows[295:300] = [2, 4, 8, 16, 40]
+    for loss in (single, grows):
+        loss[300:] = np.nan
+    batch, blows = (make_run(loss=loss, lr=np.full(600, 1e-3)) for loss in (single, grows))
+    assert weight("nan-in-data", batch, broken) > 0 > weight("nan-in-data", blows, broken)
+    assert weight("lr-too-high", blows, broken) > 1 > weight("lr-too-high", batch, broken)
