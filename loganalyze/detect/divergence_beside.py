@@ -18,6 +18,8 @@ NOISE = 3.0  # robust standard deviations of a block of returns: a lesser gain i
 EVALUATIONS = 5
 RISEN = 2.0  # times the first evaluation, of each later one
 FIRST = 3  # log points at least that tell the start
+# Settings of quantised codes: how far the codes spread is a term of the loss, and grows at first.
+CODEBOOK = ("codebook_size", "commitment_cost", "commitment_weight")
 _ERROR = re.compile(r"(?:^|[/_])(?:critic|value|v|vf|q|qf\d?|td)_?loss$", re.I)
 _RETURN = re.compile(
     r"(?:^|[/_])(?:mean_|avg_|ep_|episode_|episodic_)?(?:rew(?:ard)?s?|scores?|returns?)(?:_mean|/mean)?$",
@@ -68,3 +70,8 @@ def evaluations_diverge(run: Run, train: Series) -> Series | None:
         return None
     start = float(np.median(train.value[: max(FIRST, len(train) // BLOCKS)]))
     return series if float(np.median(train.value[len(train) // 2 :])) >= start else None
+
+
+def spreads_codes(run: Run) -> bool:
+    """Tell whether the loss has a term that grows as the codes of a codebook spread."""
+    return any(run.setting(key) is not None for key in CODEBOOK)

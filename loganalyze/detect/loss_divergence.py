@@ -23,9 +23,9 @@ The run is getting worse; every further step is wasted.
 
 Not to be confused with
 -----------------------
-A transient spike that recovers. Adversarial, reinforcement and unbounded losses. The rise after
-an intended restart of the learning rate, until half a cycle has passed. Noise that lasts over
-several points.
+A transient spike that recovers. Adversarial, reinforcement and unbounded losses. The rise after an intended
+restart of the learning rate, until half a cycle has passed. A codebook whose codes spread (a note). Noise
+that lasts over several points.
 
 Settings
 --------
@@ -47,7 +47,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from loganalyze.detect.detector import Detected, Detector
-from loganalyze.detect.divergence_beside import evaluations_diverge, values_diverge
+from loganalyze.detect.divergence_beside import (
+    evaluations_diverge,
+    spreads_codes,
+    values_diverge,
+)
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
@@ -136,6 +140,8 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     smooth = centered_median(series.value, width)
     found = _for_good(run, series, smooth, width, settings)
     found = found or _ran_away(run, series, smooth, settings)
+    if spreads_codes(run):
+        return tuple(replace(one, severity=Severity.INFO) for one in found)
     if found or (evals := evaluations_diverge(run, series)) is None:
         return found
     return (_beside(evals, "while the train loss has not fallen"),)

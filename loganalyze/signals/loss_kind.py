@@ -89,6 +89,9 @@ MODEL = ("model", "model_name", "arch")  # names of models, of which the method 
 FIRST = 3  # log points that tell where the loss begins
 FEWEST = 8  # log points that tell what is usual
 NOTHING = 0.01  # share of the usual size of a loss that begins at 0
+ROUNDING = (
+    1e-6  # of what is usual: single precision's digits; a model that has learned is not so good
+)
 LARGE = 0.9  # quantile of the sizes that is usual of what grows
 HALF = 0.5  # of the usual gradient norm: an error near 0 has a far smaller one
 SCATTER = (
@@ -163,6 +166,8 @@ def _is_surrogate(run: Run) -> bool:
     the policy itself, as in GRPO, begin so, and the log may hold no reward that tells.
     """
     size = np.abs(run.series("train/loss").finite().value)
+    if len(size) >= FEWEST and 0 < size[0] <= ROUNDING * float(np.quantile(size, LARGE)):
+        return True  # no error of a model is 0 but for rounding before it has learned
     if len(size) < FEWEST or float(np.median(size[:FIRST])) > NOTHING * float(size.max()):
         return False
     begins, norm = float(np.median(size[:FIRST])), run.series("train/grad_norm").finite()

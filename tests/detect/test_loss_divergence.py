@@ -213,3 +213,10 @@ def test_a_short_log_that_comes_down_again_at_its_end() -> None:
     tasks = [2.123, 1.393, 0.881, 2.477, 1.709, 1.242, 2.481, 1.933, 1.328, 2.484, 2.348, 1.673]
     assert detect(make_run(loss=tasks), S) == ()
     assert detect(make_run(loss=[3.0, 1.0, 1.0, 1.1, 3.0, 3.2, 3.1, 3.3]), S) != ()
+
+
+def test_codes_that_spread_are_a_note() -> None:
+    loss = [0.5, 0.6, 0.9, *([1.1] * 12)]
+    assert detect(make_run(loss=loss), S)[0].severity is Severity.CRITICAL
+    (found,) = detect(make_run(loss=loss, config={"codebook_size": 64}), S)
+    assert found.severity is Severity.INFO

@@ -137,3 +137,9 @@ def test_the_name_of_a_model_tells_that_it_learns_values(model: str) -> None:
     assert loss_kind(make_run(loss=LOSS, config={"model": model})) is LossKind.REINFORCEMENT
     other = make_run(loss=LOSS, config={"model": "eq-values-qa"})
     assert loss_kind(other) is not LossKind.REINFORCEMENT
+
+
+def test_a_loss_that_begins_at_0_but_for_rounding_is_measured_against_itself() -> None:
+    policy = np.r_[1.2e-9, np.linspace(0.05, 0.07, 19)]
+    assert loss_kind(make_run(loss=policy)) is LossKind.UNBOUNDED
+    assert loss_kind(make_run(loss=np.r_[1e-3, policy[1:]])) is LossKind.UNKNOWN
