@@ -46,12 +46,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from loganalyze.detect import divergence_beside as beside
 from loganalyze.detect.detector import Detected, Detector
-from loganalyze.detect.divergence_beside import (
-    evaluations_diverge,
-    spreads_codes,
-    values_diverge,
-)
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
@@ -109,7 +105,7 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     explodes = run.has("train/grad_norm") and reward_lost(run) is None
     if kind is LossKind.REINFORCEMENT and not explodes and left_reference(run):
         return (_left_reference(run),)
-    if kind is LossKind.REINFORCEMENT and (values := values_diverge(run)) is not None:
+    if kind is LossKind.REINFORCEMENT and (values := beside.values_diverge(run)) is not None:
         return (_beside(values, "while no more is earned than at first"),)
     if not run.has("train/loss"):
         return NotApplicable("no train/loss was logged")
@@ -140,9 +136,9 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     smooth = centered_median(series.value, width)
     found = _for_good(run, series, smooth, width, settings)
     found = found or _ran_away(run, series, smooth, settings)
-    if spreads_codes(run):
+    if beside.spreads_codes(run):
         return tuple(replace(one, severity=Severity.INFO) for one in found)
-    if found or (evals := evaluations_diverge(run, series)) is None:
+    if found or (evals := beside.evaluations_diverge(run, series)) is None:
         return found
     return (_beside(evals, "while the train loss has not fallen"),)
 
