@@ -39,7 +39,7 @@ from loganalyze.causes.eval_mismatch import APART, learned_at_once, learned_padd
 from loganalyze.causes.initial import model_clues
 from loganalyze.causes.multiple import excess_clues
 from loganalyze.causes.onset import onset
-from loganalyze.causes.reads import NAMES, is_named_sequence
+from loganalyze.causes.reads import NAMES, is_named_sequence, is_named_text
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
 from loganalyze.signals.first_pass import FirstPass, first_pass
