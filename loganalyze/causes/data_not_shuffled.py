@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from loganalyze.causes.carried import learned_apart
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import kinds_in_turn
 from loganalyze.finding import Clue
@@ -71,13 +72,20 @@ def weigh(case: Case) -> list[Clue]:
         )
         clues.append(Clue(text, -DECISIVE if flags[0] else STRONG))
     swing = case.found("loss-oscillation")
+    slides = _slides(case)
     if swing and swing.evidence.get("periodic") == "yes":
         weight = DECISIVE if swing.evidence.get("period_is_epoch") == "yes" else STRONG
         clues.append(Clue("The loss swings with a period, as sorted data make it.", weight))
-    elif swing and swing.evidence.get("periodic") == "no" and _passes(case) > PERIODS:
+    elif (
+        swing and swing.evidence.get("periodic") == "no" and _passes(case) > PERIODS and not slides
+    ):
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
-    clues += [*(_batches(case) or _never_right(case) or _slides(case)), *_order(case)]
+    clues += [*(_batches(case) or _never_right(case) or slides)]
+    clues += [clue for clue in _order(case) if clue.weight > 0 or not slides]
     clues += _at_the_border(case)
+    if learned_apart(case) and not slides:
+        text = "Before the loss leapt the training knew its batches and no evaluation: they were of one kind."
+        clues.append(Clue(text, DECISIVE))
     if not clues and not case.found(*SWINGS):
         return [
             Clue(

@@ -28,13 +28,13 @@ transformers#18730.
 
 from __future__ import annotations
 
+from loganalyze.causes.carried import LEARNED, carried
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.eval_mismatch import APART
+from loganalyze.causes.eval_mismatch import APART, SOME
 from loganalyze.finding import Clue
 from loganalyze.signals.first_pass import first_pass
 
 NOTHING = 0.06  # share of the first loss: as much as the frequencies of labels give
-AT_ONCE = 0.3  # share of the loss
 MANY = 3.0  # passes over the data; fine-tunings make one to three
 
 
@@ -46,7 +46,7 @@ def weigh(case: Case) -> list[Clue]:
     elif case.found("overfit-gap"):
         clues.append(Clue("The train loss does not step down at the borders of epochs.", -MODERATE))
     seen = first_pass(case.run)
-    if seen is not None and seen.fell < NOTHING and seen.again > AT_ONCE:
+    if seen is not None and seen.is_remembered:
         text = (
             f"The train loss stood still in the first pass and fell by {seen.again:.0%} as the samples "
             "came again."
@@ -58,6 +58,13 @@ def weigh(case: Case) -> list[Clue]:
             "nothing can have been remembered by then."
         )
         clues.append(Clue(text, -DECISIVE))
+    found = carried(case)
+    if found is not None and not found.is_shown and (found.known or 0.0) > LEARNED:
+        text = (
+            f"The train loss fell by {found.known:.0%} of an untrained model's while each sample was new, "
+            "and no evaluation shows that: it is not memory."
+        )
+        clues.append(Clue(text, -DECISIVE if (found.passes or 0.0) < SOME else -STRONG))
     epoch = case.run.series("train/loss").epoch
     passes = float(epoch[-1]) if len(epoch) and epoch[-1] == epoch[-1] else None
     if passes is not None and passes > MANY:

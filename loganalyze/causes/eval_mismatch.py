@@ -32,9 +32,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.carried import FEW_SAMPLES, came_often, carried
+from loganalyze.causes.carried import LEARNED as CLEARLY
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import kinds_in_turn
 from loganalyze.causes.initial import followed
+from loganalyze.causes.reads import is_named_sequence
 from loganalyze.causes.untrained import best_evaluation
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import guessed_accuracy, share
@@ -44,7 +47,6 @@ from loganalyze.signals.robust import FloatArray
 
 OTHERWISE = ("loss-nonfinite", "eval-below-train", "initial-loss-high")
 SEVERAL = 3  # train losses before the first evaluation
-FEW_SAMPLES = 500  # any network has more parameters than that
 FEWEST = 4  # evaluations
 BETTER = 0.97  # times log(C): an evaluation below it beats a guess
 FAR_WORSE = 1.5  # times an untrained model: what is learned by heart costs that only of few samples
@@ -60,7 +62,11 @@ CLIMBS = 0.15  # accuracy; less is the scatter of a small evaluation set
 APART = 1.4  # times the train loss; label noise and small evaluation sets explain 1.1 to 1.2
 AGREES = 1.15
 NOTHING = 0.06  # share of the first loss: as much as the frequencies of labels give
-AT_ONCE = 0.3  # share of the loss that falls as the samples come again
+HALF = 0.5  # of the way, on a log scale, that the evaluation lies apart if it shows nothing
+FEW_PASSES = 2.5  # over the data; what is known after so few is hardly learned by heart
+SOME = 6.0  # passes
+MOST_CLASSES = 20  # of more, a guess has too few right answers to miss
+MISSED = 0.6  # of the right answers of a guess; 400 samples of 20 classes have 20 +- 4.4
 LEARNED = 0.5  # of the first train loss: below it something was learned
 
 
@@ -75,7 +81,7 @@ def weigh(case: Case) -> list[Clue]:
     if kinds_in_turn(case) is not None and case.found("loss-oscillation", "slow-convergence"):
         text = "The loss falls and leaps as kinds of samples come and go: that is learned, in vain."
         return [Clue(text, -STRONG)]
-    clues = _first_pass(case)
+    clues = [*(_first_pass(case) or _never_shown(case)), *_below_a_guess(case)]
     if not case.found("eval-at-chance", "eval-below-train"):
         return clues or [_accuracy_apart(case) or _never_learned(case)]
     if case.found("eval-at-chance"):
@@ -94,6 +100,11 @@ def weigh(case: Case) -> list[Clue]:
     if learned_padding(case):
         text = "The train loss fell at once and stands: what was learned is padding, not what is asked for."
         clues.append(Clue(text, -DECISIVE))
+    elif is_named_sequence(case) and learned_at_once(case):
+        text = "The train loss fell at once and stands, as where the rows are mostly padding."
+        clues.append(Clue(text, -STRONG))
+    elif not case.found("eval-at-chance"):
+        pass  # an evaluation better than the training says nothing by what is learned
     elif len(loss) and loss.value[0] > 0 and loss.value[-1] < LEARNED * loss.value[0]:
         text = f"The train loss fell from {loss.value[0]:.3g} to {loss.value[-1]:.3g}."
         clues.append(Clue(text, MODERATE))
@@ -118,6 +129,14 @@ def learned_padding(case: Case) -> bool:
     loss = case.run.series("train/loss").finite().value
     if not is_language_model(case.run) or len(loss) < POINTS:
         return False
+    return learned_at_once(case)
+
+
+def learned_at_once(case: Case) -> bool:
+    """Tell whether nearly all that the train loss fell by came in the first steps."""
+    loss = case.run.series("train/loss").finite().value
+    if len(loss) < POINTS:
+        return False
     part = len(loss) // EIGHTH
     first, early, late = (
         loss[0],
@@ -138,13 +157,61 @@ def _first_pass(case: Case) -> list[Clue]:
             "it is not memory that parts them."
         )
         return [Clue(text, DECISIVE)]
-    if seen.fell < NOTHING and (seen.again > AT_ONCE or seen.is_gradual):
+    if seen.is_remembered or (seen.fell < NOTHING and seen.is_gradual):
         text = "In the first pass over the data next to nothing was learned, later only what had been seen."
         return [Clue(text, -STRONG)]
-    if seen.apart is not None and seen.apart < AGREES:
+    shares = (
+        seen.apart is not None and seen.fell > CLEARLY and seen.apart < (1 - seen.fell) ** -HALF
+    )
+    if shares and seen.apart is not None and seen.apart < AGREES:
         text = f"In the first pass the evaluation agreed with the training ({seen.apart:.2f} x its loss)."
         return [Clue(text, -DECISIVE)]
     return []
+
+
+def _never_shown(case: Case) -> list[Clue]:
+    """What was learned of samples never seen before is true of others: an evaluation of the task shows it."""
+    found = carried(case)
+    if found is None:
+        return []
+    if found.passes is not None and came_often(case, found):
+        text = (
+            f"The samples were seen {found.passes:.0f} times before the first evaluation that tells: by then "
+            "all can be known by heart."
+        )
+        return [Clue(text, -STRONG)]
+    if found.is_shown:
+        return []
+    if found.known is not None and found.known > CLEARLY:
+        text = (
+            f"In the first pass, when each sample was new, the train loss fell by {found.known:.0%} of an "
+            "untrained model's; no evaluation shows that."
+        )
+        return [Clue(text, DECISIVE if (found.passes or 0.0) < SOME else STRONG)]
+    if found.passes is None:
+        return []
+    weight = MODERATE if found.passes < FEW_PASSES else WEAK
+    text = (
+        f"After {found.passes:.1f} passes over the data the training had clearly learned, and no evaluation "
+        "shows any of it."
+    )
+    return [Clue(text, weight)]
+
+
+def _below_a_guess(case: Case) -> list[Clue]:
+    """Answers that are right less often than those of a guess were learned under other names."""
+    guess = chance(case.run)
+    accuracy = share(case.run.series("eval/accuracy").finite().value)
+    late = accuracy[len(accuracy) // 2 :]
+    if guess is None or guess.classes > MOST_CLASSES or len(late) < SEVERAL:
+        return []
+    if float(late.max()) > MISSED / guess.classes:
+        return []
+    text = (
+        f"The evaluation is answered right in {float(np.median(late)):.1%}, a guess in "
+        f"{1 / guess.classes:.1%}: what was learned goes by other names there."
+    )
+    return [Clue(text, DECISIVE)]
 
 
 def _accuracy_apart(case: Case) -> Clue | None:

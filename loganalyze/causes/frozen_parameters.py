@@ -39,13 +39,15 @@ from loganalyze.causes.course import (
     hardly_moves,
     is_constant,
     norms,
+    peak_rate,
     short_steps,
 )
 from loganalyze.causes.error_text import stated
+from loganalyze.causes.rates import NEXT_TO_NOTHING, common_rates
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import is_by_reward
-from loganalyze.signals.movement import movement
+from loganalyze.signals.movement import Movement, movement
 from loganalyze.signals.robust import noise_sigma
 from loganalyze.signals.saturation import saturation
 
@@ -56,6 +58,9 @@ SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
 LEARNED = 0.02  # share of the evaluation loss: more than the frequencies of labels give
 STILL = 0.005  # share of the loss: a change below it is none
 MOVES = 5e-4  # share of the evaluation loss: less is the rounding of the sums
+POINTS = 10  # gradient norms
+GROWN = 5.0  # times its first value; sums of n alike gradients are n times, of unlike ones the root of it
+ALWAYS = 0.85  # share of the steps at which a sum of gradients grows; one that comes and goes: half
 MODEST = 0.3  # gradient norm; a model of which all weights are trained begins with 0.3 to 3
 FEW = 0.05  # gradient norm; half the least that is usual (0.1 to 10) when all weights are trained
 ERROR = re.compile(
@@ -87,6 +92,12 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(text, MODERATE))
     elif len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
+    elif (times := _never_cleared(case)) is not None:
+        text = (
+            f"The gradient norm grows step by step, to {times:.0f} x its first value, while the loss stands: "
+            "gradients are added up and never cleared, as where the optimizer holds other parameters."
+        )
+        clues.append(Clue(text, DECISIVE))
     elif len(norm):
         middle = float(norm.value.mean())
         counts = counts_only(case.run)
@@ -101,6 +112,19 @@ def weigh(case: Case) -> list[Clue]:
             return [*clues, Clue(text, STRONG)]
         clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -WEAK))
     return clues
+
+
+def _never_cleared(case: Case) -> float | None:
+    """Return how many times its first value the gradient norm becomes, if it only grows, else None.
+
+    `optimizer.zero_grad()` clears what the optimizer holds; what it does not hold gets the gradient of every
+    batch added. A gradient that explodes takes the loss with it.
+    """
+    norm = case.run.series("train/grad_norm").finite().value
+    if len(norm) < POINTS or not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):
+        return None
+    times = float(norm[-1]) / max(float(norm[0]), 1e-12)
+    return times if times > GROWN and float(np.mean(np.diff(norm) > 0)) > ALWAYS else None
 
 
 def _died(case: Case) -> bool:
@@ -158,8 +182,7 @@ def _course(case: Case) -> list[Clue]:
         )
         return [Clue(text, -STRONG)]
     if course.span < SAME:
-        text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
-        return [Clue(text, DECISIVE)]
+        return [_stands(case, course)]
     if hardly_moves(case) is not None and not _died(case) and short_steps(case) is None:
         text = (
             f"The evaluation loss moves by {course.span:.2%} in all, though Adam moves every weight that has "
@@ -167,6 +190,12 @@ def _course(case: Case) -> list[Clue]:
         )
         norm = norms(case)
         return [Clue(text, WEAK if norm is not None and norm.late > MODEST else STRONG)]
+    if short_steps(case) is not None and norms(case) is None:
+        text = (
+            f"The evaluation loss creeps from {course.first:.5g} to {course.last:.5g}, though Adam moves "
+            "every weight that has a gradient by the full rate: perhaps few of them have one."
+        )
+        return [Clue(text, MODERATE)]
     if course.wanders and course.span > MOVES:
         text = "The evaluation loss goes to and fro: the weights change, to no avail."
         return [Clue(text, -MODERATE)]
@@ -200,9 +229,23 @@ def _level(case: Case) -> list[Clue]:
     fall = float(np.median(start) - np.median(end))
     if abs(fall) < 2 * error and abs(fall) < STILL * float(np.median(end)):
         return [Clue(f"The loss is {np.median(end):.4g} at the end as at the start.", MODERATE)]
-    if fall < STILL * float(np.median(end)):
+    if fall < STILL * float(np.median(end)) or (short_steps(case) and norms(case) is None):
         return []  # that little, a single bias does
     return [Clue(f"The loss fell by {fall:.3g} at first: something is trained.", -MODERATE)]
+
+
+def _stands(case: Case, course: Movement) -> Clue:
+    """Read an evaluation that is all but the same every time: a rate of next to nothing leaves it so, too."""
+    peak = peak_rate(case)
+    slow = peak is not None and peak <= NEXT_TO_NOTHING * common_rates(case.run)[0]
+    if course.creeps and slow:
+        text = (
+            f"The evaluation loss creeps from {course.first:.8g} to {course.last:.8g}, at a rate of only "
+            f"{peak:.2g}: weights do change."
+        )
+        return Clue(text, -STRONG)
+    text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
+    return Clue(text, WEAK if slow else DECISIVE)
 
 
 def fix(case: Case) -> list[str]:

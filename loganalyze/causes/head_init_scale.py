@@ -50,6 +50,7 @@ from loganalyze.causes.initial import (
     norm_of_one,
     rises_at_first,
 )
+from loganalyze.causes.multiple import excess_clues
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 
@@ -75,7 +76,14 @@ def weigh(case: Case) -> list[Clue]:
         f"Logits with a standard deviation of about {spread:.0f} give a loss of "
         f"{ratio:.1f} x log(C) = {ratio * log_c:.3g}."
     )
-    return [Clue(text, WEAK), *_scatter(case), *_norm(case), *_course(case), *model_clues(case)]
+    return [
+        Clue(text, WEAK),
+        *_scatter(case),
+        *_norm(case),
+        *_course(case),
+        *model_clues(case),
+        *excess_clues(case),
+    ]
 
 
 def _starts_beyond_any_guess(case: Case) -> bool:

@@ -46,6 +46,9 @@ from loganalyze.causes.initial import (
     passes_guess,
     rises_at_first,
 )
+from loganalyze.causes.multiple import excess_clues
+from loganalyze.causes.no_grad_clipping import FEW as FEW_BATCHES
+from loganalyze.causes.no_grad_clipping import leaps, lone_peaks
 from loganalyze.causes.reads import reads_tokens
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
@@ -91,11 +94,16 @@ def weigh(case: Case) -> list[Clue]:
         low, high = evals.min(), evals.max()
         text = f"The evaluation loss jumps to and fro between {low:.3g} and {high:.3g}."
         clues.append(Clue(text, STRONG))
+    single = max(leaps(case), lone_peaks(case))
+    if single >= FEW_BATCHES:
+        text = f"{single} batches cost ten times what those beside them do: single rows are large, not all."
+        clues.append(Clue(text, -STRONG))
     if loss_kind(case.run) is LossKind.REGRESSION:
         clues.append(Clue("The loss is that of a regression.", WEAK))
     if ratio is not None:
         clues += _above_a_guess(case, ratio, alone=not clues)
     clues += _first_gradient(case, steady=steady)
+    clues += excess_clues(case)
     if ratio is not None and ratio < TOWERING and passes_guess(case):
         text = "The loss falls right through the level of a guess: large inputs leave few units that could."
         clues.append(Clue(text, -MODERATE))

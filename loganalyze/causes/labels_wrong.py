@@ -78,6 +78,7 @@ CLEARLY = 3.0  # standard deviations of a point
 FEWEST = 4  # points of a third
 NEAR = 0.05  # relative distance to log(C); label noise and smoothing move it by 1 to 2 %
 LAST = 10  # points whose median is the level at the end
+CAME = 2.0  # times its later level that the gradient norm had at first
 FLOWING = 1e-3  # gradient norm; below it hardly anything is updated
 
 
@@ -101,7 +102,10 @@ def weigh(case: Case) -> list[Clue]:
     if counts_only(case.run) is not None:
         text = "The gradient follows the class counts alone: the model does not look at its inputs."
         # Where Adam moved all weights and they still found nothing, there was nothing to find.
-        clues.append(Clue(text, -WEAK if is_adam(case.run) else -MODERATE))
+        # So they end as well where a gradient came through at first.
+        course = norms(case)
+        found_none = is_adam(case.run) or (course is not None and course.early > CAME * course.late)
+        clues.append(Clue(text, -WEAK if found_none else -MODERATE))
     elif len(norm) and float(norm.value.mean()) > FLOWING:
         clues.append(Clue("Gradients flow all the time, and lead nowhere.", WEAK))
     elif len(norm):

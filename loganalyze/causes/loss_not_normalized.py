@@ -10,11 +10,13 @@ numbers do not.
 What speaks for it
 ------------------
 Initial loss / log(C) close to an integer k, best the number of accumulation steps. Gradient norm
-large by the same factor. A normal evaluation loss.
+large by the same factor. A normal evaluation loss. A loss that is learned all along and yet stays above
+log(C), whose later answers cost as many times too much as the first ones.
 
 What speaks against it
 ----------------------
-An evaluation loss that is just as high. No accumulation.
+An evaluation loss that is just as high, unless it sums over the batch or over positions as well. No
+accumulation. An excess that is lost in the first steps.
 
 How to confirm
 --------------
@@ -50,6 +52,7 @@ from loganalyze.causes.initial import (
     is_training_alone,
     rises_at_first,
 )
+from loganalyze.causes.multiple import multiple_clues
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.saturation import saturation
@@ -62,6 +65,8 @@ NEAR_COUNT = 0.25  # relative distance of that factor to the count; train losses
 STEADY = 0.4  # spread of the factor between train and evaluation loss, as a share of it
 LEAST = 3.0  # times; leaked samples and dropout make no such gap where little is learned yet
 SUM_OF_ALL = 2.0  # times the train loss that an evaluation loss is if both are sums
+MOSTLY = 1.5  # first gradient norm that most models stay below; large heads measured 0.8 to 18 for each part
+FEW_PARTS = 4  # positions; rows of fewer are hardly sequences, and pictures have far more pixels
 LARGE_NORM = 10.0  # gradient norm; ordinary ones lie between 0.1 and 10
 
 
@@ -80,6 +85,7 @@ def weigh(case: Case) -> list[Clue]:
         *_first_norm(case, ratio),
         *_norm(case),
         *_evaluation(case),
+        *multiple_clues(case),
     ]
 
 
@@ -148,14 +154,24 @@ def _factor(case: Case, ratio: float) -> list[Clue]:
     if batch and batch > 1 and _matches(ratio, batch):
         weight = DECISIVE if is_steady_at_first(case) else STRONG
         return [Clue(f"The factor {ratio:.2f} is the batch size, {batch:.0f}.", weight)]
-    if accumulation == 1:
+    # What the evaluation has as well runs over the batch or over positions, whatever is accumulated.
+    is_both = is_training_alone(case) is False
+    if accumulation == 1 and not is_both:
         text = "gradient_accumulation_steps is 1: there are no micro-batches to sum over."
         return [Clue(text, -MODERATE)]
-    if accumulation and accumulation % max(round(ratio), 1):
-        text = f"The factor {ratio:.1f} does not divide the {accumulation:.0f} accumulation steps."
+    if accumulation and accumulation > 1 and not is_both:
+        text = (
+            f"The factor {ratio:.1f} is not the number of accumulation steps, {accumulation:.0f}."
+        )
+        return [Clue(text, -MODERATE)]
+    if is_both and batch and ratio < FEW_PARTS:
+        text = f"Neither the batch of {batch:.0f} nor a row of positions has as few as {ratio:.1f} parts."
         return [Clue(text, -MODERATE)]
     clues = _integer(ratio)
-    if accumulation is None and batch and case.run.number("learning_rate"):
+    if is_both and batch and ratio < batch:
+        text = f"The factor {ratio:.1f} is less than the batch of {batch:.0f}: a sum over positions, if any."
+        clues.append(Clue(text, -WEAK))
+    if accumulation is None and batch and case.run.number("learning_rate") and not is_both:
         clues.append(Clue("The settings name no accumulation steps.", -MODERATE))
     return clues
 
@@ -186,7 +202,7 @@ def _first_norm(case: Case, ratio: float) -> list[Clue]:
         text = (
             f"The first gradient norm of {norm:.3g} is {ratio:.0f} x {of_one:.2g}, an ordinary one."
         )
-        return [Clue(text, MODERATE)]
+        return [Clue(text, MODERATE if of_one < MOSTLY else WEAK)]
     return []
 
 
@@ -213,7 +229,10 @@ def _evaluation(case: Case) -> list[Clue]:
         text = f"{where} and the train loss {beside.train:.3g}: only the training loss is summed."
         return [Clue(text, STRONG)]
     text = f"{where}, as the train loss ({beside.train:.3g}): a sum in training alone is out."
-    return [Clue(text, -STRONG)]
+    accumulation = case.run.number("gradient_accumulation_steps") or 1
+    ratio = case.number("initial-loss-high", "ratio_to_log_c") or 0.0
+    over_steps = accumulation > 1 and _matches(ratio, accumulation)
+    return [Clue(text, -STRONG if over_steps else -MODERATE)]
 
 
 def fix(case: Case) -> list[str]:

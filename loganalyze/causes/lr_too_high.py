@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from loganalyze.causes.carried import learned_apart
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
 from loganalyze.causes.course import (
@@ -40,6 +41,7 @@ from loganalyze.causes.course import (
     is_constant,
     is_silent,
     is_sorted,
+    kinds_in_turn,
     norms,
     share_above_guess,
     short_steps,
@@ -48,7 +50,7 @@ from loganalyze.causes.course import (
 from loganalyze.causes.onset import UNTOUCHED, Onset, onset
 from loganalyze.causes.rates import HIGH_FOR_SGD, common_rates, is_unbounded, told_rate
 from loganalyze.causes.rates import optimizer as optimizer_name
-from loganalyze.causes.trouble import leapt_on_the_way_up
+from loganalyze.causes.trouble import leapt_on_the_way_up, survived
 from loganalyze.finding import Clue
 from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.loss_kind import LossKind, loss_kind
@@ -71,6 +73,7 @@ AFTER_WARMUP = 1.5  # times the warmup: a rate that is too high shows soon after
 ONE_KIND = 4.0  # times the variance of the accuracy of shuffled batches
 BORNE = 0.3  # of the run
 MANY = 3  # spikes: more than odd batches
+BY_KINDS = ("loss-oscillation", "slow-convergence", "loss-divergence")  # what sorted data make
 # What an overshooting update leaves behind. Clipping alone is none: a loss that is k times too
 # large makes a norm that is k times too large at any rate.
 OVERSHOOT = (
@@ -150,7 +153,7 @@ def _course(case: Case) -> list[Clue]:
         clues.append(
             Clue("The loss is 0 from the first step on: no learning rate does that.", -DECISIVE)
         )
-    broken = case.found("loss-divergence", "loss-nonfinite")
+    broken = None if survived(case) else case.found("loss-divergence", "loss-nonfinite")
     if case.found("clip-saturated") and not case.found(*OVERSHOOT):
         text = "The gradient is clipped hard, though no loss or gradient jumped, rose or broke."
         clues.append(Clue(text, -STRONG))
@@ -158,10 +161,18 @@ def _course(case: Case) -> list[Clue]:
     if spread is not None and spread > ONE_KIND:
         text = "Whole batches are answered right or wrong: what swings is what they hold."
         clues.append(Clue(text, -STRONG))
+    elif learned_apart(case):
+        text = "No evaluation had got better before the loss rose: what the batches had in common changed."
+        clues.append(Clue(text, -STRONG))
+    elif kinds_in_turn(case) is not None and case.found(*BY_KINDS):
+        text = (
+            "The loss leaps as one kind of sample gives way to another, not as a step overshoots."
+        )
+        clues.append(Clue(text, -STRONG))
     clues += [*_above(case), *_falls_with_the_rate(case), *_died(case)]
     if case.found("loss-divergence", "loss-spike") and case.found("loss-jump-on-resume"):
         clues.append(Clue("The loss jumped at a restart, not at a step of its own.", -STRONG))
-    elif (ratio := case.number("loss-divergence", "ratio")) is not None:
+    elif broken and (ratio := case.number("loss-divergence", "ratio")) is not None:
         clues.append(Clue(f"The loss rose for good, to {ratio:.1f} x its best.", MODERATE))
     if case.found("loss-divergence") and leapt_on_the_way_up(case):
         text = "It rose while the rate was on its way up, at the highest rate so far."

@@ -30,7 +30,7 @@ Smith, Cyclical Learning Rates (2017).
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.rates import common_rates, low_rate
+from loganalyze.causes.rates import NEXT_TO_NOTHING, common_rates, low_rate
 from loganalyze.causes.reach import SHARE, reach
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import one_answer
@@ -70,7 +70,7 @@ def weigh(case: Case) -> list[Clue]:
         learns = course is not None and peak < MODEST * usual and _learns(case, course, peak, usual)
         return learns or [Clue("Nothing shows that the loss falls too slowly.", -DECISIVE)]
     standing = course is not None and course.span < SAME
-    if standing:
+    if standing and peak > NEXT_TO_NOTHING * usual:
         return [Clue("The evaluation loss does not move at all: no rate is so low.", -MODERATE)]
     if peak < LOW or peak <= low_rate(case.run):
         clues = [Clue(f"The learning rate never exceeds {peak:.2g}, low{name}.", DECISIVE)]

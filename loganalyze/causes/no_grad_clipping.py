@@ -36,7 +36,10 @@ from loganalyze.causes.rates import is_unbounded
 from loganalyze.causes.trouble import first_trouble
 from loganalyze.finding import Clue
 
-FEW = 3  # norms
+BROKEN = ("loss-spike", "grad-explosion", "loss-nonfinite", "loss-divergence")
+FEW = 3  # norms, or single batches
+CLOSE = 10  # steps between log points; of farther ones the way back is not seen
+NEAR_NOTHING = 0.05  # of the first losses
 POINTS = 20  # log points; fewer show no level
 PEAK = 10.0  # times the median loss
 ALONE = 3.0  # times the losses beside it
@@ -66,6 +69,12 @@ def weigh(case: Case) -> list[Clue]:
     if peaks >= FEW and not limit:
         text = f"{peaks} single batches cost {PEAK:.0f} x the median and more: what a limit is there for."
         clues.append(Clue(text, MODERATE))
+    sudden = leaps(case)
+    if sudden >= FEW and not limit and peaks < FEW:
+        text = f"{sudden} times a batch costs {PEAK:.0f} x the one before, and the next one as little again."
+        clues.append(Clue(text, STRONG))
+    elif peaks < FEW and sudden < FEW and not case.found(*BROKEN):
+        clues.append(Clue("No single batch costs far more than the others.", -STRONG))
     ratio = case.number("grad-explosion", "ratio_to_past")
     if ratio is None and not limit:
         clues += _before(case)
@@ -81,6 +90,22 @@ def lone_peaks(case: Case) -> int:
         return 0
     beside = np.maximum(np.r_[loss[0], loss[:-1]], np.r_[loss[1:], loss[-1]])
     return int(((loss > PEAK * np.median(loss)) & (loss > ALONE * beside)).sum())
+
+
+def leaps(case: Case) -> int:
+    """Count the batches that cost ten times as much as the one before, each undone as suddenly.
+
+    A few samples with errors far larger than all others make that, at any rate; steps that overshoot take
+    several to come back. Near zero a loss scatters by any factor.
+    """
+    loss = case.run.series("train/loss").finite()
+    if len(loss) < POINTS or loss.value.min() <= 0 or np.median(np.diff(loss.step)) > CLOSE:
+        return 0
+    value = loss.value
+    known = value > NEAR_NOTHING * float(np.median(value[:FEW]))
+    ratio = value[1:] / value[:-1]
+    up, down = (int((side & known[1:]).sum()) for side in (ratio > PEAK, ratio < 1 / PEAK))
+    return min(up, down)
 
 
 def _before(case: Case) -> list[Clue]:
@@ -105,7 +130,7 @@ HYPOTHESIS = Hypothesis(
     id="no-grad-clipping",
     title="The gradient is not clipped",
     prior=-1.0,
-    explains=("loss-spike", "grad-explosion", "loss-nonfinite", "loss-divergence"),
+    explains=(*BROKEN, "loss-oscillation", "warmup-too-short"),
     weigh=weigh,
     fix=fix,
     probe="gradients",

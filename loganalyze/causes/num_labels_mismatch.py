@@ -43,6 +43,7 @@ from loganalyze.causes.initial import (
     is_steady_at_first,
     model_clues,
 )
+from loganalyze.causes.multiple import excess_clues
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import share
 from loganalyze.signals.robust import FloatArray
@@ -51,6 +52,7 @@ SOMEWHAT = 1.2  # times the ordinary norm
 MOST_OUTPUTS = 100_000  # of a head; a loss that would take more is not that of an even guess
 FIRST = 3  # accuracies
 UNTRAINED = 0.97  # of the first loss: a head is trained fastest
+ENOUGH = 6.0  # right answers of a guess; none of them, or half, comes by chance once in 20 times and less
 SELDOM = 0.5  # times 1 / C: a guess over many more outputs is hardly ever right
 MUCH = 5.0  # times log(C): more than a uniform guess over unused outputs ever costs
 
@@ -76,7 +78,7 @@ def weigh(case: Case) -> list[Clue]:
     if ratio is not None and ratio > MUCH:
         text = f"Unused outputs alone cost little; {ratio:.1f} x log(C) needs wrong labels as well."
         clues.append(Clue(text, -WEAK))
-    return [*clues, *_even_guess(case), *model_clues(case)]
+    return [*clues, *_even_guess(case), *model_clues(case), *excess_clues(case, STRONG)]
 
 
 def _even_guess(case: Case) -> list[Clue]:
@@ -108,8 +110,15 @@ def _even_guess(case: Case) -> list[Clue]:
 def _without_norm(case: Case, first: float) -> list[Clue]:
     """Where no norm was logged, losses that are all but equal and answers that are hardly ever right tell."""
     right, classes = _at_first(case), case.run.number("num_classes") or 1
-    if not is_steady_at_first(case) or not len(right) or right.mean() > SELDOM / classes:
+    batch = case.run.number("train_batch_size") or 0
+    expected = len(right) * batch * (case.run.number("gradient_accumulation_steps") or 1) / classes
+    if len(right) and right.mean() > SELDOM / classes:
         return []
+    if not is_steady_at_first(case) and expected < ENOUGH:
+        return []
+    if not len(right):
+        text = f"The first losses are near {first:.3g}, as a guess over {math.exp(first):,.0f} outputs."
+        return [Clue(text, MODERATE)] if first < math.log(MOST_OUTPUTS) else []
     text = (
         f"The first losses are all near {first:.3g}, and {right.mean():.0%} of the answers right: as an even "
         f"guess over {math.exp(first):,.0f} outputs."

@@ -25,6 +25,7 @@ STEADY = 1.5  # times its level: a gradient norm below it did not grow with the 
 CLOSE = 10  # steps in which a loss that blows up can be seen to rise
 STARTED = 100  # steps before which a log begins with the training, whatever its interval
 BEFORE = 5  # log points in which a blow-up shows
+LATEST = 2  # log points of which a blow-up reaches its height
 UNTOUCHED = (
     "The loss or the gradient of the very first step is no number: nothing had been updated."
 )
@@ -182,7 +183,8 @@ def _rise(before: np.ndarray) -> float | None:
         return 1.0  # near zero a loss scatters by any factor; one that blows up passes its start
     if len(before) > BEFORE:
         level = float(np.median(before[:-BEFORE][-LEVEL:]))
-        return float(before[-BEFORE:].max()) / level
+        # What blows up is highest at the end; one that was high and came back is a batch.
+        return float(before[-LATEST:].max()) / level
     return float(before[-1] / before.min()) if len(before) >= 2 else None
 
 

@@ -80,7 +80,7 @@ def _course(case: Case) -> list[Clue]:
             "ordinary rate of Adam: its steps are much shorter than the rate says, as a large epsilon "
             "makes them."
         )
-        return [Clue(text, STRONG)]
+        return [Clue(text, STRONG if norm is not None else MODERATE)]
     still = hardly_moves(case)
     if still is not None and norm is not None and norm.late > MODEST:
         text = (

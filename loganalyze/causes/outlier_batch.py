@@ -34,6 +34,7 @@ import numpy as np
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import is_sorted
 from loganalyze.causes.memory_request import large_request
+from loganalyze.causes.trouble import survived
 from loganalyze.finding import Clue
 
 JUMP = 2.0  # times the evaluation before
@@ -82,7 +83,9 @@ def weigh(case: Case) -> list[Clue]:
     if spike and jumps >= AGAIN:
         text = f"The evaluation loss jumps up {jumps} times as well: it is not one batch."
         clues.append(Clue(text, -STRONG))
-    if case.found("loss-divergence", "loss-nonfinite"):
+    if case.found("loss-divergence", "loss-nonfinite") and not survived(case):
+        if not spike:
+            clues.append(Clue("No single batch stands out, and the loss broke.", -DECISIVE))
         clues.append(Clue("The run did not survive: the loss diverged or turned NaN.", -MODERATE))
     return clues
 
@@ -129,7 +132,7 @@ HYPOTHESIS = Hypothesis(
     id="outlier-batch",
     title="One odd batch",
     prior=0.2,
-    explains=("loss-spike", "grad-explosion", "oom-gpu"),
+    explains=("loss-spike", "grad-explosion", "oom-gpu", "loss-divergence"),
     weigh=weigh,
     fix=fix,
     probe="data",

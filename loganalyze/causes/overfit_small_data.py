@@ -30,13 +30,18 @@ Prechelt, "Early Stopping, But When?" (1998).
 
 from __future__ import annotations
 
+from loganalyze.causes.carried import FEW_SAMPLES, LEARNED, came_often, carried
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.eval_mismatch import APART, NOTHING, is_worse_than_untrained
+from loganalyze.causes.eval_mismatch import (
+    APART,
+    NOTHING,
+    SOME,
+    is_worse_than_untrained,
+)
 from loganalyze.causes.untrained import answers_better, best_evaluation
 from loganalyze.finding import Clue
 from loganalyze.signals.first_pass import first_pass
 
-FEW_SAMPLES = 500  # any network has more parameters than that
 NARROW = 0.1  # (eval - train) / train; less is no gap
 STILL = 0.9  # share of the train loss at the best evaluation: more has not fallen
 BETTER = 0.97  # times an untrained model
@@ -79,8 +84,13 @@ def _against(case: Case) -> list[Clue]:
     if case.found("loss-divergence"):
         text = "The train loss rose as well: what is learned by heart only falls."
         clues.append(Clue(text, -DECISIVE))
+    if case.found("slow-convergence", "loss-at-chance"):
+        text = "The training has learned little itself: nothing is known by heart."
+        clues.append(Clue(text, -STRONG))
+    found = carried(case)
+    by_heart = came_often(case, found)
     best_of_all = best_evaluation(case)
-    if best_of_all is not None and best_of_all > FREQUENCIES:
+    if best_of_all is not None and best_of_all > FREQUENCIES and not by_heart:
         text = (
             f"The evaluation never got better than {best_of_all:.2f} x an untrained model: what is learned "
             "does not reach it."
@@ -98,10 +108,16 @@ def _against(case: Case) -> list[Clue]:
             "nothing can have been remembered by then."
         )
         clues.append(Clue(text, -DECISIVE))
-    elif is_worse_than_untrained(case):
+    elif found is not None and not found.is_shown and (found.known or 0.0) > LEARNED:
+        text = (
+            f"In the first pass, when each sample was new, the train loss fell by {found.known:.0%} of an "
+            "untrained model's; no evaluation shows that."
+        )
+        clues.append(Clue(text, -DECISIVE if (found.passes or 0.0) < SOME else -STRONG))
+    elif is_worse_than_untrained(case) and not by_heart:
         text = "The evaluation never got better than the training was at its start."
         clues.append(Clue(text, -STRONG))
-    if case.found("eval-at-chance"):
+    if case.found("eval-at-chance") and not by_heart:
         clues.append(
             Clue("The evaluation is at chance: overfitting does not go that far.", -STRONG)
         )
@@ -119,7 +135,7 @@ HYPOTHESIS = Hypothesis(
     id="overfit-small-data",
     title="The training set is learned by heart",
     prior=0.8,
-    explains=("overfit-gap",),
+    explains=("overfit-gap", "eval-at-chance"),
     weigh=weigh,
     fix=fix,
     probe="overfit",

@@ -35,13 +35,14 @@ from __future__ import annotations
 import re
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
-from loganalyze.causes.eval_mismatch import APART, learned_padding
+from loganalyze.causes.eval_mismatch import APART, learned_at_once, learned_padding
 from loganalyze.causes.initial import model_clues
+from loganalyze.causes.multiple import excess_clues
 from loganalyze.causes.onset import onset
-from loganalyze.causes.reads import NAMES, is_named_text
+from loganalyze.causes.reads import NAMES, is_named_sequence, is_named_text
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind
-from loganalyze.signals.first_pass import first_pass
+from loganalyze.signals.first_pass import FirstPass, first_pass
 from loganalyze.signals.loss_kind import is_language_model
 
 # Settings of models that read sequences.
@@ -65,7 +66,7 @@ def weigh(case: Case) -> list[Clue]:
     """Look for a missing or doubled pad token; a large excess needs wrong inputs, not only a wrong scale."""
     if case.number("initial-loss-high", "ratio_to_log_c") is None:
         return _not_a_number(case)
-    clues = []
+    clues = [] if _may_pad(case) else [Clue(NO_PADDING, -MODERATE)]
     pad, end = case.run.setting("pad_token_id"), case.run.setting("eos_token_id")
     if pad is not None and pad.value is None:
         # A decoder that writes text has none by default; one that pools its last token needs it.
@@ -81,7 +82,7 @@ def weigh(case: Case) -> list[Clue]:
     batch = case.run.number("train_batch_size")
     if batch == 1:
         clues.append(Clue("The batch holds one sample: nothing is padded.", -STRONG))
-    return clues + model_clues(case)
+    return clues + model_clues(case) + excess_clues(case)
 
 
 def _not_a_number(case: Case) -> list[Clue]:
@@ -99,21 +100,50 @@ def _not_a_number(case: Case) -> list[Clue]:
             "padding that is learned makes the train loss low at once."
         )
         return [Clue(text, DECISIVE if learned_padding(case) else STRONG)]
+    if first is None and is_named_sequence(case) and _parts_at_once(case, seen):
+        text = (
+            "Nearly all was learned in the first steps and the evaluation shows none of it: padding that is "
+            "learned does that, and the evaluation asks for what is not padding."
+        )
+        return [Clue(text, DECISIVE)]
+    if first is None and _is_of_rows(case) and case.found("eval-at-chance"):
+        text = "Rows are learned, and no evaluation is better than a guess: they may be full of padding."
+        return [Clue(text, MODERATE)]
     if first is None:
         return [Clue("The initial loss does not stand out.", -DECISIVE)]
     clues = []
-    if _reads_sequences(case) or is_named_text(case):
+    if _reads_sequences(case) or is_named_sequence(case):
         clues.append(Clue("The model reads sequences: a row may hold padding alone.", WEAK))
-    elif any(ATTENDS.search(str(item.value)) for key in NAMES if (item := case.run.setting(key))):
+    elif _attends(case):
         # In the public reports models that attend met masked rows; data held NaN for detectors, regressions.
         clues.append(Clue("The model attends, by its name: a row may attend to nothing.", MODERATE))
     else:
-        clues.append(Clue(NO_PADDING, -STRONG))
+        clues.append(Clue(NO_PADDING, -MODERATE))
     if first.rose:
         clues.append(Clue("The loss rose before it was no number; a mask breaks at once.", -STRONG))
     elif first.was_sudden:
         clues.append(Clue("The loss did not rise before it was no number.", WEAK))
     return clues
+
+
+def _parts_at_once(case: Case, seen: FirstPass | None) -> bool:
+    return seen is not None and (seen.apart or 0.0) > APART and learned_at_once(case)
+
+
+def _attends(case: Case) -> bool:
+    """Tell whether the model attends, by its name."""
+    return any(ATTENDS.search(str(item.value)) for key in NAMES if (item := case.run.setting(key)))
+
+
+def _is_of_rows(case: Case) -> bool:
+    """Tell whether the model reads rows, by the settings or by its name."""
+    return _reads_sequences(case) or is_named_text(case) or is_named_sequence(case)
+
+
+def _may_pad(case: Case) -> bool:
+    """Tell whether rows may be padded, by the settings or the name of the model, if it has one."""
+    named = any(case.run.setting(key) is not None for key in NAMES)
+    return not named or _is_of_rows(case) or _attends(case)
 
 
 def _reads_sequences(case: Case) -> bool:

@@ -6,7 +6,8 @@ probability as the explanation of finding f is ``o_i / (0.25 + sum over all j th
 o_j)``. The probability of a cause is the highest it reaches over the findings it explains.
 
 Causes of the most severe finding come first, those of what is learned before those of speed and memory,
-then by probability: what broke the run comes before what slowed it down.
+then by probability: what broke the run comes before what slowed it down. Without evidence for a cause of
+its own a slow machine counts as a note: others may have used it.
 
 A finding of severity info is a note: many runs that have one are sound. It counts as evidence; causes of
 its own are named only where nothing worse is found in what is learned or the log states one in words, and
@@ -94,10 +95,13 @@ def rank(
     # What only an experiment made unlikely stays, so that a reader sees it ruled out.
     likely = {cause.id for cause in rank(run, findings)} if probed is not None else set()
     kept = [cause for cause in causes if cause.probability >= LEAST or _is_ruled_out(cause, likely)]
+    shown = {w.hypothesis.id for w in weighed if w.has_evidence}
     in_words = {w.hypothesis.id for w in weighed if w.is_stated}
 
     def place(cause: Cause) -> tuple[int, bool, float]:
         worst = max(severity[i] for i in cause.explains)
+        if SYSTEM.issuperset(cause.explains) and cause.id not in shown:
+            worst = Severity.INFO.rank  # a machine that others use is slow as well
         if cause.id in in_words:  # a note whose cause is known is no mere note
             worst = max(worst, Severity.WARNING.rank)
         return -worst, SYSTEM.issuperset(cause.explains), -cause.probability

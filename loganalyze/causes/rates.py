@@ -15,6 +15,9 @@ HIGH_WITH_MOMENTUM = 2.0  # rate / (1 - m), twice that
 ORDINARY_MOMENTUM = 0.9
 USUAL_MOMENTUM = 0.95  # the most that is usual
 FAR_BELOW = 0.02  # share of the highest rate in common use: hardly anything is learned
+NEXT_TO_NOTHING = (
+    5e-4  # share of it: half the least of fine-tunings; an evaluation stands, to its digits
+)
 HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
 
 
@@ -30,6 +33,8 @@ def told_rate(run: Run) -> float | None:
 def optimizer(run: Run) -> str:
     """Return the optimizer's name in lower case, as far as it is known; empty where it is not."""
     found = run.setting("optim") or run.setting("optimizer")
+    if found is None and run.number("momentum"):
+        return "sgd"  # Adam has betas
     if found is None:
         return "adamw" if run.framework == "hf-trainer" else ""
     return str(found.value).lower()

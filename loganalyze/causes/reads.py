@@ -19,6 +19,7 @@ TEXT = re.compile(
     r"(?=$|[-_/ .])",
     re.I,
 )
+SEQUENTIAL = re.compile(r"gru|lstm|(?<!c)rnn|seq|tagger|transformer", re.I)  # layers that read rows
 SEEN = re.compile(r"vit|clip|vision|image|patch|wav|audio|speech|whisper", re.I)
 
 
@@ -35,3 +36,10 @@ def is_named_text(case: Case) -> bool:
     found = (case.run.setting(key) for key in NAMES)
     words = " ".join(str(item.value) for item in found if item is not None)
     return bool(TEXT.search(words)) and not SEEN.search(words)
+
+
+def is_named_sequence(case: Case) -> bool:
+    """Tell whether the model has the name of one that reads sequences, which may be padded."""
+    found = (case.run.setting(key) for key in NAMES)
+    words = " ".join(str(item.value) for item in found if item is not None)
+    return (bool(SEQUENTIAL.search(words)) and not SEEN.search(words)) or is_named_text(case)

@@ -28,11 +28,17 @@ LLaMA-Factory#512; Automodel#763; yolov5#292; prime#97.
 
 from __future__ import annotations
 
+import numpy as np
+
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
 from loganalyze.finding import Clue
 from loganalyze.signals.restart import told_restarts
+from loganalyze.signals.robust import noise_sigma
 
-APART = 0.5  # relative difference of repeated losses; shuffled batches differ by 10 to 30 %
+APART = 0.15  # relative difference of repeated losses; less is another mix of batches
+SIGMAS = 4.0  # standard deviations of the log loss; two batches differ by 0.95 in the median
+ALIKE = 0.95  # sqrt(2) times the median of a normal deviate: two batches, one model
+FEWEST = 3  # losses logged twice; fewer may be odd ones
 AGAIN = 0.5  # of the rate before the restart: less, and the schedule began anew
 
 
@@ -44,12 +50,7 @@ def weigh(case: Case) -> list[Clue]:
     clues = []
     if case.found("loss-jump-on-resume"):
         clues.append(Clue("The loss jumps exactly where the run was restarted.", STRONG))
-    differ = case.number("steps-overlap", "median_relative_difference")
-    if differ is not None and differ > APART:
-        text = (
-            f"The steps that were repeated have losses that differ by {differ:.0%} in the median."
-        )
-        clues.append(Clue(text, STRONG))
+    clues += _repeated(case)
     rate = case.run.series("train/learning_rate").finite()
     starts = [i for i in range(1, len(rate)) if rate.segment[i] != rate.segment[i - 1]]
     lost = [i for i in starts if rate.value[i] < AGAIN * rate.value[i - 1]]
@@ -61,6 +62,24 @@ def weigh(case: Case) -> list[Clue]:
     elif starts:
         clues.append(Clue("The rate goes on where it was.", -MODERATE if not clues else 0.0))
     return [clue for clue in clues if clue.weight]
+
+
+def _repeated(case: Case) -> list[Clue]:
+    """The same steps of the same model differ by as much as two batches do."""
+    overlap = case.found("steps-overlap")
+    differ = case.number("steps-overlap", "median_relative_difference")
+    count = case.number("steps-overlap", "losses_compared") or 0
+    series = case.run.series("train/loss").finite()
+    if overlap is None or differ is None or count < FEWEST:
+        return []
+    if len(series) and series.segment[0] == series.segment[-1]:
+        return []  # another attempt from the first step on, with another draw of its weights
+    loss = series.value
+    noise = noise_sigma(np.log(loss)) if len(loss) and loss.min() > 0 else 0.0
+    if differ < max(APART, SIGMAS * ALIKE * noise):
+        return []
+    text = f"The steps that were repeated have losses that differ by {differ:.0%} in the median."
+    return [Clue(text, STRONG)]
 
 
 def fix(case: Case) -> list[str]:

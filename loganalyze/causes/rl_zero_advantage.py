@@ -37,7 +37,7 @@ from loganalyze.signals.loss_kind import is_by_reward
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh the spread of the rewards."""
-    finding = case.found("loss-zero")
+    finding = case.found("loss-zero") or case.found("grad-zero")
     spread = finding.evidence.get("reward_std") if finding else None
     if spread is None and finding is not None and _rests(case):
         text = "A method that learns from rewards has a loss and a gradient of 0: no answer was worth more."

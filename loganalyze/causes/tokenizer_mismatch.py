@@ -41,6 +41,7 @@ from loganalyze.causes.initial import (
     is_training_alone,
     model_clues,
 )
+from loganalyze.causes.multiple import excess_clues
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import is_language_model
 
@@ -50,7 +51,7 @@ LIKELY = re.compile(
     r"index out of range in self|indices.{0,60}is not in \[0, \d+\)"
     r"|size mismatch for \S*(?:embed|wte\b|lm_head|shared\b)"
 )
-FAR = 2.5  # times log(V); logits of pretrained models have a standard deviation of 2 to 4
+FAR = 7.0  # nats above log(V); logits of pretrained models have a standard deviation of 2 to 4
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -72,15 +73,16 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("No vocabulary is known: it is no language model, it seems.", -STRONG))
         return clues
     about_the_model = [] if is_training_alone(case) else _excess(case, ratio)
-    return [*clues, *about_the_model, *model_clues(case)]
+    return [*clues, *about_the_model, *model_clues(case), *excess_clues(case, STRONG)]
 
 
 def _excess(case: Case, ratio: float) -> list[Clue]:
     """A pretrained model is sure of itself, but not absurdly: on noise it costs a little more than log(V)."""
     if case.run.number("num_classes") is not None and not is_language_model(case.run):
         return [Clue("It is a classifier: its head is new, whatever it reads.", -MODERATE)]
-    if ratio > FAR:
-        text = f"{ratio:.1f} x log(V) is more than a pretrained model loses by reading noise."
+    excess = (ratio - 1) * (case.number("initial-loss-high", "log_c") or 0.0)
+    if excess > FAR:
+        text = f"{excess:.1f} above log(V) is more than a pretrained model loses by reading noise."
         return [Clue(text, -STRONG)]
     norm = first_norm(case)
     if norm is not None and norm > LARGE_NORM:

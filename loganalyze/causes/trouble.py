@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from loganalyze.causes.cause import Case
 
 FEWEST = 4  # log points
+BACK = 2.0  # times the first loss: a run that went astray otherwise as well passes it
+SOON = 50  # steps: what one batch did is mended sooner
 # Finding -> the number in its evidence that says where it begins.
 _BEGIN = {
     "loss-nonfinite": "first_step",
@@ -39,3 +43,17 @@ def leapt_on_the_way_up(case: Case) -> bool:
     if len(before) < FEWEST or before[-1] < before.max() or rate.value.max() <= before[-1]:
         return False
     return bool(before[-1] > before[len(before) // 2])
+
+
+def survived(case: Case) -> bool:
+    """Tell whether all that went wrong is one spike, from which the loss was soon back for good."""
+    recover, step = (case.number("loss-spike", n) for n in ("steps_to_recover", "step"))
+    loss = case.run.series("train/loss")
+    if recover is None or step is None or case.number("loss-spike", "count") != 1:
+        return False
+    interval = float(np.median(np.diff(loss.step))) if len(loss) > 1 else 1.0
+    outside = loss.value[(loss.step < step) | (loss.step > step + recover)]
+    if len(outside) < FEWEST or recover > max(SOON, interval):
+        return False
+    # NaN is not below anything.
+    return bool(outside.max() < BACK * max(outside[0], np.median(outside)))

@@ -55,6 +55,7 @@ from loganalyze.finding import Check, Finding, NotApplicable, Outcome
 from loganalyze.plugins import added
 from loganalyze.run import Run
 from loganalyze.settings import Settings
+from loganalyze.signals.lr import is_range_test
 
 # In the order in which reports list them.
 DETECTORS: tuple[Detector[Any], ...] = (
@@ -97,6 +98,15 @@ DETECTORS: tuple[Detector[Any], ...] = (
     corrupt_source.DETECTOR,
     insufficient_data.DETECTOR,
 )
+
+# What a range test does on purpose: it raises the rate until the loss diverges, and stops there.
+PART_OF_A_RANGE_TEST = frozenset(
+    {
+        "loss-divergence", "loss-nonfinite", "loss-spike", "loss-oscillation", "loss-at-chance",
+        "loss-plateau", "slow-convergence", "grad-explosion", "grad-nonfinite", "warmup-too-long",
+        "warmup-too-short", "lr-schedule-anomaly", "run-truncated",
+    }
+)  # fmt: skip
 
 
 @cache
@@ -148,6 +158,8 @@ def _check(
     missing = [metric for metric in detector.requires if not run.has(metric)]
     if missing:
         return not_applicable(f"no {' and no '.join(missing)} was logged")
+    if detector.id in PART_OF_A_RANGE_TEST and is_range_test(run):
+        return not_applicable("the rate grows by orders of magnitude, on purpose: a range test")
     chosen = settings.group(detector.group, detector.settings)
     try:
         found = detector.detect(run, chosen)

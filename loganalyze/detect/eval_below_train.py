@@ -16,7 +16,8 @@ Not to be confused with
 Dropout, augmentation, mixup and label smoothing, which act in training only (`below` leaves room for them).
 Where training also gets half again as many answers wrong it is no more than a note: wrong labels in training
 look the same. So is a gap that opens as the model learns where the answers of training were not logged, or
-are all right: a loss on another scale is so from the start. A train loss that is a running mean of a falling
+are all right: a loss on another scale is so from the start. And a few evaluations of a loss of unknown kind,
+whose answers were not logged: augmentation may do that. A train loss that is a running mean of a falling
 curve. The first evaluations.
 
 Settings
@@ -65,6 +66,7 @@ COARSE = 3  # train losses per evaluation up to which each is the mean of a long
 WINDOW = 10  # train losses around an evaluation
 FALL = 0.5  # of the train loss one interval earlier: below it a window lags behind
 NARROW = 0.7  # of the later ratio of train to evaluation loss: below it the gap opened
+FEW = 5  # evaluations that show a habit
 FEW_WRONG = 0.02  # share of the answers; fewer are too few to compare
 HARDER = 1.5  # times the share of wrong answers; a loss k times too large leaves them as they are
 # Settings that act in training only, and from where on they explain any gap.
@@ -103,13 +105,15 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
     harder = _is_harder(run)
     # Without the answers of training, a gap that opens as it learns may be that of a harder task.
     opens = not _answers_tell(run) and _opens(around / np.maximum(evals.value, 1e-12))
+    # A few evaluations of nobody knows what kind of loss: heavy augmentation may do that.
+    few = len(evals) < FEW and loss_kind(run) is LossKind.UNKNOWN and not _answers_tell(run)
     answers = (
         "training also gets more answers wrong: dropout or augmentation do that, as do wrong labels"
     )
     return (
         Finding(
             id="eval-below-train",
-            severity=Severity.INFO if harder or opens else Severity.WARNING,
+            severity=Severity.INFO if harder or opens or few else Severity.WARNING,
             confidence=0.7 if len(evals) >= 8 else 0.55,
             title=f"The train loss is {ratio:.1f} x the evaluation loss",
             summary=(

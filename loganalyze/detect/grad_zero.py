@@ -106,9 +106,9 @@ def _is_at_floor(
 ) -> bool:
     """Tell whether the loss has come down to where nothing is left to learn, as those with a margin do.
 
-    0 is no floor for a policy, unless for some batches only.
+    0 is no floor for a policy, unless for some batches only, nor for any loss that goes below it.
     """
-    if kind is LossKind.REINFORCEMENT and share >= settings.share:
+    if kind in (LossKind.REINFORCEMENT, LossKind.UNBOUNDED) and share >= settings.share:
         return False
     tiny = len(loss) > 0 and float(np.median(np.abs(loss))) < settings.floor
     return bool(tiny and (loss.any() or first))

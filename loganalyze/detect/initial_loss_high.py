@@ -19,7 +19,8 @@ Not to be confused with
 Regression, contrastive, ELBO, preference and reinforcement losses, for which log(C) means nothing
 (not applicable). A log that begins late in the run (not applicable). A pretrained model with a
 new head may start up to about 1.3 times log(C). Label smoothing leaves log(C) as it is. A loss
-below log(C) says nothing here.
+below log(C) says nothing here. A language model's loss in bits, which begins at log2(C), 1.44 times log(C)
+(a note).
 
 Settings
 --------
@@ -84,6 +85,11 @@ FIRST = 1  # step whose loss is that of the untouched model: what comes later ma
 MAY_CONTRAST = (
     " Unless the loss compares the rows of a batch with each other: that begins near log(2 B)."
 )
+IN_BITS = 1 / math.log(2)  # log2(C) / log(C)
+AS_BITS = (
+    0.95,
+    1.05,
+)  # times that: a first log line may have left the start, an initialisation lie above it
 NEAR = 0.005  # share of the run within which points count as the start
 
 
@@ -209,6 +215,15 @@ def _finding(
     severity = Severity.CRITICAL if ratio >= settings.ratio_critical else Severity.WARNING
     if kind is LossKind.UNKNOWN or (guess.log_c < MANY and ratio < settings.ratio_warning):
         severity = Severity.INFO
+    low, high = AS_BITS
+    # The Trainer of Hugging Face counts in nats.
+    in_bits = (
+        bool(run.number("vocab_size"))
+        and run.framework != "hf-trainer"
+        and low <= float(early.value[0]) / (IN_BITS * guess.log_c) <= high
+    )
+    if in_bits:
+        severity = Severity.INFO
     return Finding(
         id="initial-loss-high",
         severity=severity,
@@ -218,7 +233,7 @@ def _finding(
             f"The train loss starts at {initial:.4g} (step {early.step[0]:,}), {ratio:.1f} x the "
             f"{guess.log_c:.2f} = log({guess.classes:,}) of a uniform guess over {guess.classes:,} "
             "classes: worse than knowing nothing, before any training could matter."
-            + (MAY_CONTRAST if kind is LossKind.UNKNOWN else "")
+            + (_in_bits(guess) if in_bits else MAY_CONTRAST if kind is LossKind.UNKNOWN else "")
         ),
         steps=(int(early.step[0]), int(early.step[-1])),
         metrics=("train/loss",),
@@ -230,6 +245,10 @@ def _finding(
         ),
         levels={guess.label: guess.log_c},
     )
+
+
+def _in_bits(guess: Chance) -> str:
+    return f" Unless it is counted in bits: a guess costs {IN_BITS * guess.log_c:.2f} of them."
 
 
 DETECTOR = Detector(

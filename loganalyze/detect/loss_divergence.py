@@ -13,7 +13,9 @@ of two or three losses ends in one that is `leap` times the others. A loss that 
 as by a rate that decays, diverged too: its running median lay above `never_back` times the start for `away`
 of the run, by `noise_away` standard errors of the start; for `away_guess` of it where that is twice the
 log(C) of a guess as well. Of a policy no loss tells: it diverges where its KL divergence from the reference
-runs away, or grows on while half of the reward that was gained is lost.
+runs away, or grows on while half of the reward that was gained is lost; and where the error of its values
+grows tenfold, block by block, while no more is earned than at first. A train loss too noisy to tell diverges
+where each evaluation is twice the first one and the train loss has not fallen.
 
 Why it matters
 --------------
@@ -21,9 +23,9 @@ The run is getting worse; every further step is wasted.
 
 Not to be confused with
 -----------------------
-A transient spike that recovers. Adversarial, reinforcement and unbounded losses. The rise after
-an intended restart of the learning rate, until half a cycle has passed. Noise that lasts over
-several points.
+A transient spike that recovers. Adversarial, reinforcement and unbounded losses. The rise after an intended
+restart of the learning rate, until half a cycle has passed. A codebook whose codes spread (a note). Noise
+that lasts over several points.
 
 Settings
 --------
@@ -44,6 +46,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from loganalyze.detect import divergence_beside as beside
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
@@ -86,6 +89,7 @@ MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that o
 NEVER = 0.01  # quantile of the losses after the first tenth that counts as their least
 GOOD = 0.1  # quantile of the smoothed loss; a tenth of the run is no chance hit
 FIRST = 5  # log points that stand for the start
+SHORTEST = 3  # log points of a running median
 FEWEST = 4  # log points: a first one and three that never come near it
 FEWEST_BLOCKS = 7  # fewer give no scale of their own
 FAR = 10.0  # times the first loss: nothing but a ruined model stays there for half of the run
@@ -101,6 +105,8 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     explodes = run.has("train/grad_norm") and reward_lost(run) is None
     if kind is LossKind.REINFORCEMENT and not explodes and left_reference(run):
         return (_left_reference(run),)
+    if kind is LossKind.REINFORCEMENT and (values := beside.values_diverge(run)) is not None:
+        return (_beside(values, "while no more is earned than at first"),)
     if not run.has("train/loss"):
         return NotApplicable("no train/loss was logged")
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
@@ -126,11 +132,15 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         return (_finding(series, 0, first, first, float(np.median(series.value[1:]))),)
     if len(series) < settings.points:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
-    width = max(3, len(series) // 20)
+    width = max(SHORTEST, len(series) // 20)
     smooth = centered_median(series.value, width)
-    return _for_good(run, series, smooth, width, settings) or _ran_away(
-        run, series, smooth, settings
-    )
+    found = _for_good(run, series, smooth, width, settings)
+    found = found or _ran_away(run, series, smooth, settings)
+    if beside.spreads_codes(run):
+        return tuple(replace(one, severity=Severity.INFO) for one in found)
+    if found or (evals := beside.evaluations_diverge(run, series)) is None:
+        return found
+    return (_beside(evals, "while the train loss has not fallen"),)
 
 
 def _for_good(
@@ -154,6 +164,9 @@ def _for_good(
     # The first log line may come late; a guess costs log(C) all the same.
     guess = chance(run) if loss_kind(run) is LossKind.CROSS_ENTROPY else None
     least = FLOOR * max(start, guess.log_c if guess is not None else 0.0)
+    # A short log has few points at its end: the last one must be up as well.
+    if width == SHORTEST and float(series.value[-1]) < settings.ratio * low:
+        return ()
     if rise <= settings.lost * progress or rise < least or best >= len(series) - 2:
         return ()
     if not _stays_up(series.value[best:]):
@@ -240,6 +253,23 @@ def _finding(series: Series, best: int, low: float, start: float, end: float) ->
         where=(series.where(best), series.where(len(series) - 1)),
         fix=(f"Go back to a checkpoint before step {step:,} and lower the learning rate",),
         levels={f"best {low:.4g}": low},
+    )
+
+
+def _beside(series: Series, meanwhile: str) -> Finding:
+    """Report a rise of something else than the train loss."""
+    width = max(1, len(series) // 10)
+    start, end = (float(np.median(part)) for part in (series.value[:width], series.value[-width:]))
+    found = _finding(series, 0, start, start, end)
+    return replace(
+        found,
+        severity=Severity.WARNING,
+        confidence=0.7,
+        title=f"{series.metric} rises to {end / start:.1f} x its start",
+        summary=(
+            f"{series.metric} rises from {start:.4g} to {end:.4g} by step {series.step[-1]:,}, {meanwhile}."
+        ),
+        metrics=(series.metric,),
     )
 
 

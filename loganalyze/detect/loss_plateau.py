@@ -6,11 +6,13 @@ Over the last `tail` of the run the change of the loss along a robust line is es
 error. It is flat if even the optimistic end (two standard errors) improves by less than `change`, or by
 less than `hidden` where no fall is resolved at all and the loss still stands where it stood (noise hides
 more). A flat tail is noted if the loss has fallen by less than `learned` since the start (or by no more than
-two standard errors of the start), or stands above `high` times log(C), over at least `points` points.
+two standard errors of the start), or stands above `high` times log(C), over at least `points` points. Of a
+policy no level tells; it stands still where its loss left its start and has no noise any more.
 Evaluations tell more than the noisy train loss: if theirs spans less than `evaluated` and no fall of the
-train loss is resolved, that is a plateau as well. A log of `fewest` or more points is flat if all of them lie
-within `spread`, which is said with little confidence. A short log of the first `steps` steps, the first
-`share` of a plan and a log in which the rate only rises show the start and are not judged. Whether that is
+train loss is resolved, that is a plateau as well; so are losses that repeat from pass to pass. A log of
+`fewest` or more points is flat if all of them lie within `spread`, which is said with little confidence. A
+short log of the first `steps` steps, the first `share` of a plan and a log in which the rate only rises show
+the start and are not judged. Whether that is
 wrong the loss alone does not tell: a flat loss at log(C) (loss-at-chance), losses that repeat, and a gradient
 that is 0 are findings of their own.
 
@@ -44,6 +46,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from loganalyze.detect import loss_repeats
 from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
@@ -51,7 +54,7 @@ from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
 from loganalyze.signals.lr import is_alive
 from loganalyze.signals.movement import movement
-from loganalyze.signals.robust import noise_sigma
+from loganalyze.signals.robust import mad_sigma, noise_sigma
 from loganalyze.signals.saturation import saturation
 from loganalyze.signals.trend import change
 
@@ -90,12 +93,19 @@ class PlateauSettings:
 
 MOST_CLASSES = 2_000  # beyond it the targets are tokens, whose entropy is a floor
 MEDIAN_ERROR = 1.25  # standard error of a median over that of a mean, for normal noise
+FROZEN_POINTS = 20  # log points of a policy's loss
+FROZEN_TAIL = 0.6  # of the run
+FROZEN_MOVED = 0.5  # of the level: the first loss was elsewhere
+FROZEN = 0.01  # of the level; the losses of a policy scatter by a tenth and more
+FROZEN_EDGE = 0.025  # of the level, up or down: nine tenths of the losses
 FLOOR = 0.05  # a loss below this is at its floor, whatever it was at the start
 
 
 def detect(run: Run, settings: PlateauSettings) -> Detected:
     """Look for a flat tail of a loss that never fell."""
     kind = loss_kind(run)
+    if kind is LossKind.REINFORCEMENT and (frozen := _frozen(run)) is not None:
+        return (frozen,)
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a flat loss means nothing for {kind.value}")
     series = run.series("train/loss").finite()
@@ -118,7 +128,7 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     if guess is not None and abs(level / guess.log_c - 1) < settings.chance:
         return ()  # loss-at-chance says it
     moved, error = change(tail.value)
-    if not _evaluation_stands(run, series, settings):
+    if not _evaluation_stands(run, series, settings) and not _repeats(run):
         error_of_start = MEDIAN_ERROR * noise_sigma(series.value) / np.sqrt(len(first))
         learned = drop >= settings.learned and start - level > 2 * error_of_start
         if learned and not _stands_high(guess, level, settings):
@@ -132,6 +142,12 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
     if alive is False:
         return ()
     return (_finding(run, series, tail, level, moved, drop),)
+
+
+def _repeats(run: Run) -> bool:
+    """Tell whether each pass has the losses of the one before: what goes up and down in it is no noise."""
+    found = loss_repeats.detect(run, loss_repeats.RepeatSettings())
+    return not isinstance(found, NotApplicable) and bool(found)
 
 
 def _only_begins(run: Run, series: Series, settings: PlateauSettings) -> bool:
@@ -162,6 +178,30 @@ def _in_short_log(run: Run, series: Series, settings: PlateauSettings) -> tuple[
     drop = float(series.value[0] - series.value[-1]) / abs(level)
     found = _finding(run, series, series, level, -drop * level, drop)
     return (replace(found, confidence=0.4),)
+
+
+def _frozen(run: Run) -> Finding | None:
+    """Report the loss of a policy that has no noise any more: no answer is worth more than another.
+
+    Batches of different answers make a loss that scatters; what is left then is a penalty. A loss of 0 may
+    be what the method has by its formula.
+    """
+    series = run.series("train/loss").finite()
+    tail = series.value[len(series) - int(FROZEN_TAIL * len(series)) :]
+    if len(series) < FROZEN_POINTS or not (level := float(np.median(tail))):
+        return None
+    moved = abs(float(series.value[0]) - level) > FROZEN_MOVED * abs(level)
+    low, high = np.quantile(tail, [0.05, 0.95])
+    still = mad_sigma(tail) < FROZEN * abs(level) and high - low < 2 * FROZEN_EDGE * abs(level)
+    if not moved or not still or is_alive(run, int(series.step[len(series) // 2])) is False:
+        return None
+    found = _finding(run, series, series.take(slice(-len(tail), None)), level, 0.0, 0.0)
+    summary = (
+        f"From step {series.step[-len(tail)]:,} on the loss stands at {level:.4g}, to "
+        f"{mad_sigma(tail) / abs(level):.1%}, far from where it began: answers that differ would make "
+        "it scatter."
+    )
+    return replace(found, severity=Severity.WARNING, title="The loss stands still", summary=summary)
 
 
 def _saturated(run: Run, series: Series) -> Finding:

@@ -14,7 +14,8 @@ Not to be confused with
 -----------------------
 A loss that fell to zero through small values (a finished overfit test, rounding to few digits), or to a
 quarter of where it began, and is above zero again later.
-Reinforcement and preference losses, which may be zero.
+Reinforcement and preference losses, which may be zero (a note where a policy's is so throughout, and nothing
+else tells whether it learns).
 
 Settings
 --------
@@ -45,6 +46,7 @@ from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.robust import groups
 
 SPREADS = ("reward_std", "train/reward_std", "rewards/std", "train/rewards/std")
+REWARD = re.compile(r"reward|return|score", re.I)
 ANNOUNCED = re.compile(r"[Mm]ost labels.{0,40} are -100")
 
 
@@ -65,6 +67,8 @@ def detect(run: Run, settings: ZeroSettings) -> Detected:
     kind = loss_kind(run)
     if kind is LossKind.REINFORCEMENT and (found := _no_advantage(run, settings)) is not None:
         return (found,)
+    if kind is LossKind.REINFORCEMENT and (silent := _says_nothing(run, settings)) is not None:
+        return (silent,)
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
         return NotApplicable(f"a loss of zero is ordinary for {kind.value}")
     series = run.series("train/loss")
@@ -148,11 +152,46 @@ def _no_advantage(run: Run, settings: ZeroSettings) -> Finding | None:
             "count": int((loss.value == 0).sum()),
             "reward_std": 0.0,
             "grad_norm": _norm(run, loss, 0, len(loss) - 1),
-            "from_start": "yes",
+            "from_start": "yes" if _begins_so(loss, settings) else "no",
         },
         where=(loss.where(0), spread.where(0)),
         fix=("Print the rewards of a few groups; more levels of reward, or a higher temperature",),
     )
+
+
+def _says_nothing(run: Run, settings: ZeroSettings) -> Finding | None:
+    """Note a policy's loss that is 0 throughout, where neither a reward nor a gradient tells more."""
+    loss = run.series("train/loss")
+    names = map(str, run.metrics["metric"].cat.categories)
+    told = run.has("train/grad_norm") or any(REWARD.search(name) for name in names)
+    if told or len(loss) < settings.points or loss.value.any():
+        return None
+    return Finding(
+        id="loss-zero",
+        severity=Severity.INFO,
+        confidence=0.5,
+        title="The loss is 0 throughout",
+        summary=(
+            f"The train loss is exactly 0 at all {len(loss):,} log points. A method that compares the "
+            "answers of a group may have that by its formula, or no answer is better than another: the "
+            "rewards would tell."
+        ),
+        steps=(int(loss.step[0]), int(loss.step[-1])),
+        metrics=("train/loss",),
+        evidence={
+            "first_step": int(loss.step[0]),
+            "count": len(loss),
+            "grad_norm": "not logged",
+            "from_start": "yes",
+        },
+        where=(loss.where(0),),
+        fix=("Log the mean and the spread of the rewards, and the gradient norm",),
+    )
+
+
+def _begins_so(loss: Series, settings: ZeroSettings) -> bool:
+    """Tell whether the first losses are 0: a policy that an update ruined had another one before it."""
+    return not loss.value[: settings.points].any()
 
 
 def _announced(run: Run) -> Detected:

@@ -6,7 +6,8 @@ The median of the last `window` losses is compared with that of the first. With 
 finding holds if the loss has covered less than `slow` of the way from log(C) to 0 and is still above
 `above` of log(C), when the plan is all but over (or after `steps` steps): it learned something, and little.
 It is a note where ambiguous labels may be the reason: where the loss covered `little` of the way, or the
-evaluation gets clearly more right than a guess does. A regression has no such scale: it is noted where the
+evaluation gets clearly more right than a guess does; and for tokens, whose entropy nobody knows: that of
+genes and proteins is nine tenths of log(C). A regression has no such scale: it is noted where the
 whole run gained less than `regression` of the first losses, of the first one and of the first evaluation.
 
 Why it matters
@@ -125,6 +126,7 @@ def detect(run: Run, settings: SlowSettings) -> Detected:
             if len(series) < POINTS
             or gained >= settings.little
             or loss_at_chance.is_ahead(run, guess.classes)
+            or guess.of_tokens
             else Severity.WARNING,
             confidence=0.7,
             title="The loss falls far too slowly",

@@ -27,7 +27,9 @@ _BATCH = re.compile(
     re.I,
 )
 _KERAS_BAR = re.compile(r"^\s*(\d{1,12})/(\d{1,12})\s*(?:\[|━|\s-\s)")
-_LEADING = re.compile(r"\s*\[\s*(\d{1,12})\s*\]\s")  # `[100] loss=2.3`: loops in JAX, boosted trees
+_LEADING = re.compile(  # `[100] loss=2.3`: loops in JAX, boosted trees; `  100 loss=2.3 lr=0.1`
+    r"\s*\[\s*(\d{1,12})\s*\]\s|\s*(\d{1,12})\s+(?=[A-Za-z][\w/.-]*\s?[=:])"
+)
 _TRAILING = re.compile(r"\)\s+(\d{1,12})/(\d{1,12})\s*$")  # `| Loss: 1.2 | Acc: 50% (50/100) 1/391`
 _HEADER_END = re.compile(  # `[step=100/5000]`, `[batch=100/5000]:` and nothing after it
     r"\[(?:global_?)?(?:step|iter(?:ation)?|batch)[=: ]+(\d{1,12})(?:\s*/\s*(\d{1,12}))?[^\]]{0,80}\]:?\s*$",
@@ -72,7 +74,7 @@ def put_place(draft: Draft, text: str, start: int, *, is_eval: bool) -> None:
         draft.put(pair.span(2), Role.INNER)
         return
     if (leading := _LEADING.match(text, start)) and not draft.has(Role.STEP, Role.EPOCH):
-        draft.put(leading.span(1), Role.STEP)
+        draft.put(leading.span(leading.lastindex or 0), Role.STEP)
     if draft.has(Role.STEP) or is_eval:
         return  # the place in an evaluation is no place in the training
     inner = (

@@ -24,6 +24,7 @@ METRIC_WORDS = re.compile(
     r"precision|recall|entropy|rewards?(?:_\w+)?|f1[-_]score|rew_?mean|fps|likelihood)$|"
     r"map(?:[_@]?\.?\d+(?:[-_:]\.?\d+)?)?$|mse$|mae$|top_?[15]$|tok(?:ens)?[/_]s|like/frame$"
     r"|^(?:rpn|rcnn|roi)_(?:cls|box|reg|loc|mask|bbox)$"
+    r"|^[gd]_(?:gan|real|fake|adv|l1|vgg|[ab])$|^(?:cycle|idt)_[ab]$"  # pix2pix, CycleGAN
 )
 _NO_METRIC = re.compile(r"\.(?:py|cc|cpp|cu|h|c)$|^hydra_|^(?:https?|file|eta)$")
 _KNOWN = frozenset(

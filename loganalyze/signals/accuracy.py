@@ -15,6 +15,7 @@ FEW = 0.4  # different accuracies per evaluation; of 400 samples those of a gues
 MOST = 2.5  # times 1 / C; the share of the most frequent class
 SURE = 0.5  # accuracy; a constant one below it is no task that is solved
 MOSTLY = 0.9  # accuracy; of two classes one may be as frequent, and hardly ever is
+LAST = 10  # train accuracies whose median is the level at the end
 MANY = 3  # classes; with two, a guess is as near to an accuracy that is learned
 
 
@@ -54,7 +55,17 @@ def one_answer(run: Run) -> bool:
 
 
 def beats_guess(run: Run) -> bool:
-    """Tell whether the evaluation got clearly more right than a guess does."""
-    values = share(run.series("eval/accuracy").finite().value)
+    """Tell whether evaluation or training got clearly more right than a guess does."""
     guess = chance(run)
-    return guess is not None and len(values) > 0 and float(values[-1]) * guess.classes > 2 * NEAR
+    if guess is None:
+        return False
+    ends = (
+        share(run.series(f"{part}/accuracy").finite().value)[-LAST:] for part in ("eval", "train")
+    )
+    # Of an evaluation the last one counts: it is taken over many samples.
+    last = [
+        float(np.median(end[-1:] if index == 0 else end))
+        for index, end in enumerate(ends)
+        if len(end)
+    ]
+    return any(value * guess.classes > 2 * NEAR for value in last)

@@ -12,13 +12,18 @@ import numpy as np
 
 from loganalyze.run import Run
 from loganalyze.signals.batch_order import epochs
-from loganalyze.signals.robust import FloatArray
+from loganalyze.signals.robust import FloatArray, noise_sigma
 
-POINTS = 6  # log points of the first pass; fewer say little
+POINTS = 4  # log points of the first pass; fewer say little
 BESIDE = 5  # train losses about an evaluation whose median is compared
 HALF = 0.5  # of the second pass
 BLOCKS = 20  # parts of the run
 BURST = 0.25  # of the run
+NOTHING = 0.06  # share of the first loss: as much as the frequencies of labels give
+AT_ONCE = 0.3  # share of the loss that falls as the samples come again
+FEWEST = 3  # log points of the second pass; fewer must stand out from the noise
+SIGMAS = 4.0  # standard deviations of a batch
+LESS = 0.2  # of what fell as the samples came again: in a whole pass of new ones that is little
 SLACK = 1.05  # passes; the evaluation at the end of the first one is a step late
 
 
@@ -48,6 +53,11 @@ class FirstPass:
         """Whether the loss falls little by little all along; what has a rule is learned in a burst."""
         return self.half > BURST
 
+    @property
+    def is_remembered(self) -> bool:
+        """Whether the loss stood while the samples were new and fell as they came again."""
+        return self.again > AT_ONCE and self.fell < max(NOTHING, LESS * self.again)
+
 
 def first_pass(run: Run) -> FirstPass | None:
     """Return what the first pass shows, or None where its end is not known or it has few log points."""
@@ -69,7 +79,9 @@ def first_pass(run: Run) -> FirstPass | None:
         near = np.argsort(np.abs(inside.step - int(within.step[-1])), kind="stable")[:BESIDE]
         apart = float(within.value[-1]) / max(float(np.median(value[near])), 1e-12)
     later = loss.value[(passes > SLACK) & (passes <= SLACK + HALF)]
-    again = (end - float(np.median(later))) / end if len(later) >= POINTS // 2 and end > 0 else 0.0
+    again = (end - float(np.median(later))) / end if len(later) and end > 0 else 0.0
+    if len(later) < FEWEST and again * end < SIGMAS * noise_sigma(value):
+        again = 0.0  # one batch may be an easy one
     return FirstPass((first - end) / first, apart, again, _half(loss.value))
 
 

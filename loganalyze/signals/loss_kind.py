@@ -37,7 +37,7 @@ _PREFERENCE = re.compile(r"rewards/(?:chosen|rejected|margins|accuracies)|logps/
 _ADVERSARIAL = re.compile(
     r"(?:^|[/_])(?:d|g|gen|disc|generator|discriminator|critic|adv)_?loss|loss_?[dg]$|"
     r"loss[/_](?:d|g|gen|disc|generator|discriminator|critic|adv)(?:[/_]|$)|(?:^|[/_])err_?[dg]$|"
-    r"gradient_penalty|wasserstein", re.I
+    r"gradient_penalty|wasserstein|(?:^|[/_])(?:[gd]_(?:gan|real|fake|adv)|(?:cycle|idt)_[ab])$", re.I
 )  # fmt: skip
 # Words of settings: what is trained, by which method.
 _BY_REWARD = re.compile(
@@ -54,6 +54,11 @@ _NO_GUESS = re.compile(
     r"byol|barlow|vicreg|simsiam|siamese|sup_?con|triplet|arcface|cosface|metric_learning|elbo|vae|diffus|"
     r"ddpm|normali[sz]ing_flow|flow_matching|energy_based|autoenc|word2vec|skip_?gram|glove|distil(?!bert|gpt|"
     r"roberta)|yolo|rcnn|retinanet|focal|dice|hinge|reconstruction|dpo", re.I
+)  # fmt: skip
+# Settings that only methods which learn from rewards have.
+_OF_REWARDS = (
+    "num_generations", "gae_lambda", "target_kl", "kl_coef", "init_kl_coef", "ent_coef", "vf_coef",
+    "ppo_epochs", "clip_range", "cliprange", "exploration_fraction", "target_update_interval",
 )  # fmt: skip
 _ENVIRONMENTS = ("env", "env_id", "env_name", "environment")
 # Settings of methods that divide logits or follow a teacher; language models have a temperature to sample.
@@ -84,6 +89,9 @@ MODEL = ("model", "model_name", "arch")  # names of models, of which the method 
 FIRST = 3  # log points that tell where the loss begins
 FEWEST = 8  # log points that tell what is usual
 NOTHING = 0.01  # share of the usual size of a loss that begins at 0
+ROUNDING = (
+    1e-6  # of what is usual: single precision's digits; a model that has learned is not so good
+)
 LARGE = 0.9  # quantile of the sizes that is usual of what grows
 HALF = 0.5  # of the usual gradient norm: an error near 0 has a far smaller one
 SCATTER = (
@@ -94,11 +102,12 @@ ABOVE = 1.1  # times log(C): above it no common initialisation of a classifier b
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """The loss of a uniform guess: log(C), and how C is known."""
+    """The loss of a uniform guess: log(C), and how C is known; tokens have an entropy of their own."""
 
     classes: int
     log_c: float
     where: str
+    of_tokens: bool = False
 
     @property
     def label(self) -> str:
@@ -121,6 +130,7 @@ def loss_kind(run: Run) -> LossKind:
     if (
         _BY_REWARD.search(told)
         or _OF_VALUES.search(words)
+        or any(run.setting(key) is not None for key in _OF_REWARDS)
         or any(_ENVIRONMENT.search(_words(run, (key,))) for key in _ENVIRONMENTS)
     ):
         return LossKind.REINFORCEMENT
@@ -156,6 +166,8 @@ def _is_surrogate(run: Run) -> bool:
     the policy itself, as in GRPO, begin so, and the log may hold no reward that tells.
     """
     size = np.abs(run.series("train/loss").finite().value)
+    if len(size) >= FEWEST and 0 < size[0] <= ROUNDING * float(np.quantile(size, LARGE)):
+        return True  # no error of a model is 0 but for rounding before it has learned
     if len(size) < FEWEST or float(np.median(size[:FIRST])) > NOTHING * float(size.max()):
         return False
     begins, norm = float(np.median(size[:FIRST])), run.series("train/grad_norm").finite()
@@ -201,7 +213,7 @@ def chance(run: Run) -> Chance | None:
             continue
         if key == "num_classes" and found.where != GIVEN and is_language_model(run):
             continue  # every Hugging Face configuration carries num_labels = 2
-        return Chance(int(count), math.log(count), found.where)
+        return Chance(int(count), math.log(count), found.where, key == "vocab_size")
     return None
 
 

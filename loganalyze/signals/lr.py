@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loganalyze.run import Run, Series
+from loganalyze.run import Run, Series, once
 
 FULL = 0.99  # share of the peak from which the rate counts as full; logs round to 3 digits
 CONSTANT = 1e-3  # relative range below which a rate is constant
@@ -14,6 +14,10 @@ ALIVE = 0.1  # share of the peak below which the rate hardly moves the weights a
 LINEAR_ERROR = 0.02  # relative error up to which a rise through the origin is a linear warmup
 POINTS_FOR_LINE = 3
 STILL = 2.0  # times the warmup of the settings: a rate that rises for longer does not follow them
+RANGE_POINTS = 10  # log points that show how a rate rises
+RANGE_DECADES = (
+    2.0  # a range test spans what may be too low and what is too high; no warmup is so curved
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +155,19 @@ def restarts(run: Run) -> np.ndarray:
         return np.zeros(0, dtype=np.int64)
     jump = np.diff(series.value) > 0.5 * series.value.max()
     return np.asarray(series.step[1:][jump], dtype=np.int64)
+
+
+@once
+def is_range_test(run: Run) -> bool:
+    """Tell whether the rate grows by one factor from each step to the next, over decades, to the end.
+
+    So Smith's range test looks for the rate at which a loss diverges; a warmup rises along a line or a
+    cosine.
+    """
+    rate = run.series("train/learning_rate").finite()
+    if len(rate) < RANGE_POINTS or not (rate.value > 0).all():
+        return False
+    curve = np.log10(rate.value)
+    if curve[-1] - curve[0] < RANGE_DECADES:
+        return False
+    return _line(rate.step, curve - curve[0])[2] <= LINEAR_ERROR

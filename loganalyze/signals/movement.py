@@ -43,6 +43,11 @@ class Movement:
         return self.wander < STRAIGHT
 
     @property
+    def creeps(self) -> bool:
+        """Whether it goes one way by however little: the same weights have the same loss, digit for digit."""
+        return self.span > 0 and self.is_straight
+
+    @property
     def wanders(self) -> bool:
         """Whether it goes to and fro and gets nowhere."""
         return self.wander > WANDERING

@@ -206,8 +206,8 @@ A_LITTLE_HIGH = finding("initial-loss-high", ratio_to_log_c=1.4, initial_loss=15
 
 
 def started(norm: float, *, right: float = 0.1, **config: Any) -> Run:
-    falls = 9.2 * np.exp(-STEPS / 200)
-    learned = np.where(STEPS < 20, right, 0.8)
+    falls = 7 * np.exp(-STEPS / 30) + 2.2 * np.exp(-STEPS / 300)  # the excess is unlearned first
+    learned = np.where(STEPS < 20, right, 1 - 0.9 * np.exp(-STEPS / 300))
     values = {"train_accuracy": RNG.binomial(32, learned) / 32, "grad_norm": np.full(600, norm)}
     return evaluated(np.linspace(8, 0.5, 12), loss=falls, config=ADAM | config, **values)
 
@@ -378,7 +378,8 @@ def test_the_evaluation_is_compared_with_the_train_loss_about_its_step() -> None
     loss = [9.2, 6.0, 2.2, 1.0, 0.5]
     steps = {"loss": at, "eval_loss": [50, 100]}
     run = make_run(loss=loss, eval_loss=[2.1, 0.6], steps=steps, config=ADAM)
-    assert weight("loss-not-normalized", run, HIGH) < 0
+    alone = make_run(loss=loss, steps=steps, config=ADAM)
+    assert weight("loss-not-normalized", run, HIGH) < weight("loss-not-normalized", alone, HIGH)
 
 
 TURNED = {"rise": 3.0, "gap_ratio": 50.0, "train_at_best": 1.39, "train_at_end": 0.05}
@@ -448,4 +449,30 @@ def test_squares_scatter_and_an_even_guess_does_not() -> None:
     )
     assert (
         weight("wrong-loss-function", squares, high) > 0 > weight("wrong-loss-function", even, high)
+    )
+
+
+# Next to nothing, and never cleared
+
+
+def test_a_rate_of_next_to_nothing_leaves_the_evaluation_all_but_as_it_was() -> None:
+    creep = 2.31 - 5e-7 * np.arange(12)
+    run = evaluated(creep, lr=np.full(600, 2e-7), config=ADAM)
+    assert next(iter(probabilities(run, GUESS))) == "lr-too-low"
+    still = evaluated(np.full(12, 2.31), lr=np.full(600, 1e-3), config=ADAM)
+    assert next(iter(probabilities(still, GUESS))) == "frozen-parameters"
+
+
+def test_a_gradient_that_only_grows_over_a_loss_that_stands_is_never_cleared() -> None:
+    adds_up = make_run(loss=FLAT, grad_norm=0.5 * STEPS, lr=COSINE, config=ADAM)
+    cleared = make_run(loss=FLAT, grad_norm=NORM, lr=COSINE, config=ADAM)
+    assert next(iter(probabilities(adds_up, GUESS))) == "frozen-parameters"
+    more = weight("frozen-parameters", adds_up, GUESS) - weight("frozen-parameters", cleared, GUESS)
+    assert more > 2
+
+
+def test_a_momentum_without_an_optimizer_is_that_of_sgd() -> None:
+    told = make_run(loss=FLAT, lr=np.full(600, 0.1), config={"num_classes": 10, "momentum": 0.9})
+    assert weight("lr-too-high", told, GUESS) < weight(
+        "lr-too-high", make_run(loss=FLAT, lr=np.full(600, 0.1), config=ADAM), GUESS
     )

@@ -82,7 +82,7 @@ def test_eight_times_log_c_with_8_accumulation_steps_and_a_normal_evaluation_is_
 
 
 def probability_of_a_sum(factor: float, **config: Any) -> float:
-    loss = falling(factor * math.log(20), factor)
+    loss = falling(factor * math.log(20), factor)[:9]  # too few for the course to tell
     return causes({"num_labels": 20, **config}, loss=loss)["loss-not-normalized"].probability
 
 
@@ -159,8 +159,9 @@ def test_an_evaluation_after_the_loss_has_fallen_does_not_clear_the_model() -> N
         eval_loss=[1.55],
         steps={"eval_loss": [200]},
     )
-    assert next(iter(found)) == "head-init-scale"
-    assert found["loss-not-normalized"].probability < found["head-init-scale"].probability
+    assert any("out" in c.text for c in found["loss-not-normalized"].evidence_against)
+    assert found["loss-not-normalized"].probability < 0.4
+    assert found["head-init-scale"].probability > 0.25
 
 
 def test_contradicting_numbers_of_classes_point_at_the_labels() -> None:

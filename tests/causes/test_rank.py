@@ -122,11 +122,17 @@ def test_a_hypothesis_names_a_probe_that_exists_and_how_to_confirm(one: Hypothes
 def test_a_run_that_is_only_slow_is_asked_for_the_causes_of_its_notes_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    both = [hypothesis("loader", 0.0, "throughput-drop"), hypothesis("rate", 0.0, "y", weight=WEAK)]
+    rate = hypothesis("rate", 0.0, "y", weight=WEAK)
     slow = finding("throughput-drop", Severity.WARNING)
     note = finding("y", Severity.INFO)
-    assert [c.id for c in ranked(monkeypatch, both, slow, note)] == ["loader", "rate"]
-    assert [c.id for c in ranked(monkeypatch, both, finding("x"), note)] == []
+    waits, busy = (
+        [hypothesis("loader", 0.0, "throughput-drop", weight=weight), rate]
+        for weight in (WEAK, -WEAK)
+    )
+    assert [c.id for c in ranked(monkeypatch, waits, slow, note)] == ["loader", "rate"]
+    # A machine that others use is slow as well: without evidence it does not come first.
+    assert [c.id for c in ranked(monkeypatch, busy, slow, note)] == ["rate", "loader"]
+    assert [c.id for c in ranked(monkeypatch, waits, finding("x"), note)] == []
 
 
 def test_a_cause_that_the_log_states_comes_before_that_of_a_slow_loader(

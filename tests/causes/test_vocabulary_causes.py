@@ -112,6 +112,17 @@ def test_a_kl_divergence_that_grows_a_thousandfold() -> None:
     assert order(run)[0] == "rl-kl-explosion"
 
 
+def test_a_policy_that_one_update_far_too_long_made_certain() -> None:
+    norm = np.r_[0.1, np.zeros(99)]
+    config = {"model": "rloo-pick", "optimizer": "adamw"}
+    far, usual = (
+        make_run(loss=-0.1 * norm, grad_norm=norm, lr=np.full(100, rate), config=config)
+        for rate in (3.0, 1e-4)
+    )
+    assert order(far)[0] == "rl-kl-explosion"
+    assert order(usual)[0] == "rl-zero-advantage"
+
+
 def test_instability_in_the_first_steps_without_a_warmup() -> None:
     loss = np.r_[2.3, 2.0, np.geomspace(4, 40, 30), np.full(568, 40.0)]
     run = make_run(

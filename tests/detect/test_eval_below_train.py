@@ -68,3 +68,10 @@ def test_a_gap_that_opens_is_a_note_where_no_answers_tell() -> None:
         steps = {"eval_loss": AT, "eval_accuracy": AT}
         (found,) = detect(make_run(loss=TRAIN, eval_loss=opening, steps=steps, **answers), S)
         assert found.severity is severity
+
+
+def test_three_evaluations_of_a_loss_of_unknown_kind_are_a_note() -> None:
+    (found,) = detect(run(TRAIN[AT[:3] - 1] / 8), S)
+    assert found.severity is Severity.INFO
+    (known,) = detect(run(TRAIN[AT[:3] - 1] / 8, config={"num_classes": 10}), S)
+    assert known.severity is Severity.WARNING

@@ -49,3 +49,9 @@ def test_a_policy_without_a_gradient_is_not_at_a_floor_though_its_loss_is_0() ->
     assert found.severity is Severity.CRITICAL
     margin = make_run(loss=0 * norm, grad_norm=norm)
     assert detect(margin, S) == ()
+
+
+def test_what_goes_below_0_has_no_floor_there() -> None:
+    norm = np.r_[0.1, np.zeros(49)]
+    (found,) = detect(make_run(loss=-0.01 * norm, grad_norm=norm), S)
+    assert found.severity is Severity.CRITICAL

@@ -87,3 +87,12 @@ def test_values_that_are_not_numbers_are_left_out() -> None:
 def test_an_untouched_model_at_log_c_is_not_blamed_for_what_the_first_steps_do() -> None:
     loss = [2.31, 4.84, 10.5, 2.8, 2.7, 2.6]
     assert detect(make_run(loss=loss, config={"num_classes": 10}), S) == ()
+
+
+def test_a_language_models_loss_in_bits_is_a_note() -> None:
+    loss = curve(np.log2(64) * 1.01)
+    (found,) = detect(make_run(loss=loss, config={"vocab_size": 64}), S)
+    assert found.severity is Severity.INFO
+    assert "6.00" in found.summary
+    (classes,) = detect(make_run(loss=loss, config={"num_classes": 64}), S)
+    assert classes.severity is Severity.WARNING

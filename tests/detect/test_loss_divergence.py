@@ -184,3 +184,39 @@ def test_a_policy_that_loses_its_reward_as_it_leaves_its_reference() -> None:
     assert isinstance(detect(make_run(reward=gained, **curves), S), NotApplicable)
     near = {**curves, "kl": np.full(260, 0.02)}
     assert isinstance(detect(make_run(reward=lost, **near), S), NotApplicable)
+
+
+def test_errors_of_values_grow_while_nothing_more_is_earned() -> None:
+    at, rng = np.arange(200), np.random.default_rng(0)
+    error = np.exp(at / 50) * rng.lognormal(0, 0.3, 200)
+    poor, rich = (rng.normal(20, 1, 200) - at / 20, rng.normal(20, 1, 200) + at / 2)
+    (found,) = detect(make_run(loss=error, mean_return=poor), S)
+    assert found.severity is Severity.WARNING
+    (critic,) = detect(make_run(critic_loss=error, ep_rew_mean=poor), S)
+    assert critic.metrics == ("critic_loss",)
+    assert isinstance(detect(make_run(loss=error, mean_return=rich), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=error, td_error=error), S), NotApplicable)
+
+
+def test_evaluations_far_above_the_first_tell_what_a_wild_train_loss_hides() -> None:
+    rng = np.random.default_rng(1)
+    loss = 4 * rng.lognormal(0, 0.6, 100)
+    loss[:10] = 3
+    evals, at = [2.4, 7.0, 6.6, 7.5, 10.0, 8.6, 5.5], {"eval_loss": range(10, 80, 10)}
+    (found,) = detect(make_run(loss=loss, eval_loss=evals, steps=at), S)
+    assert found.metrics == ("eval/loss",)
+    falling = loss * np.linspace(1, 0.05, 100)
+    assert detect(make_run(loss=falling, eval_loss=evals, steps=at), S) == ()
+
+
+def test_a_short_log_that_comes_down_again_at_its_end() -> None:
+    tasks = [2.123, 1.393, 0.881, 2.477, 1.709, 1.242, 2.481, 1.933, 1.328, 2.484, 2.348, 1.673]
+    assert detect(make_run(loss=tasks), S) == ()
+    assert detect(make_run(loss=[3.0, 1.0, 1.0, 1.1, 3.0, 3.2, 3.1, 3.3]), S) != ()
+
+
+def test_codes_that_spread_are_a_note() -> None:
+    loss = [0.5, 0.6, 0.9, *([1.1] * 12)]
+    assert detect(make_run(loss=loss), S)[0].severity is Severity.CRITICAL
+    (found,) = detect(make_run(loss=loss, config={"codebook_size": 64}), S)
+    assert found.severity is Severity.INFO

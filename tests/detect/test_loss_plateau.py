@@ -102,3 +102,18 @@ def test_a_plateau_at_log_c_that_was_left_passes() -> None:
     loss = np.r_[np.full(250, np.log(10)), np.linspace(np.log(10), 0.5, 250)]
     noise = RNG.normal(0, 0.01, 500)
     assert detect(make_run(loss=loss + noise, config={"num_classes": 10}), S) == ()
+
+
+def test_a_policys_loss_without_noise_stands_still() -> None:
+    config, noise = {"num_generations": 8}, RNG.normal(0, 1e-4, 50)
+    loss = np.r_[0.0, np.full(49, 0.03)] + noise
+    (found,) = detect(make_run(loss=loss, config=config), S)
+    assert found.severity is Severity.WARNING
+    assert isinstance(detect(make_run(loss=loss + 100 * noise, config=config), S), NotApplicable)
+    assert isinstance(detect(make_run(loss=np.zeros(50), config=config), S), NotApplicable)
+
+
+def test_losses_that_repeat_from_pass_to_pass_stand_however_they_scatter() -> None:
+    again = np.tile(RNG.lognormal(1, 0.3, 9).round(5), 22)
+    (found,) = detect(make_run(loss=again, config={"loss": "mse"}), S)
+    assert found.id == DETECTOR.id

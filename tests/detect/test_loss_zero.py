@@ -69,3 +69,11 @@ def test_zeros_of_a_loss_that_had_nearly_gone_and_comes_back_are_rounding() -> N
     fallen = np.r_[np.geomspace(2, 0.1, 40), np.zeros(5), np.full(10, 0.05)]
     assert detect(make_run(loss=fallen), S) == ()
     assert detect(make_run(loss=np.r_[np.linspace(2, 1.5, 40), np.zeros(5), np.ones(10)]), S)
+
+
+def test_a_policys_loss_of_0_is_a_note_where_nothing_else_tells() -> None:
+    config = {"num_generations": 8}
+    (found,) = detect(make_run(loss=np.zeros(30), config=config), S)
+    assert found.severity is Severity.INFO
+    told = make_run(loss=np.zeros(30), grad_norm=np.ones(30), config=config)
+    assert isinstance(detect(told, S), NotApplicable)

@@ -95,3 +95,11 @@ def test_200_000_points_are_judged() -> None:
     loss = (1 + np.exp(-np.linspace(0, 5, 200_000))) * rng.lognormal(0, 0.05, 200_000)
     findings, _ = run_detectors(make_run(loss=loss, grad_norm=np.ones(200_000)))
     assert [f for f in findings if f.severity is not Severity.INFO] == []
+
+
+def test_what_a_range_test_does_on_purpose_is_no_finding() -> None:
+    loss = np.r_[np.linspace(2.3, 1.5, 80), np.geomspace(1.5, 40, 20)]
+    run = make_run(loss=loss, lr=np.geomspace(1e-6, 1, 100), planned_steps=200)
+    findings, checks = run_detectors(run)
+    assert not [f for f in findings if f.severity is not Severity.INFO]
+    assert "range test" in next(c for c in checks if c.id == "loss-divergence").reason

@@ -59,3 +59,8 @@ def test_a_regression_that_gained_little_is_noted_and_one_that_fell_at_once_pass
 def test_a_sum_is_measured_by_its_own_start() -> None:
     loss = np.geomspace(1400, 260, 1000)
     assert detect(make_run(loss=loss, config=TEN, planned_steps=1000), S) == ()
+
+
+def test_tokens_may_have_little_to_learn() -> None:
+    (found,) = detect(make_run(loss=np.linspace(4.1, 3.5, 1000), config={"vocab_size": 64}), S)
+    assert found.severity is Severity.INFO

@@ -23,6 +23,15 @@ LOGS: dict[str, tuple[str, Curves]] = {
         "step=10 loss=tensor(2.25, device='cuda:0', grad_fn=<NllLossBackward>) lr=[2e-05]\n",
         {LOSS: [(5, 2.5), (10, 2.25)], RATE: [(5, 1e-5), (10, 2e-5)]},
     ),
+    "a number before the names": (
+        "  1000 loss=2.5 lr=0.001\n  1010 loss=2.25 lr=0.001\n  1010 valid_loss=2.3\n",
+        {LOSS: [(1000, 2.5), (1010, 2.25)], RATE: [(1000, 1e-3), (1010, 1e-3)], EVAL: [(1010, 2.3)]},
+    ),
+    "the terms of pix2pix": (
+        "(epoch: 1, iters: 100, time: 0.1) G_GAN: 0.5 G_L1: 2.5 D_real: 0.7 D_fake: 0.6\n"
+        "(epoch: 1, iters: 200, time: 0.1) G_GAN: 0.6 G_L1: 2.25 D_real: 0.6 D_fake: 0.7\n",
+        {"G_GAN": [(100, 0.5), (200, 0.6)], "D_fake": [(100, 0.6), (200, 0.7)]},
+    ),
     "numpy scalars": (
         "iter 1 loss np.float32(2.5)\niter 2 loss np.float32(2.25)\n",
         {LOSS: [(1, 2.5), (2, 2.25)]},

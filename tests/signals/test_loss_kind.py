@@ -21,6 +21,7 @@ LOSS = np.linspace(2, 1, 30)
         ("ep_return", LossKind.REINFORCEMENT),
         ("td_error", LossKind.REINFORCEMENT),
         ("errD", LossKind.ADVERSARIAL),
+        ("G_GAN", LossKind.ADVERSARIAL),
         ("loss_disc", LossKind.ADVERSARIAL),
     ],
 )
@@ -44,6 +45,7 @@ def test_the_settings_tell_losses_without_a_uniform_guess(config: dict[str, obje
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
+        ({"num_generations": 8}, LossKind.REINFORCEMENT),
         ({"loss": "InfoNCE"}, LossKind.OTHER),
         ({"task": "contrastive"}, LossKind.OTHER),
         ({"model": "simclr-resnet18"}, LossKind.OTHER),
@@ -135,3 +137,9 @@ def test_the_name_of_a_model_tells_that_it_learns_values(model: str) -> None:
     assert loss_kind(make_run(loss=LOSS, config={"model": model})) is LossKind.REINFORCEMENT
     other = make_run(loss=LOSS, config={"model": "eq-values-qa"})
     assert loss_kind(other) is not LossKind.REINFORCEMENT
+
+
+def test_a_loss_that_begins_at_0_but_for_rounding_is_measured_against_itself() -> None:
+    policy = np.r_[1.2e-9, np.linspace(0.05, 0.07, 19)]
+    assert loss_kind(make_run(loss=policy)) is LossKind.UNBOUNDED
+    assert loss_kind(make_run(loss=np.r_[1e-3, policy[1:]])) is LossKind.UNKNOWN

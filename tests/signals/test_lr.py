@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from loganalyze.signals.lr import is_alive, restarts, rises_in_a_curve, warmup
+from loganalyze.signals.lr import is_alive, is_range_test, restarts, rises_in_a_curve, warmup
 from tests.builders import make_run
 
 AT = np.arange(1, 1001)
@@ -55,3 +55,10 @@ def test_a_half_cosine_is_told_from_a_straight_rise() -> None:
     assert rises_in_a_curve(make_run(lr=cosine), 1000)
     assert not rises_in_a_curve(make_run(lr=LINEAR), 100)
     assert not rises_in_a_curve(make_run(lr=LINEAR[:2]), 100)
+
+
+def test_a_range_test_grows_by_one_factor_and_a_warmup_does_not() -> None:
+    assert is_range_test(make_run(lr=np.geomspace(1e-6, 1, 100)))
+    assert not is_range_test(make_run(lr=np.linspace(1e-6, 1, 100)))
+    assert not is_range_test(make_run(lr=np.geomspace(1e-3, 1e-2, 100)))
+    assert not is_range_test(make_run(lr=LINEAR))
