@@ -80,7 +80,7 @@ def weigh(case: Case) -> list[Clue]:
 
 
 def _none_counted(case: Case) -> list[Clue]:
-    """0 right of 0 counted is NaN; outputs that are NaN are merely wrong, which makes an accuracy of 0 or chance."""
+    """0 right of 0 counted is NaN; outputs that are NaN are merely wrong, and counted so."""
     for split in ("train", "eval"):
         loss, right = (case.run.series(f"{split}/{name}") for name in ("loss", "accuracy"))
         none = right.step[np.isnan(right.value)]
