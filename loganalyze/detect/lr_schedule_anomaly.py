@@ -57,7 +57,9 @@ CLIMB = 4  # log points over which a schedule that starts over may climb
 FULL = 0.99  # share of the peak: logs round to 3 digits
 LEAST = 0.1  # share of the peak: a lesser rise is hardly seen
 ABRUPT = 5.0  # times the usual move of a schedule
-QUICK = 0.25  # of the fall before it: a warmup takes a tenth of a plan, the rise of a cycle half of it
+QUICK = (
+    0.35  # of the fall before it: a warmup takes a tenth of a plan, the rise of a cycle half of it
+)
 FLAT = 1e-3  # relative range below which a recorded rate is constant
 
 
@@ -186,9 +188,9 @@ def _jumps(rate: Series, peak: float, kind: str, settings: ScheduleSettings) -> 
     if np.ptp(rate.segment[foot : top + 1]) or _takes_its_time(rate, first, foot, top):
         return ()
     before, usual = _left_at(value, first, foot)
-    rise = float(value[top]) - before
+    rise, fall = float(value[top]) - before, before - float(value[foot])
     sudden = top - foot == 1 and rise > max(LEAST * peak, ABRUPT * usual)
-    if rise <= settings.jump * peak and not sudden:
+    if max(rise, fall) <= settings.jump * peak and not sudden:
         return ()
     if _restarts_warm(value, first, foot, top, before, peak):
         return ()
@@ -208,7 +210,8 @@ def _takes_its_time(rate: Series, first: int, foot: int, top: int) -> bool:
 def _left_at(value: FloatArray, first: int, foot: int) -> tuple[float, float]:
     """Return the rate that the schedule had come down to, and its usual move.
 
-    A schedule that starts over with a warmup falls at once to the foot of that.
+    A schedule that starts over with a warmup falls at once to the foot of that, which is below the rate that
+    it had come down to.
     """
     if foot <= first:
         return float(value[foot]), 0.0
