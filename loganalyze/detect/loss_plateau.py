@@ -177,7 +177,9 @@ def _only_begins(run: Run, series: Series, settings: PlateauSettings) -> bool:
 def _in_short_log(run: Run, series: Series, settings: PlateauSettings) -> tuple[Finding, ...]:
     """Judge a log too short for a slope: all its losses are nearly the same."""
     level = float(np.median(series.value))
-    if _is_at_floor(loss_kind(run), level) or float(np.ptp(series.value)) >= settings.spread * abs(level):
+    if _is_at_floor(loss_kind(run), level) or float(np.ptp(series.value)) >= settings.spread * abs(
+        level
+    ):
         return ()
     guess = chance(run)
     if guess is not None and abs(level / guess.log_c - 1) < settings.chance:

@@ -273,9 +273,7 @@ def _finding(length: int, total: int, rate: float, sign: _Sign) -> Finding:
         severity=sign.severity,
         confidence=0.6 if sign.severity is Severity.WARNING else 0.4,
         title=f"The run breaks at step {sign.step:,}, after {before}",
-        summary=(
-            f"At step {sign.step:,} of {total:,}, {at_rate}after {before}: {sign.title}."
-        ),
+        summary=(f"At step {sign.step:,} of {total:,}, {at_rate}after {before}: {sign.title}."),
         steps=(0, sign.step),
         metrics=("train/learning_rate", "train/loss"),
         evidence={
