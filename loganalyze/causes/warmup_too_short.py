@@ -50,15 +50,19 @@ def weigh(case: Case) -> list[Clue]:
     if first is not None and first.is_untouched:
         return [Clue(UNTOUCHED, -DECISIVE)]
     clues = []
-    if case.found("warmup-too-short"):
+    early = case.found("warmup-too-short")
+    if early is not None and early.evidence.get("sign") == "overshoot":
+        # A gradient step longer than the loss allows is no matter of the first steps alone.
+        clues.append(Clue("The first step was already too long for its gradient.", -MODERATE))
+    elif early is not None:
         clues.append(Clue("The run was unstable from the first steps at the full rate.", STRONG))
     else:
         clues.append(Clue("The first steps at the full rate were calm.", -STRONG))
     trouble, length = first_trouble(case), _length(case)
     if trouble is not None and length:
-        early = trouble <= max(EARLY * length, min(FIRST, length / 4))
+        is_early = trouble <= max(EARLY * length, min(FIRST, length / 4))
         text = f"It became unstable at step {trouble:,} of {length:,}."
-        clues.append(Clue(text, MODERATE if early else -DECISIVE))
+        clues.append(Clue(text, MODERATE if is_early else -DECISIVE))
     rate = case.run.series("train/learning_rate").finite().value
     usual, optimizer = common_rates(case.run)
     if len(rate) and rate.max() > usual:

@@ -63,6 +63,7 @@ class BelowSettings:
 
 
 COARSE = 3  # train losses per evaluation up to which each is the mean of a long stretch
+FEWEST = 5  # train losses; fewer show no course
 WINDOW = 10  # train losses around an evaluation
 FALL = 0.5  # of the train loss one interval earlier: below it a window lags behind
 NARROW = 0.7  # of the later ratio of train to evaluation loss: below it the gap opened
@@ -84,8 +85,8 @@ def detect(run: Run, settings: BelowSettings) -> Detected:
     if heavy:
         return NotApplicable(f"{heavy[0]} acts in training only and explains any gap")
     evals, train = run.series("eval/loss").finite(), run.series("train/loss").finite()
-    if len(train) < WINDOW:
-        return NotApplicable(f"{len(train)} train losses are too few, {WINDOW} needed")
+    if len(train) < FEWEST:
+        return NotApplicable(f"{len(train)} train losses are too few, {FEWEST} needed")
     if len(evals) < settings.evaluations:
         return NotApplicable(f"{len(evals)} evaluations are too few, {settings.evaluations} needed")
     at = np.searchsorted(train.step, evals.step, side="right")

@@ -17,7 +17,7 @@ equal rewards has no gradient.
 
 Settings
 --------
-`points`, `share`, `floor`.
+`points`, `share`, `often`, `floor`.
 
 Fix
 ---
@@ -48,6 +48,11 @@ class ZeroNormSettings:
 
     points: int = setting(3, unit="log points in a row", source="a scaler skips one or two")
     share: float = setting(0.5, unit="share of the log points", source="more is no exception")
+    often: float = setting(
+        0.25,
+        unit="share of the log points",
+        source="of a policy: fewer batches without an advantage",
+    )
     floor: float = setting(1e-3, unit="loss", source="at its floor nothing is left to learn")
 
 
@@ -73,7 +78,7 @@ def detect(run: Run, settings: ZeroNormSettings) -> Detected:
         )
     count = int(zero.sum())
     lasting = zero.mean() >= settings.share or bool(zero[-settings.points :].all())
-    if kind is LossKind.REINFORCEMENT and not lasting:
+    if kind is LossKind.REINFORCEMENT and not lasting and zero.mean() < settings.often:
         return NotApplicable("batches without any advantage have no gradient: ordinary here")
     return (
         Finding(
@@ -106,9 +111,9 @@ def _is_at_floor(
 ) -> bool:
     """Tell whether the loss has come down to where nothing is left to learn, as those with a margin do.
 
-    0 is no floor for a policy, unless for some batches only, nor for any loss that goes below it.
+    0 is no floor for a policy, or a loss that goes below it, unless for some batches only.
     """
-    if kind in (LossKind.REINFORCEMENT, LossKind.UNBOUNDED) and share >= settings.share:
+    if kind in (LossKind.REINFORCEMENT, LossKind.UNBOUNDED) and share >= settings.often:
         return False
     tiny = len(loss) > 0 and float(np.median(np.abs(loss))) < settings.floor
     return bool(tiny and (loss.any() or first))

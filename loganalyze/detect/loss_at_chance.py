@@ -45,8 +45,9 @@ from loganalyze.run import Run
 from loganalyze.settings import setting
 from loganalyze.signals.guess import Guess, guess_level
 from loganalyze.signals.loss_kind import LossKind, loss_kind
-from loganalyze.signals.lr import is_alive
+from loganalyze.signals.lr import was_alive
 from loganalyze.signals.movement import movement
+from loganalyze.signals.robust import FloatArray, mad_sigma
 from loganalyze.signals.trend import change
 
 
@@ -71,6 +72,7 @@ FEWEST = 3  # log points, where something else that does not move at all stands 
 ENDS = 4  # parts of the tail, of which the last one is its end
 FINITE = 0.5  # share of the logged losses; what is left of a run of NaN shows no level
 SURE = 20  # log points from which the slope of the tail is well known
+MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 AHEAD = 1.5  # times the accuracy of a guess: something was learned
 UNCHANGED = 10  # equal accuracies in a row that show as much as a long log
 UNJUDGED = (
@@ -110,10 +112,12 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
     stands = unresolved and _evaluation_stands(run, guess, settings)
     falls = moved - 2 * error < -settings.change * level
     if falls and not stands and guess.unchanged < UNCHANGED:
-        if unresolved:
+        # The noise hides a slope; where the level is known well enough, that tells.
+        if unresolved and not _is_known(run, tail.value, end, guess, settings):
             return NotApplicable("the loss is too noisy: its slope is not resolved")
-        return ()
-    if is_alive(run, int(tail.step[len(tail) // 2])) is False:
+        if not unresolved:
+            return ()
+    if was_alive(run) is False:
         return ()
     sure = len(series) >= SURE
     return (
@@ -145,6 +149,17 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
             levels={guess.label: guess.log_c},
         ),
     )
+
+
+def _is_known(
+    run: Run, tail: FloatArray, end: float, guess: Guess, settings: ChanceSettings
+) -> bool:
+    """Tell whether the level is that of a guess to the end, and no chance of the noise."""
+    evaluated = run.series("eval/loss").finite().value
+    least = (1 - settings.near) * guess.log_c
+    error = MEDIAN_ERROR * mad_sigma(tail) / np.sqrt(len(tail))
+    learns = len(evaluated) > 0 and float(evaluated.min()) < least
+    return bool(error < settings.near * guess.log_c and end > least and not learns)
 
 
 def _evaluation_stands(run: Run, guess: Guess, settings: ChanceSettings) -> bool:

@@ -63,7 +63,7 @@ from loganalyze.signals.smooth import block_medians, centered_median
 class DivergenceSettings:
     """Thresholds of the check."""
 
-    ratio: float = setting(1.5, unit="ratio of the end to the best", source="below it, a bad phase")
+    ratio: float = setting(1.3, unit="ratio of the end to the best", source="below it, a bad phase")
     noise: float = setting(6.0, unit="robust standard deviations", source="far beyond chance")
     lost: float = setting(0.5, unit="share of the progress", source="half of what was learned")
     never_back: float = setting(
@@ -94,8 +94,10 @@ FEWEST = 4  # log points: a first one and three that never come near it
 FEWEST_BLOCKS = 7  # fewer give no scale of their own
 FAR = 10.0  # times the first loss: nothing but a ruined model stays there for half of the run
 BACK = 0.75  # share of `never_back`; the end of such a run that is not back at its start
+KEPT = 0.5  # of the highest rise: below it the loss is on its way back
+STRETCHES = 10  # parts of what follows the best, of which the highest is the top of the rise
 TINY = 1e-30  # a divisor above 0
-FLOOR = 0.05  # share of the first loss; rises below it are the noise of a finished run
+FLOOR = 0.05  # share of the first loss, or a loss of a fixed unit; rises below it are noise
 
 
 def detect(run: Run, settings: DivergenceSettings) -> Detected:
@@ -127,7 +129,9 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         best = int(np.argmin(series.value[: max(before, 1)]))
         levels = (float(series.value[index]) for index in (best, 0, -1))
         return (_finding(series, best, *levels),)
-    if _destroyed_at_once(series, settings):
+    # The unit of a squared error is free: it may begin anywhere. Near 0 others have nothing to lose.
+    floor = 0.0 if kind is LossKind.REGRESSION else FLOOR
+    if _destroyed_at_once(series, floor, settings):
         first = float(series.value[0])
         return (_finding(series, 0, first, first, float(np.median(series.value[1:]))),)
     if len(series) < settings.points:
@@ -135,7 +139,7 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     width = max(SHORTEST, len(series) // 20)
     smooth = centered_median(series.value, width)
     found = _for_good(run, series, smooth, width, settings)
-    found = found or _ran_away(run, series, smooth, settings)
+    found = found or _ran_away(run, series, smooth, floor, settings)
     if beside.spreads_codes(run):
         return tuple(replace(one, severity=Severity.INFO) for one in found)
     if found or (evals := beside.evaluations_diverge(run, series)) is None:
@@ -169,19 +173,19 @@ def _for_good(
         return ()
     if rise <= settings.lost * progress or rise < least or best >= len(series) - 2:
         return ()
-    if not _stays_up(series.value[best:]):
+    if not _stays_up(series.value[best:], low, end - start):
         return ()
     return (_finding(series, best, low, start, end),)
 
 
 def _ran_away(
-    run: Run, series: Series, smooth: FloatArray, settings: DivergenceSettings
+    run: Run, series: Series, smooth: FloatArray, floor: float, settings: DivergenceSettings
 ) -> tuple[Finding, ...]:
     """Judge the smoothed loss by its start: for long it was far above it, whatever came then."""
     if len(restarts(run)) > 1:
         return ()
     guess = chance(run) if loss_kind(run) is LossKind.CROSS_ENTROPY else None
-    start = _start_far_below(series.value, smooth, guess, settings)
+    start = _start_far_below(series.value, smooth, guess, floor, settings)
     if start is None:
         return ()
     first, share = start
@@ -206,7 +210,11 @@ def _ran_away(
 
 
 def _start_far_below(
-    value: FloatArray, smooth: FloatArray, guess: Chance | None, settings: DivergenceSettings
+    value: FloatArray,
+    smooth: FloatArray,
+    guess: Chance | None,
+    floor: float,
+    settings: DivergenceSettings,
 ) -> tuple[float, float] | None:
     """Return the start and the share of the run far above it, or None where there is no such share.
 
@@ -221,7 +229,7 @@ def _start_far_below(
     beyond = above & (smooth > settings.never_back * (guess.log_c if guess is not None else np.inf))
     above[:width] &= beyond[:width]
     is_long = above.mean() >= settings.away or beyond.mean() >= settings.away_guess
-    if first <= FLOOR or not is_long:
+    if first <= floor or not is_long:
         return None
     noise = noise_sigma(np.log(np.maximum(value, FLOOR * first)))
     noise *= 1.0 if is_known else MEDIAN_ERROR / np.sqrt(FIRST)
@@ -332,10 +340,18 @@ def _before_nonfinite(logged: Series, settings: DivergenceSettings) -> tuple[Fin
     return (_finding(until, best, float(before[best]), float(value[0]), end),)
 
 
-def _stays_up(tail: np.ndarray) -> bool:
-    """Tell whether the loss, from its best on, is still up at the end: the last quarter above the first."""
+def _stays_up(tail: FloatArray, low: float, above_start: float) -> bool:
+    """Tell whether the loss, from its best on, is still up at the end.
+
+    Its last quarter lies above the first one; or it has kept the greater part of the rise, as where it
+    leapt to another level and stays there; or no less is lost than all that was learned.
+    """
     quarter = max(1, len(tail) // 4)
-    return bool(np.median(tail[-quarter:]) > np.median(tail[: quarter + 1]))
+    late = float(np.median(tail[-quarter:]))
+    if late > np.median(tail[: quarter + 1]) or above_start > 0:
+        return True
+    highest = float(block_medians(tail, STRETCHES).max())
+    return late - low > KEPT * (highest - low)
 
 
 def _leap(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
@@ -348,7 +364,7 @@ def _leap(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
     return (replace(found, severity=Severity.WARNING, confidence=0.4),)
 
 
-def _destroyed_at_once(series: Series, settings: DivergenceSettings) -> bool:
+def _destroyed_at_once(series: Series, floor: float, settings: DivergenceSettings) -> bool:
     """Tell whether no later loss ever came near the first one: the first updates ruined the model.
 
     Or hardly ever: the rate decays to 0 and takes the loss down with it, not to where it began.
@@ -357,7 +373,7 @@ def _destroyed_at_once(series: Series, settings: DivergenceSettings) -> bool:
     first = float(np.median(value[: max(1, n // 50)]))
     rest = value[max(1, n // 10) :]
     limit = settings.never_back * first
-    if first <= FLOOR:
+    if first <= floor:
         return False
     never = float(np.quantile(rest, NEVER)) > limit
     far = float(np.quantile(rest, GOOD)) > limit and float(np.median(rest)) > FAR * first
@@ -370,7 +386,9 @@ def _median_noise(curve: np.ndarray, width: int) -> float:
     Taken twice: from neighbouring points, and from medians of blocks, which noise that lasts over
     several points moves as well. Second differences are blind to a steady fall or rise.
     """
-    single = noise_sigma(curve) * MEDIAN_ERROR / np.sqrt(width)
+    # The fall and the rise of a short log are steps themselves; second differences see neither.
+    single = min(noise_sigma(curve), mad_sigma(np.diff(curve, 2)) / np.sqrt(6.0))
+    single *= MEDIAN_ERROR / np.sqrt(width)
     blocks = block_medians(curve, len(curve) // width)
     if len(blocks) < FEWEST_BLOCKS:
         return float(single)

@@ -18,7 +18,7 @@ the first start.
 
 Settings
 --------
-`window`, `noise`, `rise`.
+`window`, `noise`, `noise_soon`, `rise_soon`, `rise`.
 
 Fix
 ---
@@ -56,6 +56,12 @@ class ResumeSettings:
     noise: float = setting(
         4.0, unit="robust standard errors", source="beyond chance, at a place known beforehand"
     )
+    noise_soon: float = setting(
+        5.0, unit="robust standard errors", source="the same for the first three losses alone"
+    )
+    rise_soon: float = setting(
+        0.15, unit="share of the loss", source="three times as much, for a third of the points"
+    )
     rise: float = setting(0.05, unit="share of the loss", source="less is another mix of batches")
 
 
@@ -63,6 +69,7 @@ MOST = 20  # restarts of one run
 BACK, LEARNED = 0.95, 0.6  # of the first loss: where it started, and clearly below
 NOISE_POINTS = 40  # log points before the restart that tell its noise
 FEWEST = 3  # log points on either side
+MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 
 
 def detect(run: Run, settings: ResumeSettings) -> Detected:
@@ -113,7 +120,11 @@ def _compare(series: Series, border: int, settings: ResumeSettings) -> Finding |
         high = float(after[0])  # all that was learned is lost; a fall before it is no noise
         low, error = float(before[-1]), error or 1.0
     elif high - low - climb < max(settings.noise * error, settings.rise * abs(low)):
-        return None
+        # What is learned again soon shows in the first points alone, of which chance has more to say.
+        high = float(np.median(after[:FEWEST]))
+        error = sigma * MEDIAN_ERROR * np.sqrt(1 / len(before) + 1 / FEWEST)
+        if high - low - climb < max(settings.noise_soon * error, settings.rise_soon * abs(low)):
+            return None
     return Finding(
         id="loss-jump-on-resume",
         severity=Severity.WARNING,

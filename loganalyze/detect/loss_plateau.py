@@ -52,7 +52,7 @@ from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
-from loganalyze.signals.lr import is_alive
+from loganalyze.signals.lr import is_alive, was_alive
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import mad_sigma, noise_sigma
 from loganalyze.signals.saturation import saturation
@@ -98,6 +98,7 @@ FROZEN_TAIL = 0.6  # of the run
 FROZEN_MOVED = 0.5  # of the level: the first loss was elsewhere
 FROZEN = 0.01  # of the level; the losses of a policy scatter by a tenth and more
 FROZEN_EDGE = 0.025  # of the level, up or down: nine tenths of the losses
+TINY = 1e-9  # a loss of no unit in use
 FLOOR = 0.05  # a loss below this is at its floor, whatever it was at the start
 
 
@@ -119,18 +120,18 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
         return _in_short_log(run, series, settings)
     tail = series.take(slice(int((1 - settings.tail) * len(series)), None))
     level = float(np.median(tail.value))
-    if abs(level) < FLOOR:
-        return ()
     first = series.value[: max(3, len(series) // 20)]
     start = float(np.median(first))
+    if _is_at_floor(kind, level):
+        return ()
     drop = (start - level) / abs(start)
     guess = chance(run)
     if guess is not None and abs(level / guess.log_c - 1) < settings.chance:
         return ()  # loss-at-chance says it
     moved, error = change(tail.value)
+    error_of_start = MEDIAN_ERROR * noise_sigma(series.value) / np.sqrt(len(first))
+    learned = drop >= settings.learned and start - level > 2 * error_of_start
     if not _evaluation_stands(run, series, settings) and not _repeats(run):
-        error_of_start = MEDIAN_ERROR * noise_sigma(series.value) / np.sqrt(len(first))
-        learned = drop >= settings.learned and start - level > 2 * error_of_start
         if learned and not _stands_high(guess, level, settings):
             return ()
         unresolved = moved + 2 * error > 0
@@ -138,7 +139,8 @@ def detect(run: Run, settings: PlateauSettings) -> Detected:
             if moved + 2 * error > 0:
                 return NotApplicable("the loss is too noisy: its slope is not resolved")
             return ()
-    alive = is_alive(run, int(tail.step[len(tail) // 2]))
+    # What fell first may stand because the rate came to nothing; what never fell had its time.
+    alive = is_alive(run, int(tail.step[len(tail) // 2])) if learned else was_alive(run)
     if alive is False:
         return ()
     return (_finding(run, series, tail, level, moved, drop),)
@@ -148,6 +150,11 @@ def _repeats(run: Run) -> bool:
     """Tell whether each pass has the losses of the one before: what goes up and down in it is no noise."""
     found = loss_repeats.detect(run, loss_repeats.RepeatSettings())
     return not isinstance(found, NotApplicable) and bool(found)
+
+
+def _is_at_floor(kind: LossKind, level: float) -> bool:
+    """Tell whether a loss that never fell has nothing to lose: a squared error may have any unit."""
+    return abs(level) < (TINY if kind is LossKind.REGRESSION else FLOOR)
 
 
 def _only_begins(run: Run, series: Series, settings: PlateauSettings) -> bool:
@@ -170,7 +177,9 @@ def _only_begins(run: Run, series: Series, settings: PlateauSettings) -> bool:
 def _in_short_log(run: Run, series: Series, settings: PlateauSettings) -> tuple[Finding, ...]:
     """Judge a log too short for a slope: all its losses are nearly the same."""
     level = float(np.median(series.value))
-    if abs(level) < FLOOR or float(np.ptp(series.value)) >= settings.spread * abs(level):
+    if _is_at_floor(loss_kind(run), level) or float(np.ptp(series.value)) >= settings.spread * abs(
+        level
+    ):
         return ()
     guess = chance(run)
     if guess is not None and abs(level / guess.log_c - 1) < settings.chance:

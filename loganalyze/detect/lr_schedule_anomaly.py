@@ -54,6 +54,12 @@ FEWEST = 4  # log points that show a decay and a start
 LOW = 0.1  # share of the peak below which a jump is one of noise
 NEAR_PEAK = 0.9  # share of the peak to which a warm restart goes back
 CLIMB = 4  # log points over which a schedule that starts over may climb
+FULL = 0.99  # share of the peak: logs round to 3 digits
+LEAST = 0.1  # share of the peak: a lesser rise is hardly seen
+ABRUPT = 5.0  # times the usual move of a schedule
+QUICK = (
+    0.35  # of the fall before it: a warmup takes a tenth of a plan, the rise of a cycle half of it
+)
 FLAT = 1e-3  # relative range below which a recorded rate is constant
 
 
@@ -168,61 +174,64 @@ def _at_told(run: Run, rate: Series, settings: ScheduleSettings) -> tuple[Findin
 
 
 def _jumps(rate: Series, peak: float, kind: str, settings: ScheduleSettings) -> tuple[Finding, ...]:
+    """Look for the one rise after the peak that no schedule makes."""
     if CYCLIC.search(kind):
         return ()
-    same = np.r_[False, np.diff(rate.segment) == 0]
-    # A warmup that is shorter than the logging interval is no jump: only rises after a fall count.
-    fallen = np.minimum.accumulate(rate.value) < 0.7 * np.maximum.accumulate(rate.value)
-    peak_seen = np.maximum.accumulate(rate.value) >= 0.99 * peak
-    # A schedule that starts over may warm up again, over a few points; its foot may lie below both.
-    lowest = np.min([_shifted(rate.value, back) for back in range(1, CLIMB + 1)], axis=0)
-    before_it = np.max([_shifted(rate.value, back) for back in range(1, CLIMB + 2)], axis=0)
-    up = (
-        (rate.value - lowest > settings.jump * peak)
-        & (rate.value - before_it > settings.jump * peak)
-        & same
-        & fallen
-        & np.r_[False, peak_seen[:-1]]
-    )
-    rises = groups(up, gap=CLIMB)
-    if len(rises) != 1:
+    value = rate.value
+    # A warmup is no jump: only rises after the first peak count.
+    first = int(np.argmax(value >= FULL * peak))
+    climbs = [(a + first, b + first + 1) for a, b in groups(np.diff(value[first:]) > 0)]
+    climbs = [(foot, top) for foot, top in climbs if value[top] - value[foot] > LEAST * peak]
+    if len(climbs) != 1:
         return ()  # none, or a cycle
-    index, end = rises[0]
-    step, before = int(rate.step[index]), float(before_it[index])
-    after = float(rate.value[index : end + CLIMB].max())
-    if _restarts_warm(rate.value, index, peak) or _climbs(rate.value, settings.jump * peak) > 1:
+    foot, top = climbs[0]
+    if np.ptp(rate.segment[foot : top + 1]) or _takes_its_time(rate, first, foot, top):
         return ()
+    before, usual = _left_at(value, first, foot)
+    rise, fall = float(value[top]) - before, before - float(value[foot])
+    sudden = top - foot == 1 and rise > max(LEAST * peak, ABRUPT * usual)
+    if max(rise, fall) <= settings.jump * peak and not sudden:
+        return ()
+    if _restarts_warm(value, first, foot, top, before, peak):
+        return ()
+    step, after = int(rate.step[foot + 1]), float(value[top])
     summary = f"At step {step:,} the learning rate jumps from {before:.3g} to {after:.3g}, once"
     numbers = {"step": step, "before": before, "after": after}
-    return (_finding("The learning rate jumps up", summary, step, numbers, (rate.where(index),)),)
+    where = (rate.where(foot + 1),)
+    return (_finding("The learning rate jumps up", summary, step, numbers, where),)
 
 
-def _restarts_warm(value: FloatArray, index: int, peak: float) -> bool:
+def _takes_its_time(rate: Series, first: int, foot: int, top: int) -> bool:
+    """Tell whether the rise is as slow as the fall before it: a triangle is a cycle, a warmup is quick."""
+    fell = int(rate.step[foot]) - int(rate.step[first])
+    return top - foot > 1 and int(rate.step[top]) - int(rate.step[foot]) > QUICK * fell
+
+
+def _left_at(value: FloatArray, first: int, foot: int) -> tuple[float, float]:
+    """Return the rate that the schedule had come down to, and its usual move.
+
+    A schedule that starts over with a warmup falls at once to the foot of that, which is below the rate that
+    it had come down to.
+    """
+    if foot <= first:
+        return float(value[foot]), 0.0
+    moves = np.abs(np.diff(value[first : foot + 1]))
+    usual = float(np.median(moves[:-1])) if len(moves) > 1 else float(moves[-1])
+    at_once = moves[-1] > ABRUPT * usual
+    return float(value[foot - 1] if at_once else value[foot]), usual
+
+
+def _restarts_warm(
+    value: FloatArray, first: int, foot: int, top: int, before: float, peak: float
+) -> bool:
     """Tell whether the rate goes from the end of a decay back to the peak: a warm restart, as planned.
 
     The end and the peak may lie between two log points: each side is continued by one move of its own.
     """
-    before = value[max(index - CLIMB - 1, 0) : index + 1]
-    foot = int(np.argmin(before))
-    after = value[index + int(np.argmax(value[index : index + CLIMB])) :]
-    falls = float(before[foot - 1] - before[foot]) if foot else 0.0
-    follows = float(after[0] - after[1]) if len(after) > 1 else 0.0
-    is_low = float(before[foot]) - max(falls, 0.0) < LOW * peak
-    return is_low and float(after[0]) + max(follows, 0.0) > NEAR_PEAK * peak
-
-
-def _climbs(value: FloatArray, by: float) -> int:
-    """Count the rises without a fall, after the first peak, that lead up by more than `by`."""
-    late = value[int(np.argmax(value >= NEAR_PEAK * value.max())) :]
-    rises = groups(np.diff(late) > 0, gap=1)
-    return sum(float(late[last + 1] - late[first]) > by for first, last in rises)
-
-
-def _shifted(value: np.ndarray, back: int) -> np.ndarray:
-    """Return the value `back` points before; the first one where there is none."""
-    moved = np.full(len(value), value[0])
-    moved[back:] = value[: len(value) - back]
-    return moved
+    falls = float(value[foot - 1] - value[foot]) if foot > first and before <= value[foot] else 0.0
+    follows = float(value[top] - value[top + 1]) if top + 1 < len(value) else 0.0
+    is_low = before - falls < LOW * peak
+    return is_low and float(value[top]) + max(follows, 0.0) > NEAR_PEAK * peak
 
 
 def _against_plan(run: Run, rate: Series, kind: str) -> tuple[Finding, ...]:

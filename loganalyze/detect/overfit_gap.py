@@ -23,7 +23,7 @@ training: it had got better before it was first made; or at log(C), as bad as a 
 Settings
 --------
 `patience`, `rise`, `rise_warning`, `train_falls`, `rise_few`, `train_falls_few`, `train_falls_stands`,
-`early`, `gap_few`, `noise`.
+`early`, `untrained`, `gap_few`, `noise`.
 
 Fix
 ---
@@ -77,6 +77,9 @@ class OverfitSettings:
     early: float = setting(
         0.75, unit="share of the first train losses", source="less: it has learned a quarter"
     )
+    untrained: float = setting(
+        0.9, unit="share of the first train losses", source="what was learned is of no use there"
+    )
     gap_few: float = setting(2.0, unit="ratio to the train loss", source="far apart already")
     noise: float = setting(3.0, unit="robust standard deviations", source="three sigma")
 
@@ -94,16 +97,21 @@ def detect(run: Run, settings: OverfitSettings) -> Detected:
         return NotApplicable(f"{len(evals)} evaluations are too few, {FEWEST} needed")
     if len(evals) <= settings.patience:
         return _in_few(evals, train, settings)
+    if float(evals.value.min()) <= 0:
+        return NotApplicable("the evaluation loss is not positive")
+    turned = _turned(evals, train, settings)
+    parted = None if turned else _stands(run, evals, train, settings)
+    return turned if parted is None else (parted,)
+
+
+def _turned(evals: Series, train: Series, settings: OverfitSettings) -> tuple[Finding, ...]:
+    """Judge an evaluation that got better first, and then worse."""
     best = int(np.argmin(evals.value))
     after = evals.take(slice(best + 1, None))
-    if len(after) < settings.patience:
-        parted = _stands(run, evals, train, settings)
-        return (parted,) if parted is not None else ()
-    if (parted := _stands(run, evals, train, settings)) is not None:
-        return (parted,)
-    low, last = float(evals.value[best]), float(np.median(after.value[-settings.patience :]))
-    if low <= 0:
-        return NotApplicable("the evaluation loss is not positive")
+    low = float(evals.value[best])
+    if len(after) < settings.patience or low <= 0:
+        return ()
+    last = float(np.median(after.value[-settings.patience :]))
     rise = last / low - 1
     climbs = _climbs(after.value, settings) or _stays_higher(evals.value, best, settings)
     if rise < settings.rise or (not climbs and last - low < _by_chance(evals.value, settings)):
@@ -180,19 +188,27 @@ def _stands(run: Run, evals: Series, train: Series, settings: OverfitSettings) -
     """Judge an evaluation that never got better while the train loss fell to half of it and less."""
     first, end = float(evals.value[0]), float(np.median(evals.value[-2:]))
     low = float(evals.value.min())
-    if len(evals) <= settings.patience or low <= 0 or low < first * (1 - settings.rise):
-        return None
     moves = float(evals.value.max()) > low * (1 + settings.rise_warning)
     at_first, at_end = _train_levels(train, int(evals.step[0]))
-    if moves or at_end <= 0:
-        return None  # it does not stand; or the train loss counts nothing
-    if at_first - at_end < settings.rise * end:
+    # As bad as the untrained model it may go up and down, by more than all that was learned: that is no
+    # level of its own, which another loss or harder samples have.
+    start = float(np.median(train.value[:FIRST]))
+    first_losses = float(train.value[:FIRST].max())
+    worse = low >= settings.untrained * first_losses and at_end < start
+    untrained = worse and moves and float(np.ptp(evals.value)) > at_first - at_end
+    if not untrained and (moves or low < first * (1 - settings.rise)):
+        return None  # it does not stand
+    if at_end <= 0 or end / first < 1 - (1 - at_end / max(at_first, 1e-12)) / 2:
+        return None  # the train loss counts nothing; or the evaluation follows it on a scale of its own
+    if at_first - at_end < settings.rise * end and not untrained:
         return None  # had all of it held, the evaluation would not show it
     if end < settings.gap_few * at_end or at_end > at_first * (1 - settings.train_falls_stands):
         return None
+    if at_first - at_end < FALLS * _level_error(train):
+        return None
     found = _finding(evals, 0, end, end / low - 1, at_first, at_end, settings)
     # What stands below the start of the training had got better before the first evaluation.
-    was_better = first < settings.early * float(np.median(train.value[:FIRST]))
+    was_better = first < settings.early * start
     # What stays as bad as a guess has learned nothing that it could lose.
     guess = chance(run)
     guesses = guess is not None and bool(np.all(np.abs(evals.value / guess.log_c - 1) < AS_A_GUESS))

@@ -166,7 +166,8 @@ def _regression(run: Run, settings: SlowSettings) -> Detected:
     gained = (start - end) / start if start > 0 else 1.0
     if course is not None and course.first > 0:
         gained = max(gained, (course.first - course.last) / course.first)
-    gained = max(gained, (float(series.value[0]) - end) / float(series.value[0]))
+    if float(series.value[0]) > 0:
+        gained = max(gained, (float(series.value[0]) - end) / float(series.value[0]))
     if not 0 <= gained < settings.regression:
         return ()
     return (

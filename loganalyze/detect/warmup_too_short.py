@@ -79,7 +79,7 @@ class ShortWarmupSettings:
     )
     noise: float = setting(5.0, unit="robust standard deviations", source="beyond chance")
     overshoot: float = setting(
-        4.0, unit="ratio to the loss", source="no loss can fall by more than itself"
+        1.0, unit="ratio to the loss", source="no loss can fall by more than itself"
     )
 
 
@@ -89,6 +89,7 @@ SOON = 5  # log points; a slow rise is not one of the first steps' length
 GUESS = 0.1  # relative distance to log(C) within which a run starts with a guess
 AGAIN = 3  # times that single points are as high later: it is the noise of the batches
 SAME_TIME = 2  # times the way to the leap
+FEWEST = 4  # log points of the start
 FEWEST_SOON = 50  # log points that tell a scatter
 ALIKE = 0.75  # share of the leap's height
 FULL = 0.5  # share of the peak rate from which an instability is that of the full rate
@@ -123,7 +124,7 @@ def detect(run: Run, settings: ShortWarmupSettings) -> Detected:
         return NotApplicable("no learning rate was logged")
     if len(loss) < settings.points:
         return NotApplicable(f"{len(loss)} losses are too few, {settings.points} needed")
-    if float(rate.value.max()) > ABSURD:
+    if ABSURD < float(rate.value.max()) < np.inf:
         return NotApplicable(f"no warmup leads to a learning rate above {ABSURD:g}")
     total = run.planned_steps or int(loss.step[-1])
     found = warmup(run)
@@ -147,9 +148,10 @@ def _rate(run: Run, loss: Series) -> Series:
     rate = run.series("train/learning_rate").finite()
     told = [run.number(name) for name in ("warmup_ratio", "warmup_steps")]
     target = run.number("learning_rate")
-    if len(rate) or not target or not any(t == 0 for t in told) or any(told):
+    if len(rate) or not any(t == 0 for t in told) or any(told):
         return rate
-    return loss.measuring("train/learning_rate", np.full(len(loss), target))
+    # Without a warmup the rate is full from the first step on, however high that is.
+    return loss.measuring("train/learning_rate", np.full(len(loss), target or np.inf))
 
 
 def _signs(run: Run, loss: Series, last: float, settings: ShortWarmupSettings) -> Iterator[_Sign]:
@@ -187,16 +189,21 @@ def _notes(run: Run, loss: Series, total: int, settings: ShortWarmupSettings) ->
         yield _Sign("overshoot", step, title, (finite.where(0),), severity=Severity.INFO)
     until = settings.soon * total
     start = finite.take(finite.step <= until)
-    if len(start) < 2 * SOON or start.value.min() <= 0:
+    if len(start) < FEWEST or start.value.min() <= 0:
         return
     guess = chance(run)
     smooth = centered_median(start.value, 3)
     top = int(np.argmax(smooth))
     if not top:
         return  # it falls from its first point
-    firsts = (float(np.median(start.value[:count])) for count in (SOON, min(top, SOON)))
-    before = max(*firsts, guess.log_c if guess is not None else 0.0)
-    beyond = smooth[top] - before > settings.noise * noise_sigma(start.value[: max(top, SOON)])
+    # What stands before the rise is the level: medians of more would hold the rise itself.
+    rises = int(np.argmax(start.value > np.sqrt(settings.bump) * start.value[0]))
+    before = float(np.median(start.value[: max(min(rises, top, SOON), 1)]))
+    before = max(before, guess.log_c if guess is not None else 0.0)
+    # The noise of the batches is that of the time after, a share of the level.
+    later = finite.value[finite.step > until]
+    scatter = noise_sigma(np.log(later[later > 0])) if len(later) >= SOON else np.inf
+    beyond = np.log(smooth[top] / before) > settings.noise * scatter
     if smooth[top] > settings.bump * before and beyond:
         title = f"the loss rises from {before:.4g} to {smooth[top]:.4g}"
         step = int(start.step[top])
@@ -214,7 +221,9 @@ def _overshoots(run: Run, loss: Series, settings: ShortWarmupSettings) -> bool:
         return False
     rate = run.series("train/learning_rate").value_at(int(loss.step[0]))
     limit = run.number("max_grad_norm") or np.inf
-    promised = (rate or 0.0) * float(norm.value[0]) * min(float(norm.value[0]), limit)
+    if rate is None or not np.isfinite(rate):
+        return False
+    promised = rate * float(norm.value[0]) * min(float(norm.value[0]), limit)
     return promised > settings.overshoot * float(loss.value[0])
 
 
@@ -258,21 +267,20 @@ def _grew(run: Run, nonfinite: Finding) -> bool:
 def _finding(length: int, total: int, rate: float, sign: _Sign) -> Finding:
     wanted = max(round(0.03 * total), 5 * length, 100)
     before = f"a warmup of {length:,} steps" if length else "no warmup"
+    at_rate = f"at a rate of {rate:.3g} and " if np.isfinite(rate) else ""
     return Finding(
         id="warmup-too-short",
         severity=sign.severity,
         confidence=0.6 if sign.severity is Severity.WARNING else 0.4,
         title=f"The run breaks at step {sign.step:,}, after {before}",
-        summary=(
-            f"At step {sign.step:,} of {total:,}, at a rate of {rate:.3g} and after {before}: {sign.title}."
-        ),
+        summary=(f"At step {sign.step:,} of {total:,}, {at_rate}after {before}: {sign.title}."),
         steps=(0, sign.step),
         metrics=("train/learning_rate", "train/loss"),
         evidence={
             "step": sign.step,
             "warmup_steps": length,
             "total_steps": total,
-            "lr": rate,
+            **({"lr": rate} if np.isfinite(rate) else {}),
             "sign": sign.id,
         },
         where=sign.where,

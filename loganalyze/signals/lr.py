@@ -11,6 +11,7 @@ from loganalyze.run import Run, Series, once
 FULL = 0.99  # share of the peak from which the rate counts as full; logs round to 3 digits
 CONSTANT = 1e-3  # relative range below which a rate is constant
 ALIVE = 0.1  # share of the peak below which the rate hardly moves the weights any more
+LONG_ENOUGH = 0.3  # share of the log points; what leaves its start at all has left it by then
 LINEAR_ERROR = 0.02  # relative error up to which a rise through the origin is a linear warmup
 POINTS_FOR_LINE = 3
 STILL = 2.0  # times the warmup of the settings: a rate that rises for longer does not follow them
@@ -146,6 +147,14 @@ def is_alive(run: Run, step: int) -> bool | None:
         return None
     peak = float(series.value.max())
     return peak > 0 and at > ALIVE * peak
+
+
+def was_alive(run: Run) -> bool | None:
+    """Tell whether the rate moved the weights for long enough to learn; None where none was logged."""
+    value = run.series("train/learning_rate").finite().value
+    if not len(value):
+        return None
+    return bool(value.max() > 0 and np.mean(value > ALIVE * value.max()) >= LONG_ENOUGH)
 
 
 def restarts(run: Run) -> np.ndarray:

@@ -87,3 +87,10 @@ def test_evaluations_that_stand_at_chance_tell_where_the_train_loss_is_too_noisy
 def test_a_loss_that_leaves_the_level_of_a_guess_in_the_end_does_not_stay_there() -> None:
     falls = flat() - np.linspace(0, 0.17, 400)
     assert detect(make_run(loss=falls, config=TEN), S) == ()
+
+
+def test_a_level_that_is_known_tells_where_noise_hides_the_slope() -> None:
+    for seed in range(10):
+        loss = np.log(10) * np.random.default_rng(seed).lognormal(0, 0.08, 60)
+        steps = 5 * np.arange(1, 61)
+        assert detect(make_run(loss=loss, steps=steps, config=TEN), S)

@@ -220,3 +220,27 @@ def test_codes_that_spread_are_a_note() -> None:
     assert detect(make_run(loss=loss), S)[0].severity is Severity.CRITICAL
     (found,) = detect(make_run(loss=loss, config={"codebook_size": 64}), S)
     assert found.severity is Severity.INFO
+
+
+def test_a_leap_to_another_level_that_stays_is_no_less_lasting_than_a_rise() -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        loss = 0.4 + 1.6 * np.exp(-np.arange(60) / 12)
+        loss[33:] = 1.5
+        assert detect(make_run(loss=loss * np.exp(rng.normal(0, 0.05, 60))), S)
+
+
+def test_a_leap_that_is_mostly_made_good_again_passes() -> None:
+    loss = 0.4 + 1.6 * np.exp(-np.arange(60) / 12)
+    loss[33:] += 1.2 * np.exp(-np.arange(27) / 7)
+    assert detect(make_run(loss=loss), S) == ()
+
+
+def test_the_fall_of_a_short_log_is_no_noise() -> None:
+    assert detect(make_run(loss=[1.378, 0.931, 0.647, 0.498, 1.087, 1.09, 1.136, 1.121]), S)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_a_squared_error_diverges_in_any_unit(unit: float) -> None:
+    loss = unit * np.r_[2.0, np.linspace(5, 20, 15), np.full(45, 20.0)]
+    assert detect(make_run(loss=loss, config={"loss": "mse"}), S)

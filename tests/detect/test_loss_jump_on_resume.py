@@ -59,3 +59,19 @@ def test_a_loss_that_rose_before_the_restart_may_go_on_to_rise() -> None:
     assert detect(make_run(loss=rise, segments=halves), S) == ()
     rise[6:] += 60
     assert detect(make_run(loss=rise, segments=halves), S)
+
+
+def test_a_head_that_is_learned_again_within_three_points_is_told() -> None:
+    before = [1.5, 1.49, 1.35, 1.23, 1.22, 1.09, 1.02]
+    after = [2.49, 1.79, 1.37, 1.18, 1.12, 1.1, 0.98, 0.95, 0.98, 0.87, 0.85, 0.81, 0.78, 0.78]
+    segments = {"loss": [0] * len(before) + [1] * len(after)}
+    assert detect(make_run(loss=[3.2, 3.0, 2.5, 2.0, *before, *after][4:], segments=segments), S)
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.2])
+def test_chance_alone_does_not_lift_the_first_three_points(noise) -> None:
+    found = 0
+    for seed in range(60):
+        loss = np.geomspace(3, 1, 40) * np.random.default_rng(seed).lognormal(0, noise, 40)
+        found += bool(detect(make_run(loss=loss, segments={"loss": [0] * 20 + [1] * 20}), S))
+    assert found <= 1

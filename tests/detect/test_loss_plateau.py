@@ -117,3 +117,15 @@ def test_losses_that_repeat_from_pass_to_pass_stand_however_they_scatter() -> No
     again = np.tile(RNG.lognormal(1, 0.3, 9).round(5), 22)
     (found,) = detect(make_run(loss=again, config={"loss": "mse"}), S)
     assert found.id == DETECTOR.id
+
+
+def test_a_loss_that_never_fell_stands_though_the_rate_has_come_to_nothing_since() -> None:
+    rng = np.random.default_rng(0)
+    loss = 3.9 * np.exp(rng.normal(0, 0.01, 54))
+    rate = 1e-3 * 0.5 * (1 + np.cos(np.pi * np.arange(54) / 54)) ** 2
+    assert detect(make_run(loss=loss, lr=rate, steps=3 * np.arange(54) + 1), S)
+
+
+def test_a_squared_error_of_a_small_unit_may_stand_as_well() -> None:
+    loss = 2e-4 * np.exp(np.random.default_rng(0).normal(0, 0.02, 200))
+    assert detect(make_run(loss=loss, config={"loss": "mse"}), S)

@@ -79,3 +79,19 @@ def test_a_plan_that_starts_anew_with_a_warmup_over_several_log_points() -> None
 def test_restarts_are_recognised_in_few_points(points, cycles) -> None:
     done = np.arange(points) / points * cycles % 1
     assert detect(run(1e-3 * (1 + np.cos(np.pi * done)) / 2), S) == ()
+
+
+@pytest.mark.parametrize("points", [26, 60, 300, 3000])
+@pytest.mark.parametrize("warmup", [0, 0.05])
+def test_a_plan_that_starts_anew_is_seen_at_any_logging_interval(points, warmup) -> None:
+    at = np.arange(points) / points
+    plan = np.where(at < warmup, at / max(warmup, 1e-9), 0.5 * (1 + np.cos(np.pi * at)))
+    begins = int(0.35 * points)
+    rate = np.r_[plan[:begins], plan[: points - begins]]
+    (found,) = detect(run(1e-3 * rate), S)
+    assert float(found.evidence["after"]) > float(found.evidence["before"])
+
+
+def test_a_triangle_passes() -> None:
+    rate = 0.25 + 0.75 * (1 - np.abs(2 * (np.arange(300) / 300 * 2 % 1) - 1))
+    assert detect(run(1e-3 * rate), S) == ()

@@ -125,8 +125,19 @@ def test_an_evaluation_that_stays_as_bad_as_a_guess_has_lost_nothing() -> None:
 
 def test_an_evaluation_without_a_trend_has_not_turned() -> None:
     for seed in range(20):
-        evals = np.random.default_rng(seed).normal(6.0, 0.6, 10)
+        evals = np.random.default_rng(seed).normal(0.5, 0.05, 10)
         assert detect(run(evals), S) == ()
+
+
+def test_an_evaluation_that_stays_worse_than_the_untrained_model_is_told() -> None:
+    for seed in range(20):
+        evals = 40 * np.exp(np.random.default_rng(seed).normal(0, 0.2, 10))
+        (found,) = detect(run(evals), S)
+        assert "stands" in found.title or "turned" in found.title
+
+
+def test_an_evaluation_on_a_scale_of_its_own_that_falls_as_the_train_loss_does_passes() -> None:
+    assert detect(run(64 * TRAIN[99::100]), S) == ()
 
 
 def test_a_train_loss_that_only_swings_does_not_fall() -> None:

@@ -99,3 +99,20 @@ def test_a_leap_at_the_end_of_what_is_finite_is_taken_back_by_nothing() -> None:
     loss = np.r_[0.36, 8472.0, np.full(58, np.nan)]
     (found,) = detect(make_run(loss=loss, lr=np.full(60, 0.5), planned_steps=60), S)
     assert found.evidence["step"] == 3
+
+
+def test_a_rise_from_the_second_point_on_is_no_part_of_its_own_level() -> None:
+    rng = np.random.default_rng(0)
+    loss = 0.4 + 1.6 * np.exp(-np.arange(60) / 12)
+    loss[1:6] = [5.5, 5.0, 4.0, 3.2, 2.8]
+    loss = loss * np.exp(rng.normal(0, 0.05, 60))
+    (found,) = detect(make_run(loss=loss, lr=np.full(60, 1e-3)), S)
+    assert found.evidence["step"] in range(2, 6)
+
+
+def test_settings_that_know_of_no_warmup_tell_without_a_rate() -> None:
+    loss = np.r_[3.7, 2.6, 6.7, 70.3, 45323.0, np.full(30, np.nan)]
+    run = make_run(loss=loss, steps=4 * np.arange(35) + 1, config={"warmup_ratio": 0})
+    (found,) = detect(run, S)
+    assert "rate of" not in found.summary
+    assert "lr" not in found.evidence
