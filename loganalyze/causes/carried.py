@@ -26,6 +26,8 @@ FEWEST = 4  # train losses of the first pass; fewer have no level
 SHOWS = 0.3  # of what was learned: an evaluation of the same task shows more than that
 FEW_SAMPLES = 500  # any network has more parameters than that
 OFTEN = 10.0  # passes after which a small training set is known by heart
+A_HANDFUL = 100  # samples; what holds for others can hardly be learned of so few
+TWICE = 2.0  # passes: none of the samples is new any more
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 OTHERWISE = (
     "loss-nonfinite", "loss-divergence", "initial-loss-high", "eval-nonfinite", "loss-jump-on-resume",
@@ -83,14 +85,21 @@ def carried(case: Case) -> Carried | None:
 
 def came_often(case: Case, found: Carried | None) -> bool:
     """Tell whether few samples came so often before the first evaluation that all were known by heart."""
-    samples = case.run.number("train_samples")
+    samples = training_samples(case, found)
     if found is None or found.passes is None:
         return samples is not None and samples < FEW_SAMPLES
-    if samples is None:
-        batch = case.run.number("train_batch_size") or 0.0
-        updates = case.run.number("gradient_accumulation_steps") or 1.0
-        samples = batch * updates * found.step / found.passes or np.inf
-    return samples < FEW_SAMPLES and found.passes > OFTEN and (found.known or 0.0) < LEARNED
+    often = TWICE if samples is not None and samples < A_HANDFUL else OFTEN
+    is_few = samples is not None and samples < FEW_SAMPLES
+    return is_few and found.passes > often and (found.known or 0.0) < LEARNED
+
+
+def training_samples(case: Case, found: Carried | None) -> float | None:
+    """Return the size of the training set: as told, or by the steps of a pass; None if unknown."""
+    told, batch = case.run.number("train_samples"), case.run.number("train_batch_size")
+    if told or not batch or found is None or not found.passes:
+        return told
+    updates = case.run.number("gradient_accumulation_steps") or 1.0
+    return batch * updates * found.step / found.passes
 
 
 def level_at_start(case: Case, train: Series) -> float | None:

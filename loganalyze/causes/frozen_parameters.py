@@ -44,6 +44,7 @@ from loganalyze.causes.course import (
 )
 from loganalyze.causes.error_text import stated
 from loganalyze.causes.rates import NEXT_TO_NOTHING, common_rates
+from loganalyze.causes.uncleared import uncleared
 from loganalyze.finding import Clue
 from loganalyze.signals.class_counts import counts_only
 from loganalyze.signals.loss_kind import is_by_reward
@@ -58,9 +59,6 @@ SAME = 1e-5  # share of the evaluation loss; logs keep 4 to 5 digits
 LEARNED = 0.02  # share of the evaluation loss: more than the frequencies of labels give
 STILL = 0.005  # share of the loss: a change below it is none
 MOVES = 5e-4  # share of the evaluation loss: less is the rounding of the sums
-POINTS = 10  # gradient norms
-GROWN = 5.0  # times its first value; sums of n alike gradients are n times, of unlike ones the root of it
-ALWAYS = 0.85  # share of the steps at which a sum of gradients grows; one that comes and goes: half
 MODEST = 0.3  # gradient norm; a model of which all weights are trained begins with 0.3 to 3
 FEW = 0.05  # gradient norm; half the least that is usual (0.1 to 10) when all weights are trained
 ERROR = re.compile(
@@ -92,12 +90,12 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(text, MODERATE))
     elif len(norm) and float(norm.value.max()) == 0:
         clues.append(Clue("The gradient norm is exactly 0 throughout.", DECISIVE))
-    elif (times := _never_cleared(case)) is not None:
+    elif (sums := uncleared(case)) is not None:
         text = (
-            f"The gradient norm grows step by step, to {times:.0f} x its first value, while the loss stands: "
-            "gradients are added up and never cleared, as where the optimizer holds other parameters."
+            f"The gradient norm grows step by step, to {sums.times:.0f} x its first value, while the loss "
+            "stands: gradients are added up and never cleared, as where the optimizer holds other parameters."
         )
-        clues.append(Clue(text, DECISIVE))
+        clues.append(Clue(text, -MODERATE if sums.moves else DECISIVE))
     elif len(norm):
         middle = float(norm.value.mean())
         counts = counts_only(case.run)
@@ -112,19 +110,6 @@ def weigh(case: Case) -> list[Clue]:
             return [*clues, Clue(text, STRONG)]
         clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -WEAK))
     return clues
-
-
-def _never_cleared(case: Case) -> float | None:
-    """Return how many times its first value the gradient norm becomes, if it only grows, else None.
-
-    `optimizer.zero_grad()` clears what the optimizer holds; what it does not hold gets the gradient of every
-    batch added. A gradient that explodes takes the loss with it.
-    """
-    norm = case.run.series("train/grad_norm").finite().value
-    if len(norm) < POINTS or not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):
-        return None
-    times = float(norm[-1]) / max(float(norm[0]), 1e-12)
-    return times if times > GROWN and float(np.mean(np.diff(norm) > 0)) > ALWAYS else None
 
 
 def _died(case: Case) -> bool:

@@ -88,7 +88,9 @@ def _none_counted(case: Case) -> list[Clue]:
             text = f"{split}/accuracy is NaN where the loss is: none was counted, right or wrong."
             return [Clue(text, DECISIVE)]
         if len(right) and np.isnan(loss.value).any():
-            text = f"{split}/accuracy is a number where the loss is not: there were answers to count."
+            text = (
+                f"{split}/accuracy is a number where the loss is not: there were answers to count."
+            )
             return [Clue(text, -WEAK)]
     return []
 

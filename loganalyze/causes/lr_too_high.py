@@ -50,7 +50,7 @@ from loganalyze.causes.course import (
 from loganalyze.causes.onset import UNTOUCHED, Onset, onset
 from loganalyze.causes.rates import HIGH_FOR_SGD, common_rates, is_unbounded, told_rate
 from loganalyze.causes.rates import optimizer as optimizer_name
-from loganalyze.causes.trouble import leapt_on_the_way_up, survived
+from loganalyze.causes.trouble import burst_at_first, leapt_on_the_way_up, survived
 from loganalyze.finding import Clue
 from loganalyze.signals.batch_order import accuracy_spread
 from loganalyze.signals.loss_kind import LossKind, loss_kind
@@ -178,6 +178,10 @@ def _course(case: Case) -> list[Clue]:
         text = "It rose while the rate was on its way up, at the highest rate so far."
         clues.append(Clue(text, MODERATE))
     spike = case.found("loss-spike")
+    times = burst_at_first(case)
+    if spike and times is not None and not case.found("initial-loss-high"):
+        text = f"The first updates made the loss {times:,.0f} x that of the untrained model."
+        clues.append(Clue(text, STRONG))
     if case.found("grad-explosion") and (broken or spike):
         clues.append(Clue("The gradient norm left its past together with the loss.", WEAK))
     count = case.number("loss-spike", "count")

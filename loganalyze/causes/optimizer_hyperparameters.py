@@ -33,6 +33,7 @@ from __future__ import annotations
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, Case, Hypothesis
 from loganalyze.causes.course import hardly_moves, is_silent, norms, share_above_guess, short_steps
 from loganalyze.causes.fp16_overflow import precision
+from loganalyze.causes.uncleared import uncleared
 from loganalyze.finding import Clue
 
 # Setting -> the spellings it is logged under, the most that is usual, what more of it does.
@@ -73,6 +74,13 @@ def weigh(case: Case) -> list[Clue]:
 
 def _course(case: Case) -> list[Clue]:
     """Read from the course what the settings leave out."""
+    sums = uncleared(case)
+    if sums is not None and sums.moves:
+        text = (
+            f"The gradient norm grows step by step, to {sums.times:.0f} x its first value, and the weights "
+            "follow it nowhere: gradients are added up and never set to zero."
+        )
+        return [Clue(text, DECISIVE)]
     course, norm = short_steps(case), norms(case)
     if course is not None:
         text = (
@@ -125,6 +133,8 @@ def fix(case: Case) -> list[str]:
         low = name == "beta2" and value is not None and value < LOW_BETA2
         if value is not None and (value > most or low):
             changes.append(f"{name} {value:g} -> {usual[name]}")
+    if uncleared(case) is not None:
+        changes.append("Call optimizer.zero_grad() once in each step")
     return changes or ["betas, eps, momentum and weight_decay -> the optimizer's defaults"]
 
 

@@ -34,7 +34,7 @@ import numpy as np
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import is_sorted
 from loganalyze.causes.memory_request import large_request
-from loganalyze.causes.trouble import survived
+from loganalyze.causes.trouble import burst_at_first, survived
 from loganalyze.finding import Clue
 
 JUMP = 2.0  # times the evaluation before
@@ -72,6 +72,10 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"There are {count:.0f} such spikes.", -MODERATE))
     elif count == 1:
         clues.append(Clue("It is the only spike of the run.", MODERATE))
+    times = burst_at_first(case)
+    if spike and times is not None:
+        text = f"The loss leapt to {times:,.0f} x its first value within the first steps as well."
+        clues.append(Clue(text, -STRONG))
     if spike and is_sorted(case):
         text = "Batches differ from those before them all along: it is not one batch."
         clues.append(Clue(text, -STRONG))

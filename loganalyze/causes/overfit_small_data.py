@@ -30,7 +30,7 @@ Prechelt, "Early Stopping, But When?" (1998).
 
 from __future__ import annotations
 
-from loganalyze.causes.carried import FEW_SAMPLES, LEARNED, came_often, carried
+from loganalyze.causes.carried import FEW_SAMPLES, LEARNED, came_often, carried, training_samples
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.eval_mismatch import (
     APART,
@@ -72,7 +72,7 @@ def weigh(case: Case) -> list[Clue]:
                 clues.append(
                     Clue(f"The turn came inside the first epoch ({at[0]:.2f}).", -MODERATE)
                 )
-    samples = case.run.number("train_samples")
+    samples = training_samples(case, carried(case))
     if samples and samples < FEW_SAMPLES:
         clues.append(Clue(f"The training set holds only {samples:,.0f} samples.", STRONG))
     return [*clues, *_against(case)]

@@ -10,6 +10,7 @@ FEWEST = 4  # log points
 BACK = 2.0  # times the first loss: a run that went astray otherwise as well passes it
 SOON = 50  # steps: what one batch did is mended sooner
 # Finding -> the number in its evidence that says where it begins.
+BURST = 10.0  # times the first loss; batches of a heavy-tailed target differ by less, as a rule
 _BEGIN = {
     "loss-nonfinite": "first_step",
     "grad-nonfinite": "first_step",
@@ -57,3 +58,16 @@ def survived(case: Case) -> bool:
         return False
     # NaN is not below anything.
     return bool(outside.max() < BACK * max(outside[0], np.median(outside)))
+
+
+def burst_at_first(case: Case) -> float | None:
+    """Return how far the first tenth of the losses leapt above the first one, in multiples; None if not far.
+
+    The model is as untrained as it gets: only updates make it so much worse.
+    """
+    loss = case.run.series("train/loss").finite().value
+    early = loss[1 : max(len(loss) // 10, 2)]
+    if len(loss) < 2 * FEWEST or not len(early) or loss[0] <= 0:
+        return None
+    times = float(early.max() / loss[0])
+    return times if times > BURST else None

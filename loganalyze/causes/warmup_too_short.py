@@ -58,6 +58,10 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The run was unstable from the first steps at the full rate.", STRONG))
     else:
         clues.append(Clue("The first steps at the full rate were calm.", -STRONG))
+    ratio = case.number("initial-loss-high", "ratio_to_log_c")
+    if ratio is not None:
+        text = f"The loss was {ratio:.1f} x log(C) before the first step: no warmup mends that."
+        clues.append(Clue(text, -STRONG))
     trouble, length = first_trouble(case), _length(case)
     if trouble is not None and length:
         is_early = trouble <= max(EARLY * length, min(FIRST, length / 4))

@@ -44,6 +44,7 @@ from loganalyze.causes.untrained import answers_better
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import beats_guess, guessed_accuracy, share
 from loganalyze.signals.loss_kind import SETTINGS_THAT_TELL, Chance, LossKind, chance, loss_kind
+from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import FloatArray
 
 NEAR = 0.08  # share of the way from the floor to log(C) within which a loss stands at the floor
@@ -69,6 +70,7 @@ PRESENT, ABSENT = math.log1p(math.exp(-0.5)), math.log1p(math.exp(0.5))  # cost 
 BEGINS = 1.04 * math.log(
     2
 )  # honest outputs begin at ln 2, heads of the usual scale 1 to 3 % above it
+ONE_ANSWER = 0.05  # range of the evaluation loss; what is learned of the inputs moves it by more
 FALLS = 0.97  # of the first loss: it left its start
 STANDING = ("loss-plateau", "slow-convergence")
 GREW = 2.0  # times: the largest norm over the first
@@ -95,8 +97,23 @@ def weigh(case: Case) -> list[Clue]:
             clues += (
                 _on_line(case, guess) or _too_dear(case, guess) or _flat_start(case, loss, guess)
             )
+    clues = clues or _only_the_mean(case)
     weight = -DECISIVE if case.found("initial-loss-high") else -MODERATE
     return clues or [Clue("Nothing points at the loss function.", weight)]
+
+
+def _only_the_mean(case: Case) -> list[Clue]:
+    """Of each output against each target, as (N, 1) against (N,) makes it, one answer to all is best."""
+    course, norm = movement(case.run), case.run.series("train/grad_norm").finite().value
+    if loss_kind(case.run) is not LossKind.REGRESSION or not case.found(*STANDING):
+        return []
+    if course is None or not 0 < course.span < ONE_ANSWER or not len(norm) or not norm.any():
+        return []
+    text = (
+        f"The evaluation stays within {course.span:.1%} of {course.last:.3g} while gradients flow: only the "
+        "mean of the targets is learned, as where each output is compared with every target."
+    )
+    return [Clue(text, MODERATE)]
 
 
 def _negative(case: Case, loss: FloatArray) -> list[Clue]:
