@@ -40,6 +40,7 @@ from loganalyze.signals.batch_order import (
     ENOUGH,
     SELDOM,
     accuracy_spread,
+    changes_of_kind,
     epochs,
     hits_and_guesses,
     same_order,
@@ -82,7 +83,7 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue("The swing of the loss has no period.", -MODERATE))
     clues += [*(_batches(case) or _never_right(case) or slides)]
     clues += [clue for clue in _order(case) if clue.weight > 0 or not slides]
-    clues += _at_the_border(case)
+    clues += _at_the_border(case) + _leaps(case)
     if learned_apart(case) and not slides:
         text = "Before the loss leapt the training knew its batches and no evaluation: they were of one kind."
         clues.append(Clue(text, DECISIVE))
@@ -143,6 +144,19 @@ def _slides(case: Case) -> list[Clue]:
         "while, then another kind comes."
     )
     return [Clue(text, DECISIVE)]
+
+
+def _leaps(case: Case) -> list[Clue]:
+    """Kinds that each come for long are learned until nothing else is known."""
+    leaps = changes_of_kind(case.run)
+    if not leaps or not case.found(*SWINGS, "loss-spike", "loss-divergence"):
+        return []
+    at = ", ".join(f"{step:,}" for step in leaps[:3])
+    text = (
+        f"At step {at} the loss leaps at once from what had been learned to another level, and is learned "
+        "anew: another kind of sample comes."
+    )
+    return [Clue(text, DECISIVE if len(leaps) > 1 else MODERATE)]
 
 
 def _at_the_border(case: Case) -> list[Clue]:

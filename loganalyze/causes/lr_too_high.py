@@ -52,7 +52,7 @@ from loganalyze.causes.rates import HIGH_FOR_SGD, common_rates, is_unbounded, to
 from loganalyze.causes.rates import optimizer as optimizer_name
 from loganalyze.causes.trouble import burst_at_first, leapt_on_the_way_up, survived
 from loganalyze.finding import Clue
-from loganalyze.signals.batch_order import accuracy_spread
+from loganalyze.signals.batch_order import accuracy_spread, changes_of_kind
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import warmup
 from loganalyze.signals.saturation import saturation
@@ -158,8 +158,8 @@ def _course(case: Case) -> list[Clue]:
         text = "The gradient is clipped hard, though no loss or gradient jumped, rose or broke."
         clues.append(Clue(text, -STRONG))
     spread = accuracy_spread(case.run)
-    if spread is not None and spread > ONE_KIND:
-        text = "Whole batches are answered right or wrong: what swings is what they hold."
+    if (spread is not None and spread > ONE_KIND) or len(changes_of_kind(case.run)) > 1:
+        text = "Samples of one kind come together: what swings is what the batches hold."
         clues.append(Clue(text, -STRONG))
     elif learned_apart(case):
         text = "No evaluation had got better before the loss rose: what the batches had in common changed."
@@ -314,6 +314,8 @@ def _highest(case: Case, first: Onset | None) -> float | None:
     rate = case.run.series("train/learning_rate").finite()
     if first is not None:
         rate = rate.take(rate.step <= first.step)
+        if first.rate and (first.rate_share or 1.0) < TINY:
+            return first.rate  # higher ones were borne
     return float(rate.value.max()) if len(rate) else told_rate(case.run)
 
 
@@ -394,20 +396,7 @@ HYPOTHESIS = Hypothesis(
     id="lr-too-high",
     title="The learning rate is too high",
     prior=-0.3,
-    explains=(
-        "loss-divergence",
-        "loss-nonfinite",
-        "grad-nonfinite",
-        "loss-spike",
-        "grad-explosion",
-        "clip-saturated",
-        "loss-zero",
-        "warmup-too-short",
-        "loss-oscillation",
-        "loss-at-chance",
-        "slow-convergence",
-        "loss-plateau",
-    ),
+    explains=(*OVERSHOOT, "clip-saturated", "warmup-too-short", "loss-oscillation", *SLOW),
     weigh=weigh,
     fix=fix,
     probe="lr",

@@ -78,6 +78,11 @@ def weigh(case: Case) -> list[Clue]:
     ratio = case.number("grad-explosion", "ratio_to_past")
     if ratio is None and not limit:
         clues += _before(case)
+    if first is not None and first.is_close and first.was_sudden and not is_unbounded(case.run):
+        text = (
+            f"The loss did not rise before the NaN of step {first.step:,}: a long step raises it."
+        )
+        clues.append(Clue(text, -MODERATE))
     if ratio is not None:
         clues.append(Clue(f"The gradient norm jumped to {ratio:,.0f} x its level.", MODERATE))
     return clues

@@ -11,7 +11,8 @@ its own a slow machine counts as a note: others may have used it.
 
 A finding of severity info is a note: many runs that have one are sound. It counts as evidence; causes of
 its own are named only where nothing worse is found in what is learned or the log states one in words, and
-their probability is then multiplied by that of a fault behind a note.
+their probability is then multiplied by that of a fault behind a note. One of them at least needs evidence; it
+stands before those that are mere rivals.
 """
 
 from __future__ import annotations
@@ -86,8 +87,10 @@ def rank(
     weighed = [w for h in considered if (w := _weigh(h, case, probed)) is not None]
     stated = {i for w in weighed if w.is_stated for i in w.hypothesis.explains}
     asked = serious | stated if serious - SYSTEM else set(severity)
-    # A note needs more than a suspicion.
-    weighed = [w for w in weighed if w.has_evidence or serious & set(w.hypothesis.explains)]
+    # A note needs more than a suspicion; where there is more, what else explains it is a rival as elsewhere.
+    suspected = {i for w in weighed if w.has_evidence for i in w.hypothesis.explains}
+    weighed = [w for w in weighed if (serious | suspected) & set(w.hypothesis.explains)]
+    suspects = {w.hypothesis.id for w in weighed if w.has_evidence}
     faulty = {i: 1.0 if i in serious | stated else OF_A_NOTE for i in asked}
     found = tuple(dict.fromkeys(f.id for f in findings if f.id in asked))
     weighed = [w for w in weighed if asked & set(w.hypothesis.explains)]
@@ -98,13 +101,14 @@ def rank(
     shown = {w.hypothesis.id for w in weighed if w.has_evidence}
     in_words = {w.hypothesis.id for w in weighed if w.is_stated}
 
-    def place(cause: Cause) -> tuple[int, bool, float]:
+    def place(cause: Cause) -> tuple[int, bool, bool, float]:
         worst = max(severity[i] for i in cause.explains)
         if SYSTEM.issuperset(cause.explains) and cause.id not in shown:
             worst = Severity.INFO.rank  # a machine that others use is slow as well
         if cause.id in in_words:  # a note whose cause is known is no mere note
             worst = max(worst, Severity.WARNING.rank)
-        return -worst, SYSTEM.issuperset(cause.explains), -cause.probability
+        suspicion = not serious & set(cause.explains) and cause.id not in suspects
+        return -worst, SYSTEM.issuperset(cause.explains), suspicion, -cause.probability
 
     kept.sort(key=place)
     return with_rivals(tuple(kept))

@@ -20,6 +20,7 @@ NEXT_TO_NOTHING = (
 )
 HIGH_UNKNOWN = 1e-2  # above it for any adaptive optimizer, and not low for SGD
 
+OF_ADAM = ("betas", "beta1", "beta2", "adam_beta1", "adam_beta2")  # settings that SGD does not have
 
 _IN_CALL = re.compile(r"\b(?:lr|learning_rate)=(\d[\d.]*(?:e-?\d+)?)", re.I)  # Adam(lr=0.001)
 
@@ -31,13 +32,18 @@ def told_rate(run: Run) -> float | None:
 
 
 def optimizer(run: Run) -> str:
-    """Return the optimizer's name in lower case, as far as it is known; empty where it is not."""
+    """Return the optimizer's name in lower case, as far as it is known; empty where it is not.
+
+    Betas are settings of Adam, a momentum without them one of SGD, whoever prints it.
+    """
     found = run.setting("optim") or run.setting("optimizer")
-    if found is None and run.number("momentum"):
-        return "sgd"  # Adam has betas
-    if found is None:
-        return "adamw" if run.framework == "hf-trainer" else ""
-    return str(found.value).lower()
+    if found is not None:
+        return str(found.value).lower()
+    if any(run.setting(key) is not None for key in OF_ADAM):
+        return "adam"
+    if run.number("momentum"):
+        return "sgd"
+    return "adamw" if run.framework == "hf-trainer" else ""
 
 
 def is_adam(run: Run) -> bool:

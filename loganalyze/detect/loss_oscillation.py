@@ -8,6 +8,8 @@ times what the point-to-point noise leaves in a mean, by `amplitude` at least, a
 level, the loss swings. A period is reported where the autocorrelation of the blocks shows one. A course
 that comes back, with each epoch or at another period, is a swing from `course` on: a note below
 `course_warning`. Evaluation losses whose median change is a factor of e^`wild`, up and down, count as well.
+So does a loss that leaps at once from what had been learned to another level, and is learned anew, twice or
+more: kinds of samples come one after the other.
 
 Why it matters
 --------------
@@ -46,6 +48,7 @@ from loganalyze.detect.detector import Detected, Detector
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
+from loganalyze.signals.batch_order import changes_of_kind
 from loganalyze.signals.cycle import Cycle, beside_monotone, cycle
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import restarts
@@ -75,6 +78,7 @@ BLOCKS = 40
 BY_PLAN = 6  # cycles in a run; the weight of a term goes up and down four times (Fu et al., 2019)
 CROSSINGS = 0.15  # share of neighbouring blocks on different sides of the level
 PERIODIC = 0.5  # autocorrelation of the blocks at their period
+FEWEST_KINDS = 2  # leaps; a run that breaks down late makes one
 UNJUDGED = (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED)
 
 
@@ -83,6 +87,8 @@ def detect(run: Run, settings: OscillationSettings) -> Detected:
     kind = loss_kind(run)
     if kind in UNJUDGED:
         return NotApplicable(f"swings are ordinary for {kind.value}")
+    if found := _kinds(run):
+        return found
     if len(restarts(run)) > 1:
         return NotApplicable("the learning rate itself goes up and down")
     series = run.series("train/loss").finite()
@@ -132,6 +138,32 @@ def detect(run: Run, settings: OscillationSettings) -> Detected:
             },
             where=(tail.where(0), tail.where(len(tail) - 1)),
             fix=("Shuffle the data; if they are, halve the learning rate",),
+        ),
+    )
+
+
+def _kinds(run: Run) -> tuple[Finding, ...]:
+    """Judge samples that come kind by kind: each costs many times as much when it begins, and is learned."""
+    leaps = changes_of_kind(run)
+    if len(leaps) < FEWEST_KINDS:
+        return ()
+    loss = run.series("train/loss").finite()
+    at = ", ".join(f"{step:,}" for step in leaps[:3])
+    return (
+        Finding(
+            id="loss-oscillation",
+            severity=Severity.WARNING,
+            confidence=0.7,
+            title="The loss leaps and is learned anew",
+            summary=(
+                f"At step {at} the train loss leaps at once from what had been learned to another level "
+                f"({len(leaps)} times in all), and is learned anew."
+            ),
+            steps=(leaps[0], int(loss.step[-1])),
+            metrics=("train/loss",),
+            evidence={"leaps": len(leaps), "periodic": "not known"},
+            where=(loss.where(0), loss.where(len(loss) - 1)),
+            fix=("Shuffle the data anew for each epoch",),
         ),
     )
 

@@ -15,6 +15,8 @@ import numpy as np
 from loganalyze.run import Run, Series
 from loganalyze.signals.accuracy import share
 from loganalyze.signals.loss_kind import chance
+from loganalyze.signals.lr import restarts
+from loganalyze.signals.restart import told_restarts
 from loganalyze.signals.robust import FloatArray
 
 WINDOW = 21  # log points over which the accuracy has a level
@@ -30,6 +32,11 @@ SLIDES = 0.65  # share of the steps at which the loss falls; of shuffled batches
 LEAP = 0.2  # of the log loss: it costs a fifth more than the batch before
 LEAPS = (15, 0.05)  # of them at least, and per log point: more than a run that breaks down has
 KEPT = 0.4  # correlation of a batch's loss, less its level, with the one before
+BEFORE, AFTER = 5, 3  # log points whose levels are compared at a change of kinds
+TIMES = 3.0  # every loss after it over every one before: no noise of batches parts them so
+KNOWN = 0.7  # of the first losses: what came before a change of kinds had been learned
+STAYS = 2.0  # times the level before that the loss still has later: no spike that is made good
+LATER = (20, 30)  # log points after it
 CLEAR = 3.5  # standard errors of the mean correlation of epochs that have nothing in common
 
 
@@ -104,6 +111,31 @@ def slides_and_leaps(run: Run) -> int | None:
     if leaps < max(LEAPS[0], LEAPS[1] * len(value)) or kept < KEPT:
         return None
     return leaps if float((steps < 0).mean()) > SLIDES else None
+
+
+def changes_of_kind(run: Run) -> list[int]:
+    """Return the steps at which the loss leaps to another level, from one log point to the next, and stays.
+
+    A kind of sample that comes alone for a long while is learned until nothing else is known; the next kind
+    costs many times as much at once, and is learned in its turn. A rate that goes up again or a restart makes
+    such a leap, too, and does not count.
+    """
+    loss = run.series("train/loss").finite()
+    value, told = loss.value, np.concatenate([restarts(run), told_restarts(run)])
+    found: list[int] = []
+    last = len(value) - (LATER[0] + LATER[1]) // 2
+    known = KNOWN * float(np.median(value[:AFTER])) if len(value) else 0.0
+    for at in range(BEFORE, last + 1):
+        before, after = value[at - BEFORE : at], value[at : at + AFTER]
+        later = value[at + LATER[0] : at + LATER[1]]
+        if not 0 < before.min() <= before.max() < min(known, after.min() / TIMES):
+            continue
+        if np.median(later) < STAYS * before.max():
+            continue
+        near = (told >= loss.step[at - AFTER]) & (told <= loss.step[at])
+        if not near.any() and (loss.segment[at - 1] == loss.segment[at]):
+            found.append(int(loss.step[at]))
+    return found
 
 
 def epochs(run: Run, loss: Series) -> FloatArray | None:

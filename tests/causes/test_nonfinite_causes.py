@@ -141,3 +141,22 @@ def test_a_guard_s_error_is_no_bug(tmp_path: Path) -> None:
     causes = {cause.id for cause in la.diagnose(la.load(tmp_path)).causes}
     assert "software-bug" not in causes
     assert {"lr-too-high", "nan-in-data"} <= causes
+
+
+def test_an_odd_batch_some_points_before_a_nan_is_no_rise_and_a_rate_long_past_is_no_height() -> (
+    None
+):
+    loss = np.r_[8 * np.random.default_rng(1).lognormal(0, 0.2, 100)]
+    loss[-4] = 17.0
+    rate = np.r_[np.full(60, 4e-3), np.geomspace(4e-3, 1e-4, 60)]
+    found = causes(
+        np.r_[loss, np.full(20, np.nan)], lr=rate, config={"optimizer": "nadam", "loss": "mse"}
+    )
+    assert first(found) == "nan-in-data"
+    assert not any("rose" in clue.text for clue in found["nan-in-data"].evidence_against)
+
+
+def test_a_sudden_nan_speaks_against_a_missing_limit() -> None:
+    found = causes(SUDDEN, config={"optimizer": "adamw"}, lr=np.full(90, 2e-4))
+    against = found["no-grad-clipping"].evidence_against
+    assert any("did not rise before" in clue.text for clue in against)

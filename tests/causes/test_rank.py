@@ -74,8 +74,19 @@ def test_a_note_has_its_causes_as_often_as_a_fault_is_behind_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     both = [hypothesis("a", 0.0, "x", weight=WEAK), hypothesis("suspicion", 0.0, "x")]
-    (cause,) = ranked(monkeypatch, both, finding("x", Severity.INFO))
-    assert (cause.id, cause.probability) == ("a", pytest.approx(0.58 * 1.4918 / 1.7418, abs=1e-4))
+    first, second = ranked(monkeypatch, both, finding("x", Severity.INFO))
+    assert (first.id, first.probability) == ("a", pytest.approx(0.58 * 1.4918 / 2.7418, abs=1e-4))
+    assert (second.id, second.probability) == ("suspicion", pytest.approx(0.58 / 2.7418, abs=1e-4))
+
+
+def test_a_note_needs_more_than_suspicions_and_what_has_evidence_stands_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    suspicions = [hypothesis("a", 0.0, "x"), hypothesis("b", 2.0, "x")]
+    assert ranked(monkeypatch, suspicions, finding("x", Severity.INFO)) == ()
+    both = [*suspicions, hypothesis("c", 0.0, "x", weight=WEAK)]
+    causes = ranked(monkeypatch, both, finding("x", Severity.INFO))
+    assert [cause.id for cause in causes] == ["c", "b", "a"]
 
 
 def test_a_note_beside_a_serious_finding_summons_no_cause(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -296,7 +296,7 @@ def test_a_note_asks_for_a_cause_only_where_evidence_speaks_for_one() -> None:
     run = make_run(loss=FALL, lr=COSINE, events=[hint])
     assert order(run)[:1] == ["scheduler-misconfigured"]
     flat = make_run(loss=np.full(8, 11.17), steps=range(50, 450, 50))
-    assert order(flat) == ["frozen-parameters"]
+    assert order(flat)[:1] == ["frozen-parameters"]
     restless = np.tile([11.2, 11.1, 11.3, 11.15], 3)
     assert order(make_run(loss=restless)) == []
 
