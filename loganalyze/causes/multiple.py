@@ -22,6 +22,10 @@ from loganalyze.signals.robust import FloatArray
 POINTS = 10  # log points; fewer show no course
 QUARTER = 4  # parts of the log: the last one is its end
 ABOVE = 1.15  # times log(C); losses of guesses scatter by less
+WELL_ABOVE = 1.4  # times log(C); large heads after a hundred steps have 1.15 to 1.3 left
+RESTS = (
+    0.1  # share of the whole fall that the last quarter may have: what is learned has come to rest
+)
 LEARNED = (
     0.25  # share of the first loss: what fell by that was trained, whatever it is a multiple of
 )
@@ -49,13 +53,20 @@ LONGER = 2.0  # times: a loss that rests at a guess takes longer there than it t
 
 
 def stays_above(case: Case) -> bool:
-    """Tell whether a loss that is plainly learned stays above a guess to the end, as only a multiple does."""
+    """Tell whether a loss that was plainly learned comes to rest well above a guess, as only a multiple does.
+
+    An excess that is still being unlearned falls to the end, and one that is all but lost rests at a guess.
+    """
     ratio, log_c = _start(case)
     loss = case.run.series("train/loss").finite().value
     if ratio < TWICE or len(loss) < POINTS or not _is_even(case, loss):
         return False
-    end = float(np.median(loss[-len(loss) // QUARTER :]))
-    return ABOVE * log_c < end < (1 - LEARNED) * ratio * log_c
+    parts = np.array_split(loss, QUARTER)
+    before, end = float(np.median(parts[-2])), float(np.median(parts[-1]))
+    fell = ratio * log_c - end
+    if end >= (1 - LEARNED) * ratio * log_c or before - end > RESTS * fell:
+        return False
+    return end > WELL_ABOVE * log_c
 
 
 def is_soon_lost(case: Case) -> bool:
