@@ -402,7 +402,7 @@ HYPOTHESIS = Hypothesis(
     id="lr-too-high",
     title="The learning rate is too high",
     prior=-0.3,
-    explains=(*OVERSHOOT, "clip-saturated", "loss-zero", "warmup-too-short", "loss-oscillation",
+    explains=(*OVERSHOOT, "clip-saturated", "warmup-too-short", "loss-oscillation",
               *SLOW, "loss-repeats"),
     weigh=weigh,
     fix=fix,
