@@ -224,9 +224,9 @@ class Collector:
         named = (found[1], found[2] or "") if found else None
         if named is None and (failed := _ASSERTION.search(text)):
             named, frame = ("device-side assert", failed[2]), failed[1]
-        for exception, message in _MESSAGES if named is None else ():
-            if told := message.search(text.strip(_MARKUP)):
-                named = (exception, told[0])
+        for kind, pattern in _MESSAGES if named is None else ():
+            if told := pattern.search(text.strip(_MARKUP)):
+                named = (kind, told[0])
         if named is not None:
             exception, message = named
             self.add(
