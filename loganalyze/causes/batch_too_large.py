@@ -28,8 +28,8 @@ pytorch#16417; transformers#17211.
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
-from loganalyze.causes.memory_request import large_request
+from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.memory_request import large_request, spare_memory
 from loganalyze.finding import Clue, Finding
 
 EARLY = 20  # steps within which a batch that does not fit fails
@@ -47,7 +47,10 @@ def weigh(case: Case) -> list[Clue]:
     share = large_request(case)
     if share is not None:
         text = f"A single request asked for {share:.0%} of the memory: not one activation of many."
-        clues.append(Clue(text, -STRONG))
+        clues.append(Clue(text, -WEAK))
+    if (free := spare_memory(case)) is not None:
+        text = f"{free:.1f} GiB were free, far more than what was asked for."
+        clues.append(Clue(text, -DECISIVE))
     if case.run.number("train_batch_size") == 1:
         clues.append(Clue("The micro-batch is 1 already.", -STRONG))
     if case.found("memory-leak"):

@@ -16,7 +16,7 @@ TELLING = (*sorted(FATAL), EventKind.HINT)
 
 def quote(case: Case, pattern: re.Pattern[str]) -> str | None:
     """Return the first line of an error or a hint that `pattern` matches, or None."""
-    for line in _lines(case):
+    for line in lines(case):
         found = pattern.search(line)
         if found:
             start = max(0, found.end() - LONGEST) if found.end() > LONGEST else 0
@@ -46,6 +46,7 @@ def device_assert(case: Case) -> str | None:
     return next((text for text in errors if "device-side assert triggered" in text), None)
 
 
-def _lines(case: Case) -> Iterator[str]:
+def lines(case: Case) -> Iterator[str]:
+    """Yield the lines of errors and hints, the last line of each first."""
     for event in case.run.events_of(*TELLING):
         yield from reversed(event.text.strip().splitlines())  # an error is named last

@@ -52,6 +52,7 @@ WORDS = (
 ERROR = re.compile(
     r"loss scale already at minimum|[Mm]inimum loss scale reached|loss scale.*too small"
 )
+LATE = 2  # epochs
 MANY = 3  # reductions of the loss scale; a few at the start are its calibration
 
 
@@ -66,7 +67,8 @@ def weigh(case: Case) -> list[Clue]:
     if half == "fp16":
         clues.append(Clue(f"The run uses fp16 ({name}).", STRONG))
     elif half is None:
-        clues.append(Clue("Nothing in the log says that the run uses fp16.", -WEAK))
+        if case.run.config:  # without settings, silence says nothing
+            clues.append(Clue("Nothing in the log says that the run uses fp16.", -WEAK))
     else:
         clues.append(
             Clue(f"The run uses {half} ({name}), whose range does not overflow so.", -DECISIVE)
@@ -94,6 +96,14 @@ def weigh(case: Case) -> list[Clue]:
         clues.append(Clue(f"The loss scaler reduced its scale {scaled} times.", MODERATE))
     if first.is_of_first_gradient and half == "fp16" and not scaled:
         text = "The very first gradient is not finite: fp16 without a loss scale leaves it so."
+        clues.append(Clue(text, WEAK))
+    if first.spared_the_loss:
+        text = (
+            f"The loss of that step is {first.loss:.4g}, only its gradient is lost on the way back."
+        )
+        clues.append(Clue(text, STRONG))
+    if half is None and first.passes >= LATE:
+        text = f"It came after {first.passes} epochs: weights grow slowly to the end of a range."
         clues.append(Clue(text, WEAK))
     if first.is_first:
         text = "The very first loss is not finite: before anything could grow."

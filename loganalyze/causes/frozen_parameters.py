@@ -195,7 +195,7 @@ def _level(case: Case) -> list[Clue]:
     if case.found("loss-repeats") and saturation(case.run) is not None:
         return [Clue("The losses repeat because the softmax is saturated.", -STRONG)]
     if case.found("loss-repeats"):
-        return [Clue("The losses repeat digit for digit: no weight changes.", DECISIVE)]
+        return [_repeats(case)]
     if not case.found("loss-at-chance", "loss-plateau", "slow-convergence"):
         return []
     at_once = frequencies_only(case)
@@ -231,6 +231,19 @@ def _stands(case: Case, course: Movement) -> Clue:
         return Clue(text, -STRONG)
     text = f"The evaluation loss stays at {course.last:.5g} throughout: no weight changes."
     return Clue(text, WEAK if slow else DECISIVE)
+
+
+def _repeats(case: Case) -> Clue:
+    """Losses that come again in turn are those of a model that stands; one value may be a dead output."""
+    if case.number("loss-repeats", "period_points") != 1:
+        return Clue("The losses repeat digit for digit: no weight changes.", DECISIVE)
+    loss = case.run.series("train/loss").finite().value
+    if loss[0] != loss[-1]:
+        text = (
+            f"The loss was {loss[0]:.6g} before it stood at {loss[-1]:.6g}: a weight had changed."
+        )
+        return Clue(text, -MODERATE)
+    return Clue("The loss is the same digit for digit from the first point on.", MODERATE)
 
 
 def fix(case: Case) -> list[str]:

@@ -34,7 +34,8 @@ from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 
 ERROR = re.compile(
-    r"uncorrectable ECC|Double Bit ECC|\bXid\b|fallen off the bus|[Mm]achine [Cc]heck|PCIe Bus Error"
+    r"uncorrectable ECC|ECC_UNCORRECTABLE"
+    r"|Double Bit ECC|\bXid\b|fallen off the bus|[Mm]achine [Cc]heck|PCIe Bus Error"
     r"|\bAER:|GPU is lost|NVLink.{0,40}(?:fatal|error)|[Hh]ardware [Ee]rror|cudaErrorECCUncorrectable"
     r"|DEVICE_LOST",
 )

@@ -34,9 +34,16 @@ from loganalyze.causes.cause import DECISIVE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.error_text import stated
 from loganalyze.finding import Clue
 
-KILLED = re.compile(r"killed by signal: Killed|oom[-_]kill|Out of memory: Kill|Killed process \d")
+KILLED = re.compile(
+    r"killed by signal: Killed|oom[-_]kill|[Oo]ut of memory: Kill|Killed process \d|available RAM|OOMKilled"
+    r"|more memory than is available|[Ee]xceeded .{0,20}memory limit|TERM_MEMLIMIT"
+)
 # Workers that vanish without an error of their own were killed, most often for memory.
-VANISHED = re.compile(r"DataLoader worker \(pid\S* [\d, ]+\) exited unexpectedly")
+VANISHED = re.compile(
+    r"DataLoader worker \(pid\S* [\d, ]+\) (?:exited unexpectedly|is killed by signal: Terminated)"
+)
+# Signal 9, which the kernel sends when memory runs out; few others do without a word.
+SIGNAL_9 = re.compile(r"exitcode\s*:\s*-9\b|SIGKILL|(?:code|status) 137\b")
 SHARED = re.compile(
     r"insufficient shared memory|out of shared memory|raise your shared memory"
     r"|unable to open shared memory|Bus error"
@@ -47,7 +54,12 @@ LARGE = 16.0  # GiB in one request: a tensor, not a worker's share
 
 def weigh(case: Case) -> list[Clue]:
     """The message is the evidence; its size tells a leak from one huge request."""
-    clues = stated(case, SHARED) or stated(case, KILLED) or stated(case, VANISHED, DECISIVE)
+    clues = (
+        stated(case, SHARED)
+        or stated(case, KILLED)
+        or stated(case, VANISHED, DECISIVE)
+        or stated(case, SIGNAL_9, STRONG)
+    )
     if case.found("oom-host"):
         clues.append(Clue("The log shows that the host ran out of memory.", STRONG))
     elif not clues:

@@ -43,12 +43,18 @@ ERROR = re.compile(
     r"|Class values must be (?:smaller than num_classes|non-negative)"
     r"|all elements of target should be between 0 and 1"
 )
+LIKELY = re.compile(  # an output is picked by its number
+    r"idx_dim >= 0 && idx_dim < index_size|index \d+ is out of bounds for dimension 1 with size"
+    r"|Assertion.{0,10}-sizes\[i\] <= index"
+)
 LOSS = re.compile(r"loss|criterion|nll|cross_?entropy", re.I)
 
 
 def weigh(case: Case) -> list[Clue]:
     """Read the message."""
     untold = device_assert(case)
+    if not stated(case, ERROR) and (likely := stated(case, LIKELY, DECISIVE)):
+        return likely
     if untold is None or stated(case, ERROR):
         return stated_or_not(case, ERROR, "a label that is out of range")
     text = "An index was out of range on the device; most often it is a label."

@@ -34,11 +34,12 @@ import re
 import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.components import components
 from loganalyze.causes.error_text import stated
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.finding import Clue
 from loganalyze.run import EventKind, Series
-from loganalyze.signals.loss_kind import is_by_reward
+from loganalyze.signals.loss_kind import LossKind, is_by_reward, loss_kind
 
 ERROR = re.compile(r"[Aa]ll labels.{0,40} are -100")
 SEVERAL = 3  # losses; one or two may be odd batches
@@ -67,6 +68,12 @@ def weigh(case: Case) -> list[Clue]:
             clues.append(Clue("Losses before it were not 0.", -STRONG))
     if finding and is_by_reward(case.run):
         clues.append(Clue("The run learns from rewards: it has no labels to mask.", -DECISIVE))
+    if loss_kind(case.run) is LossKind.REGRESSION:
+        clues.append(Clue("The run is a regression: its targets have no mask.", -DECISIVE))
+    terms = components(case)
+    if terms is not None and terms.whole:
+        text = f"{', '.join(terms.whole[:3])} stay finite: there are labels."
+        clues.append(Clue(text, -STRONG))
     first = onset(case) if case.found("loss-nonfinite") else None
     if first is not None and not first.is_first and not _mean_over_none(case, first):
         text = f"The losses before step {first.step:,} were finite."

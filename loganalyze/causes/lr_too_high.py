@@ -72,6 +72,7 @@ TOP = 0.7  # share of the peak from which the rate counts as full
 AFTER_WARMUP = 1.5  # times the warmup: a rate that is too high shows soon after it is reached
 ONE_KIND = 4.0  # times the variance of the accuracy of shuffled batches
 BORNE = 0.3  # of the run
+SEVERAL = 2  # epochs
 MANY = 3  # spikes: more than odd batches
 BY_KINDS = ("loss-oscillation", "slow-convergence", "loss-divergence")  # what sorted data make
 # What an overshooting update leaves behind. Clipping alone is none: a loss that is k times too
@@ -101,6 +102,9 @@ def weigh(case: Case) -> list[Clue]:
 
 
 def _rise(case: Case, first: Onset | None) -> list[Clue]:
+    if first is not None and first.had_updates and components(case) is None:
+        text = "The first logged loss is not finite, with updates before it: steps too long need but a few."
+        return [Clue(text, WEAK)]
     if first is None or first.rise is None:
         return []
     if first.rose_alone:
@@ -120,6 +124,12 @@ def _rise(case: Case, first: Onset | None) -> list[Clue]:
         )
         return [Clue(text, STRONG)]
     if not first.is_close or is_unbounded(case.run):
+        if first.passes >= SEVERAL:
+            text = f"The run had borne its rate for {first.passes} epochs."
+            return [Clue(text, -WEAK)]
+        if first.got_nowhere:
+            text = "The loss had not fallen before it turned NaN: the steps got nowhere."
+            return [Clue(text, WEAK)]
         return []  # a rise inside the interval was not logged
     return [Clue(f"The loss did not rise before the NaN of step {first.step:,}.", -STRONG)]
 
@@ -396,8 +406,9 @@ HYPOTHESIS = Hypothesis(
     id="lr-too-high",
     title="The learning rate is too high",
     prior=-0.3,
-    explains=(*OVERSHOOT, "clip-saturated", "warmup-too-short", "loss-oscillation", *SLOW),
+    explains=(*OVERSHOOT, "clip-saturated", "warmup-too-short", "loss-oscillation",
+              *SLOW, "loss-repeats"),
     weigh=weigh,
     fix=fix,
     probe="lr",
-)
+)  # fmt: skip

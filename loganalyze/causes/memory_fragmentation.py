@@ -6,7 +6,7 @@ The allocator holds blocks of many sizes; a large request finds no room.
 
 What speaks for it
 ------------------
-Reserved lies far above allocated when it fails.
+Reserved lies far above allocated when it fails. Much more is free than what was asked for.
 
 What speaks against it
 ----------------------
@@ -28,7 +28,7 @@ pytorch#35901.
 from __future__ import annotations
 
 from loganalyze.causes.cause import DECISIVE, STRONG, Case, Hypothesis
-from loganalyze.causes.memory_request import large_request
+from loganalyze.causes.memory_request import large_request, spare_memory
 from loganalyze.finding import Clue
 
 
@@ -43,6 +43,9 @@ def weigh(case: Case) -> list[Clue]:
         if share is not None
         else []
     )
+    if (free := spare_memory(case)) is not None:
+        text = f"{free:.1f} GiB were free when a request for a fraction of it failed."
+        return [Clue(text, DECISIVE)]
     if told == "likely" and allocated is not None and reserved is not None:
         text = f"{reserved:.1f} GiB were reserved and only {allocated:.1f} allocated."
         return [Clue(text, DECISIVE), *large]

@@ -33,7 +33,7 @@ import re
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
-from loganalyze.causes.error_text import quote
+from loganalyze.causes.error_text import quote, stated
 from loganalyze.causes.onset import Onset, onset
 from loganalyze.causes.rates import is_unbounded
 from loganalyze.causes.reads import reads_tokens
@@ -41,11 +41,17 @@ from loganalyze.finding import Clue
 
 # Comparisons that warn are the wake of a network that gives NaN, divisions often those of a metric.
 PREPARED = re.compile(r"RuntimeWarning: invalid value encountered in (?:log|sqrt|power|arc)")
+ERROR = re.compile(
+    r"[Ii]nput (?:\w+ )?contains (?:NaN|infinity)|contains NaN, infinity or a value too large"
+)
+SEEN = 2  # epochs; one may be counted from 1, and a sample may be left out of it
 TINY = 0.1  # share of the highest rate below which a rate moves the weights too little for a NaN
 
 
 def weigh(case: Case) -> list[Clue]:
     """A bad sample gives no warning and does not care for the learning rate."""
+    if told := stated(case, ERROR):
+        return told
     clues = []
     zero = case.found("loss-zero")
     if zero and zero.evidence.get("grad_norm") == "0":
@@ -101,6 +107,9 @@ def _terms(case: Case) -> list[Clue]:
 
 
 def _shape(first: Onset, *, is_close: bool) -> list[Clue]:
+    if first.spared_the_loss:
+        text = f"The loss of that step is {first.loss:.4g}: what went into it were numbers."
+        return [Clue(text, -MODERATE)]
     hidden = " (printed as 0.0)" if first.is_hidden else ""
     clues = []
     if first.rose:
@@ -108,8 +117,11 @@ def _shape(first: Onset, *, is_close: bool) -> list[Clue]:
     elif first.was_sudden:
         text = f"The loss turned NaN{hidden} at step {first.step:,} in one row, without a rise."
         clues.append(Clue(text, MODERATE if is_close else WEAK))
-    if first.is_first:
+    if first.is_first and not first.had_updates:
         clues.append(Clue(f"The very first loss is not finite{hidden}.", MODERATE))
+    elif first.passes >= SEEN:
+        text = f"All samples had been seen before: {first.passes} epochs were over by then."
+        clues.append(Clue(text, -WEAK))
     elif first.is_of_first_gradient:
         clues.append(Clue("The very first gradient is not finite.", MODERATE))
     if first.rate is not None and first.rate_share is not None and first.rate_share < TINY:
@@ -129,7 +141,14 @@ HYPOTHESIS = Hypothesis(
     id="nan-in-data",
     title="The data hold NaN or infinite values",
     prior=-0.5,
-    explains=("loss-nonfinite", "grad-nonfinite", "loss-zero", "eval-nonfinite", "eval-at-chance"),
+    explains=(
+        "loss-nonfinite",
+        "grad-nonfinite",
+        "loss-zero",
+        "eval-nonfinite",
+        "eval-at-chance",
+        "crash",
+    ),
     weigh=weigh,
     fix=fix,
     probe="nan",

@@ -32,10 +32,12 @@ Hugging Face documentation, sequence classification: num_labels.
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
-from loganalyze.causes.cause import MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.error_text import lines, stated
 from loganalyze.causes.initial import (
     LARGE_NORM,
     ORDINARY_NORM,
@@ -57,9 +59,29 @@ SELDOM = 0.5  # times 1 / C: a guess over many more outputs is hardly ever right
 MUCH = 5.0  # times log(C): more than a uniform guess over unused outputs ever costs
 
 
+# A head whose outputs are not as many as the classes that the labels are written for.
+SHAPES = re.compile(
+    r"Shapes \(\w+, \d+\) and \(\w+, \d+\) are incompatible"
+    r"|logits and labels must (?:be broadcastable|have the same)"
+    r"|Target size \(torch\.Size\(\[(\d+), \d+\]\)\) must be the same as input size"
+    r" \(torch\.Size\(\[\1, \d+\]"
+)
+MISMATCH = re.compile(
+    r"size mismatch for (\S+): copying a param (?:with shape|of) torch\.Size\(\[(\d+)((?:, \d+)*)\]\) from"
+    r" checkpoint, .{0,60}torch\.Size\(\[(\d+)((?:, \d+)*)\]\)"
+)
+TOKENS = re.compile(r"embed|wte\b|wpe\b|lm_head|position|vocab")
+HEAD = re.compile(
+    r"class|head|cls|\bfc\d?\b|logits|score|pred|output|shared|label|conv_seg|linear", re.I
+)
+CLASSES = 5_000  # outputs; more are those of a vocabulary
+
+
 def weigh(case: Case) -> list[Clue]:
     """Look for contradicting numbers of classes, and for what a mismatch cannot do."""
-    clues = []
+    clues = [*stated(case, SHAPES, DECISIVE + MODERATE), *_rows(case)]
+    if case.found("crash") and not clues:
+        clues.append(Clue("No error in the log speaks of the number of outputs.", -DECISIVE))
     numbers = {
         value
         for key, item in case.run.config.items()
@@ -79,6 +101,23 @@ def weigh(case: Case) -> list[Clue]:
         text = f"Unused outputs alone cost little; {ratio:.1f} x log(C) needs wrong labels as well."
         clues.append(Clue(text, -WEAK))
     return [*clues, *_even_guess(case), *model_clues(case), *excess_clues(case, STRONG)]
+
+
+def _rows(case: Case) -> list[Clue]:
+    """A checkpoint that differs in the number of rows alone has a head for another number of classes."""
+    found = [match for line in lines(case) if (match := MISMATCH.search(line))]
+    if not found or any(match[3] != match[5] for match in found):
+        return []  # a model of another width
+    heads = [match for match in found if not TOKENS.search(match[1])]
+    rows = [(int(match[2]), int(match[4])) for match in heads]
+    if not rows or max(map(max, rows)) > CLASSES:
+        return []
+    before, now = rows[0]
+    named = HEAD.search(heads[0][1])
+    text = (
+        f'The log says "size mismatch for {heads[0][1]}": {before:,} outputs before, {now:,} now.'
+    )
+    return [Clue(text, STATED if named else MODERATE)]
 
 
 def _even_guess(case: Case) -> list[Clue]:
@@ -147,7 +186,7 @@ HYPOTHESIS = Hypothesis(
     id="num-labels-mismatch",
     title="The number of labels does not fit the data",
     prior=-0.8,
-    explains=("initial-loss-high",),
+    explains=("initial-loss-high", "crash"),
     weigh=weigh,
     fix=fix,
     probe="init",

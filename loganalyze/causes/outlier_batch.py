@@ -62,10 +62,14 @@ def weigh(case: Case) -> list[Clue]:
     elif spike:
         clues.append(Clue("The loss did not come back to its level.", -STRONG))
     share = large_request(case)
+    memory = case.found("oom-gpu")
+    if memory is not None and memory.steps is None:
+        text = "No step is known to have fitted before: nothing tells one batch from the others."
+        clues.append(Clue(text, -STRONG))
     if share is not None:
         text = f"One request asked for {share:.0%} of the memory, as an odd sample does."
         clues.append(Clue(text, WEAK))
-    elif case.found("oom-gpu"):
+    elif memory is not None:
         clues.append(Clue("No single request was unusually large.", -DECISIVE))
     count = case.number("loss-spike", "count")
     if count is not None and count >= MANY:

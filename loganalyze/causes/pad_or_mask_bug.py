@@ -34,7 +34,8 @@ from __future__ import annotations
 
 import re
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.error_text import stated
 from loganalyze.causes.eval_mismatch import APART, learned_at_once, learned_padding
 from loganalyze.causes.initial import model_clues
 from loganalyze.causes.multiple import excess_clues
@@ -62,8 +63,18 @@ ATTENDS = re.compile(
 )
 
 
+SHOWS = ("initial-loss-high", "loss-nonfinite", "grad-nonfinite", "overfit-gap", "eval-at-chance")
+ERROR = re.compile(
+    r"no padding token is defined|tokenizer does not have a padding token|pad_token_id.{0,20}is not set"
+)
+
+
 def weigh(case: Case) -> list[Clue]:
     """Look for a missing or doubled pad token; a large excess needs wrong inputs, not only a wrong scale."""
+    if told := stated(case, ERROR):
+        return told
+    if case.found("crash") and not case.found(*SHOWS):
+        return [Clue("No error in the log speaks of padding.", -STATED)]
     if case.number("initial-loss-high", "ratio_to_log_c") is None:
         return _not_a_number(case)
     clues = [] if _may_pad(case) else [Clue(NO_PADDING, -MODERATE)]
@@ -159,13 +170,7 @@ HYPOTHESIS = Hypothesis(
     id="pad-or-mask-bug",
     title="Padding takes part in the loss or in the pooling",
     prior=-0.7,
-    explains=(
-        "initial-loss-high",
-        "loss-nonfinite",
-        "grad-nonfinite",
-        "overfit-gap",
-        "eval-at-chance",
-    ),
+    explains=(*SHOWS, "crash"),
     weigh=weigh,
     fix=fix,
     probe="init",

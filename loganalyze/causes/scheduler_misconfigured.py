@@ -33,14 +33,21 @@ from __future__ import annotations
 import re
 
 from loganalyze.causes.cause import MODERATE, STATED, STRONG, Case, Hypothesis
-from loganalyze.causes.error_text import quote
+from loganalyze.causes.error_text import quote, stated
 from loganalyze.finding import Clue
 
 ORDER = re.compile(r"Detected call of `lr_scheduler\.step\(\)` before `optimizer\.step\(\)`")
 
+SHOWS = ("lr-zero", "lr-schedule-anomaly", "loss-plateau", "slow-convergence")
+ERROR = re.compile(r"Tried to step \d+ times\. The specified number of total steps is \d+")
+
 
 def weigh(case: Case) -> list[Clue]:
     """Weigh what the recorded rate does."""
+    if told := stated(case, ERROR):
+        return told
+    if case.found("crash") and not case.found(*SHOWS):
+        return [Clue("No error in the log comes from the scheduler.", -STATED)]
     odd = [f for f in case.findings if f.id in ("lr-zero", "lr-schedule-anomaly")]
     clues = [Clue(f"{finding.title}.", STRONG) for finding in odd]
     if quote(case, ORDER) is not None:
@@ -64,7 +71,7 @@ HYPOTHESIS = Hypothesis(
     id="scheduler-misconfigured",
     title="The learning-rate schedule does not fit the run",
     prior=0.3,
-    explains=("lr-zero", "lr-schedule-anomaly", "loss-plateau", "slow-convergence"),
+    explains=(*SHOWS, "crash"),
     weigh=weigh,
     fix=fix,
     probe="lr",

@@ -95,7 +95,7 @@ def _from_the_first_step(case: Case) -> list[Clue]:
     if first is None or not tiny or not len(loss) or not case.found("grad-nonfinite"):
         return [Clue("No error is in the log.", -STATED)]
     text = f"The gradient is NaN at a rate of {first.rate:.1g}, before any update, though the loss is finite."
-    return [Clue(text, -WEAK)]
+    return [Clue(text, -MODERATE)]
 
 
 def _stuck(case: Case) -> list[Clue]:

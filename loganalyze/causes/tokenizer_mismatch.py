@@ -45,11 +45,13 @@ from loganalyze.causes.multiple import excess_clues
 from loganalyze.finding import Clue
 from loganalyze.signals.loss_kind import is_language_model
 
-ERROR = re.compile(r"srcIndex < srcSelectDimSize|indexSelect\w*Index.*Assertion")
+ERROR = re.compile(
+    r"srcIndex < srcSelectDimSize|indexSelect\w*Index.*Assertion|ind < ind_dim_size|gather kernel index out"
+)
 TOO_LONG = re.compile(r"sequence length is longer than the specified maximum", re.I)
 LIKELY = re.compile(
     r"index out of range in self|indices.{0,60}is not in \[0, \d+\)"
-    r"|size mismatch for \S*(?:embed|wte\b|lm_head|shared\b)"
+    r"|size mismatch for \S*(?:embed|wte\b|lm_head|shared\b.*Size\(\[\d{5})"
 )
 FAR = 7.0  # nats above log(V); logits of pretrained models have a standard deviation of 2 to 4
 

@@ -100,6 +100,9 @@ def weigh(case: Case) -> list[Clue]:
 
 def _norm(case: Case) -> list[Clue]:
     norm = case.run.series("train/grad_norm").finite().value
+    if case.number("loss-repeats", "period_points") == 1 and not norm.any():
+        text = "The loss is one value, digit for digit: an output that is saturated or dead gives that."
+        return [Clue(text, WEAK)]
     if not len(norm):
         return [Clue("No gradient norm was logged.", -MODERATE)]
     late = float(np.median(norm[-max(len(norm) // 4, 1) :]))
@@ -130,7 +133,14 @@ HYPOTHESIS = Hypothesis(
     id="vanishing-gradients",
     title="The gradient vanishes on its way back",
     prior=-0.4,
-    explains=("grad-vanishing", "grad-zero", "loss-plateau", "loss-at-chance", "slow-convergence"),
+    explains=(
+        "grad-vanishing",
+        "grad-zero",
+        "loss-plateau",
+        "loss-at-chance",
+        "slow-convergence",
+        "loss-repeats",
+    ),
     weigh=weigh,
     fix=fix,
     probe="gradients",

@@ -37,7 +37,8 @@ import re
 
 import numpy as np
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, Case, Hypothesis
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, Case, Hypothesis
+from loganalyze.causes.error_text import stated
 from loganalyze.causes.initial import first_norm, followed
 from loganalyze.causes.reach import reach
 from loganalyze.causes.untrained import answers_better
@@ -79,8 +80,18 @@ BEYOND = 1.1  # times the most that an honest answer costs
 LAST = 10  # points whose median is the level at the end
 
 
+# A binary cross-entropy of probabilities that was given logits.
+ERROR = re.compile(
+    r"Assertion `\*?input(?:_val)? >= |all elements of input should be between 0 and 1"
+)
+
+
 def weigh(case: Case) -> list[Clue]:
     """Compare the losses with what a softmax applied twice and an error of class numbers leave."""
+    if told := stated(case, ERROR):
+        return told
+    if case.found("crash") and not case.run.has("train/loss"):
+        return [Clue("No error in the log comes from what a loss was given.", -STATED)]
     loss = case.run.series("train/loss").finite().value
     guess = chance(case.run)
     clues = [*(_negative(case, loss) or _accuracy(case, loss, guess)), *_too_cheap(case)]
@@ -389,7 +400,7 @@ HYPOTHESIS = Hypothesis(
     prior=-0.8,
     explains=("initial-loss-high", "loss-plateau", "loss-at-chance", "slow-convergence",
               "eval-at-chance", "clip-saturated", "grad-explosion", "loss-divergence", "overfit-gap",
-              "grad-vanishing"),
+              "grad-vanishing", "loss-repeats", "crash"),
     weigh=weigh,
     fix=fix,
     probe="overfit",

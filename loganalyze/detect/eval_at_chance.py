@@ -72,11 +72,15 @@ BETTER = (
 )
 FEW = 50  # classes up to which an evaluation has enough samples of each to get some right by chance
 MANY = 3  # classes from which an accuracy alone tells
+NOTHING = 0.002  # accuracy: below a guess among 500 classes
+HALF = 0.5  # train accuracy of a model that knows what is asked for
 
 
 def detect(run: Run, settings: EvalChanceSettings) -> Detected:
     """Compare the evaluation with a guess."""
     guess = chance(run) or _unmoved(run) or _standing(run, settings)
+    if found := _nothing_right(run, settings):
+        return found
     if guess is None:
         return NotApplicable("the number of classes is not known: tell it with --classes")
     if not np.isfinite(run.series("train/loss").value[-3:]).all():
@@ -128,6 +132,42 @@ def detect(run: Run, settings: EvalChanceSettings) -> Detected:
             },
             where=(shown.where(len(shown) - 1),),
             fix=("Run the evaluation on training samples: it should be as good as training",),
+        ),
+    )
+
+
+def _nothing_right(run: Run, settings: EvalChanceSettings) -> tuple[Finding, ...]:
+    """Find evaluations without a right answer beside a training that is mostly right.
+
+    However many classes there are, that is no better than a guess.
+    """
+    evals, train = (run.series(f"{s}/accuracy").finite() for s in ("eval", "train"))
+    held, seen = share(evals.value), share(train.value)
+    if len(held) < settings.evaluations or len(seen) < settings.evaluations:
+        return ()
+    last = float(np.median(seen[-settings.evaluations :]))
+    if last < HALF or float(np.median(held)) > NOTHING or held[-1] > last / 4:
+        return ()
+    return (
+        Finding(
+            id="eval-at-chance",
+            severity=Severity.CRITICAL,
+            confidence=0.8,
+            title="The evaluation gets nothing right while the training learns",
+            summary=(
+                f"The training is right in {last:.0%}, the evaluation in {float(np.median(held)):.1%}: no "
+                "better than a guess, however many classes there are."
+            ),
+            steps=(int(evals.step[0]), int(evals.step[-1])),
+            metrics=(evals.metric, train.metric),
+            evidence={
+                "metric": evals.metric,
+                "level": float(np.median(held)),
+                "train_accuracy": last,
+                "evaluations": len(evals),
+            },
+            where=(evals.where(len(evals) - 1),),
+            fix=("Look which classes the evaluation set holds, and whether training has them all",),
         ),
     )
 

@@ -91,6 +91,8 @@ GOOD = 0.1  # quantile of the smoothed loss; a tenth of the run is no chance hit
 FIRST = 5  # log points that stand for the start
 SHORTEST = 3  # log points of a running median
 FEWEST = 4  # log points: a first one and three that never come near it
+END = 3  # log points at the end of a short log
+SHORT = 20  # log points; more show their noise
 FEWEST_BLOCKS = 7  # fewer give no scale of their own
 FAR = 10.0  # times the first loss: nothing but a ruined model stays there for half of the run
 BACK = 0.75  # share of `never_back`; the end of such a run that is not back at its start
@@ -139,7 +141,7 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     width = max(SHORTEST, len(series) // 20)
     smooth = centered_median(series.value, width)
     found = _for_good(run, series, smooth, width, settings)
-    found = found or _ran_away(run, series, smooth, floor, settings)
+    found = found or _ran_away(run, series, smooth, floor, settings) or _climbs(series, settings)
     if beside.spreads_codes(run):
         return tuple(replace(one, severity=Severity.INFO) for one in found)
     if found or (evals := beside.evaluations_diverge(run, series)) is None:
@@ -352,6 +354,23 @@ def _stays_up(tail: FloatArray, low: float, above_start: float) -> bool:
         return True
     highest = float(block_medians(tail, STRETCHES).max())
     return late - low > KEPT * (highest - low)
+
+
+def _climbs(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
+    """Judge the end of a short log: it climbs, far above what came before, and most of the gain is lost."""
+    value = series.value
+    if not 2 * END <= len(value) <= SHORT:
+        return ()
+    best, usual = int(np.argmin(value)), float(np.median(value[:-END]))
+    first, low = float(value[0]), float(value[best])
+    end, last = value[-END:], float(value[-1])
+    if low <= FLOOR * first or best >= len(value) - END or float(end.min()) <= usual:
+        return ()
+    if (np.diff(end) <= 0).any() or float(end.min()) < settings.leap * low:
+        return ()
+    if last - low < settings.lost * (first - low):
+        return ()
+    return (replace(_finding(series, best, low, first, last), severity=Severity.WARNING),)
 
 
 def _leap(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:

@@ -45,7 +45,8 @@ from loganalyze.signals.robust import longest
 # What guards in training loops say: Detectron2, DETR, MMDetection and their like.
 GUARD = re.compile(
     r"loss (?:became|is|was|has become) (?:infinite or )?(?:nan|inf)|NaN (?:loss|or Inf found)"
-    r"|non-?finite loss|invalid loss|loss = nan",
+    r"|non-?finite loss|invalid loss|loss = nan|training has diverged"
+    r"|(?:boxes|scores|outputs?|predictions?|logits) (?:or scores )?contains? (?:Inf/NaN|inf|nan)",
     re.I,
 )
 INVALID = re.compile(r"RuntimeWarning: (?:invalid value|divide by zero) encountered")

@@ -5,7 +5,8 @@ What it does
 For each lag from 2 log points to half of the log, the share of losses that equal the loss one lag earlier is
 counted. The finding holds if at some lag at least `share` of the losses (`points` at least) repeat exactly,
 while they differ among themselves (`distinct`) and carry enough digits that chance does not do it. A log
-whose second half is one value of five digits or more repeats as well.
+whose second half is one value of five digits or more repeats as well; four digits do where they are those of
+log(C), ten times in a row at least.
 
 Why it matters
 --------------
@@ -53,9 +54,12 @@ class RepeatSettings:
     )
 
 
+EVEN = 5e-5  # half of the fourth digit behind the point
 STANDING = 3  # equal losses in a row
 DIGITS = 5  # of a value whose repetition is no chance
 SURE = 10  # equal losses in a row
+FEW_DIGITS = 4  # of log(C), a value that no training comes to by itself
+CLASSES = range(2, 11)  # more would have a logarithm near any value
 MOST = 4_096  # log points looked at; a period is an epoch, and two of them suffice
 
 
@@ -99,7 +103,10 @@ def _stands(value: FloatArray) -> bool:
     last = int(np.flatnonzero(value != value[-1])[-1]) + 1 if (value != value[-1]).any() else 0
     digits = len(f"{abs(value[-1]):.10g}".replace(".", "").strip("0"))
     count = len(value) - last
-    return count >= max(STANDING, len(value) / 2) and digits >= DIGITS
+    if digits >= DIGITS:
+        return count >= max(STANDING, len(value) / 2)
+    even = np.log(np.array(CLASSES))
+    return digits >= FEW_DIGITS and count >= SURE and bool((np.abs(even - value[-1]) < EVEN).any())
 
 
 def _constant(series: Series) -> Finding:

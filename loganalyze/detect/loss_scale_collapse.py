@@ -4,7 +4,8 @@ What it does
 ------------
 Reads the loss scale from its metric, or from the messages of the scaler. The finding holds if it ends at or
 below `floor`, or if it was halved `halvings` times in a row at the end without growing again, after the
-calibration of the first `calibration` steps.
+calibration of the first `calibration` steps. `streak` steps one after another that all halve it are noted
+(info) from there on, too.
 
 Why it matters
 --------------
@@ -17,7 +18,7 @@ from.
 
 Settings
 --------
-`floor`, `halvings`, `calibration`.
+`floor`, `halvings`, `streak`, `calibration`.
 
 Fix
 ---
@@ -46,6 +47,7 @@ class ScaleSettings:
 
     floor: float = setting(1.0, unit="loss scale", source="below it small gradients are lost")
     halvings: int = setting(8, unit="halvings in a row", source="a scaler needs a few to settle")
+    streak: int = setting(3, unit="steps in a row", source="odd batches come one by one")
     calibration: int = setting(100, unit="steps", source="from 2^32 some dozen halvings")
 
 
@@ -68,13 +70,19 @@ def detect(run: Run, settings: ScaleSettings) -> Detected:
     late = steps[-1] > settings.calibration or (
         not run.has("train/loss") and len(events) >= MESSAGES
     )
-    if not at_floor and not (halvings >= settings.halvings and late):
+    steady = len(falling) >= settings.streak and np.diff(steps[-settings.streak :]).max() <= 1
+    if not at_floor and not (late and (halvings >= settings.halvings or steady)):
         return ()
+    is_note = not at_floor and halvings < settings.halvings
     return (
         Finding(
             id="loss-scale-collapse",
-            severity=Severity.CRITICAL if at_floor else Severity.WARNING,
-            confidence=0.85,
+            severity=Severity.CRITICAL
+            if at_floor
+            else Severity.INFO
+            if is_note
+            else Severity.WARNING,
+            confidence=0.5 if is_note else 0.85,
             title=f"The loss scale fell to {values[-1]:.3g}",
             summary=(
                 f"The loss scale fell from {values.max():.4g} to {values[-1]:.4g} ({halvings} "

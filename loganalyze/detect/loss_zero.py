@@ -51,6 +51,7 @@ ANNOUNCED = re.compile(r"[Mm]ost labels.{0,40} are -100")
 
 
 FALLEN = 0.25  # of the first loss: single batches of it cost nothing that few digits show
+FEWEST = 2  # log points with a loss, a gradient and a spread of exactly 0
 LEVEL = 20  # log points before the zeros
 
 
@@ -131,8 +132,12 @@ def _no_advantage(run: Run, settings: ZeroSettings) -> Finding | None:
     """Find a loss of 0 whose rewards have no spread: group-relative methods have no advantage then."""
     loss = run.series("train/loss")
     spread = next((run.series(name).finite() for name in SPREADS if run.has(name)), None)
-    if spread is None or len(spread) < settings.points or len(loss) < settings.points:
+    if spread is None or min(len(spread), len(loss)) < FEWEST:
         return None
+    if min(len(spread), len(loss)) < settings.points and (
+        loss.value.any() or spread.value.any() or _norm(run, loss, 0, len(loss) - 1) != "0"
+    ):
+        return None  # so few tell only if everything is 0
     if np.median(np.abs(loss.value)) > 0 or np.median(np.abs(spread.value)) > 0:
         return None
     return Finding(

@@ -15,7 +15,8 @@ from loganalyze.ingest.ingester import Table
 from loganalyze.run import Problem
 
 LOSS, EVAL = "train/loss", "eval/loss"
-_A_LOSS = re.compile(r"^(?:train/)?(?:[\w.@-]+[_-]loss|loss[_-][\w.@-]+)$", re.I)
+_A_LOSS = re.compile(r"^(?:train/)?(?:[\w.@-]+[_-]?loss|loss[_-][\w.@-]+)$", re.I)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # IDLoss, maskLoss
 _AN_EVAL_LOSS = re.compile(r"^eval/(?:[\w.@-]+[_-]loss|loss[_-][\w.@-]+)$", re.I)
 _PART = re.compile(
     r"(?:^|[_/-])(?:policy|value|actor|critic|pg|vf|pi|q\d?|td|d|g|gen|disc|generator|discriminator|adv|entropy"
@@ -35,7 +36,7 @@ def with_the_lone_loss(tables: Sequence[Table]) -> list[Table]:
 def _renamed(tables: Sequence[Table], canonical: str, pattern: re.Pattern[str]) -> Sequence[Table]:
     names = {str(name) for table in tables for name in table.frame["metric"].cat.categories}
     losses = [name for name in names if pattern.match(name)]
-    if canonical in names or len(losses) != 1 or _PART.search(losses[0]):
+    if canonical in names or len(losses) != 1 or _PART.search(_HUMP.sub("_", losses[0])):
         return tables
     return [_under(table, losses[0], canonical) for table in tables]
 

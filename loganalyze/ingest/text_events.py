@@ -42,14 +42,21 @@ _MARKUP = " \t>`*"  # what a line is set in where it was quoted
 _ASSERTION = re.compile(
     r"(?<![\w.])([\w.]{1,100}\.(?:cu|cuh|cpp|h):\d{1,9})\b.{0,500}?(Assertion [`'].{1,500}?['`] failed)"
 )
-_MESSAGE = re.compile(
-    r"\b(?:Target|target) -?\d{1,9} is out of bounds"
-)  # whose class is on another line
+_MESSAGES = (  # whose class is on another line
+    ("IndexError", re.compile(r"\b(?:Target|target) -?\d{1,9} is out of bounds")),
+    ("RuntimeError", re.compile(
+        r"^(?:Error)?\(s\) in loading state_dict for .{1,100}"
+        r"|^size mismatch for \S{1,100}: copying a param .{1,300}")),
+)  # fmt: skip
 _NOTEBOOK = re.compile(r"^\s*(\w+(?:Error|Exception|Interrupt))\s{2,}Traceback \(most recent")
 _BODY = re.compile(
     r"^\s*(?:File \"|[|\u2502]|Traceback \()"
 )  # what may follow the head of a traceback
 _FRAME = re.compile(r'File "([^"]{1,500})", line (\d+)(?:, in (\S+))?')
+_CUT = re.compile(  # a frame of a traceback without its head; a dump of threads has no comma
+    r'^\s*File "[^"]{1,500}", line \d+, in \S'
+)
+_NAMES_ERROR = re.compile(r"^(?:[a-z_]\w*\.)*\w*(?:Error|Exception|Interrupt|Warning|Exit)\b")
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?::\s?(.*))?$")
 _RANK = re.compile(
     r"^(?:\[?(?:default|rank|gpu)[ _]?\d+\]?:\s?|\[\d+,\d+\]<std(?:out|err)>:\s?"
@@ -88,26 +95,34 @@ _NO_PLAN = (
 )
 SINGLE = (
     (EventKind.OOM_GPU, re.compile(
-        r"CUDA out of memory|OutOfMemoryError|CUDA error: out of memory|OOM when allocating tensor"
-        r"|RESOURCE_EXHAUSTED|ResourceExhaustedError|CUBLAS_STATUS_ALLOC_FAILED|HIP out of memory"
-        r"|XPU out of memory|Out of memory error on GPU|cudaErrorMemoryAllocation")),
+        r"CUDA out of memory|(?<!lang\.)OutOfMemoryError(?!: Task was killed)|CUDA error: out of memory"
+        r"|OOM when allocating tensor|(?:RESOURCE_EXHAUSTED|ResourceExhaustedError)(?!.{0,300}No space left)"
+        r"|CU(?:BLAS|DNN)_STATUS_ALLOC_FAILED|(?:HIP|XPU|NPU|MUSA|MPS backend) out of memory"
+        r"|Out of memory error on GPU|cudaErrorMemoryAllocation|cudaMalloc failed: out of memory"
+        r"|cuda runtime error \(2\)|error=2 : out of memory|cudaSuccess \(2 vs\. 0\)")),
     (EventKind.OOM_HOST, re.compile(
         r"DefaultCPUAllocator: (?:can't|not enough)|^MemoryError\b|numpy[\w.]*_ArrayMemoryError|oom[-_]kill"
-        r"|Out of memory: Kill|killed by signal: Killed|Cannot allocate memory|^Killed\s*$"
+        r"|[Oo]ut of memory: Kill|killed by signal: Killed|Cannot allocate memory|^Killed(?:: 9)?\s*$"
+        r"|line \d+:\s+\d+ Killed\b|^zsh: killed\b|OOMKilled|task \d+: Out Of Memory\b|TERM_MEMLIMIT"
+        r"|[Ee]xceeded (?:(?:job|step) )?(?:virtual )?memory limit|job killed: v?mem\b"
+        r"|using all available RAM|tried to allocate more memory than is available"
+        r"|Task was killed due to the node running low on memory|java\.lang\.OutOfMemoryError"
         r"|std::bad_alloc|Unable to allocate [\d.]+ [KMGT]iB|Killed process \d|[Pp]aging file is too small")),
     (EventKind.NCCL_TIMEOUT, re.compile(
         r"Watchdog caught collective operation timeout|NCCL (?:operation|watchdog).*tim(?:ed ?out|eout)"
         r"|ProcessGroupNCCL.*timeout", re.I)),
     (EventKind.SIGNAL, re.compile(
-        r"Segmentation fault|Bus error|\bSIG(?:TERM|KILL|SEGV|ABRT|BUS)\b|DUE TO (?:TIME LIMIT|PREEMPTION)"
+        r"Segmentation fault|[Bb]us error|\bSIG(?:TERM|KILL|SEGV|ABRT|BUS)\b|DUE TO (?:TIME LIMIT|PREEMPTION)"
         r"|CANCELLED AT|exitcode\s*:\s*-\d+|Aborted \(core dumped\)|Floating point exception"
-        r"|death signal|got signal: \d")),
+        r"|death signal|got signal: \d|exit(?:ed with)? (?:code|status) 137\b|TERM_RUNLIMIT"
+        r"|walltime \d+ exceeded")),
     (EventKind.SYSTEM, re.compile(
-        r"No space left on device|[Dd]isk quota exceeded|uncorrectable ECC|NVRM: Xid|fallen off the bus"
+        r"No space left on device|[Dd]isk quota exceeded|uncorrectable ECC|ECC_UNCORRECTABLE|NVRM: Xid"
+        r"|fallen off the bus"
         r"|[Mm]achine [Cc]heck [Ee]|PCIe Bus Error|\bAER: |GPU is lost|\[Hardware Error\]|DEVICE_LOST")),
     (EventKind.LOSS_SCALE, re.compile(
         r"(?:Attempted loss scale|(?:reducing|setting) (?:loss scale )?to|loss scale overflow"
-        r"|Gradient overflow)", re.I)),
+        r"|Gradient overflow)|^(?:\W*[a-z]{1,12}\W+)?loss[ _]scale\s*[:=]\s*[\d.]+(?:e[+-]?\d+)?\s*$", re.I)),
     (EventKind.SKIPPED_STEP, re.compile(  # but no count of them
         r"(?<!number of )skipp(?:ed|ing) (?:optimizer )?(?:step|update|iteration)(?!s: +0\b)", re.I)),
     (EventKind.CHECKPOINT, re.compile(
@@ -131,10 +146,11 @@ SINGLE = (
 )  # fmt: skip
 _HINTS_OF_TEXT = re.compile(
     r"memory|Memory|Killed|MEMORY|OOM|oom|EXHAUSTED|Exhausted|bad_alloc|ALLOC"
-    r"|timeout|Timeout|SIG|fault|Bus error|DUE TO|CANCELLED"
+    r"|timeout|Timeout|SIG|fault|[Bb]us error|DUE TO|CANCELLED|MEMLIMIT|: killed|RUNLIMIT|walltime"
+    r"|available RAM|137|cudaSuccess|cudaMalloc|runtime error"
     r"|exitcode|core dumped|Floating point|cale|overflow|OVERFLOW|skip|Skip"
     r"|heckpoint|saved|esum|Continuing|Loading states"
-    r"|No space|quota|ECC|Xid|fallen off|achine [Cc]heck|PCIe Bus|out of bounds"
+    r"|No space|quota|ECC|Xid|fallen off|achine [Cc]heck|PCIe Bus|out of bounds|state_dict for|size mismatch"
     r"|Trainer\.fit|epochs completed"
     r"|(?i:stopp(?:ed|ing)|stops? (?:training|early|since|at)|early[-_ ]?stop|patience|trainer to stop)"
     r"|labels|nitialized|RuntimeWarning|lr_scheduler|pad_token|requires_grad|raining|allocate|Kill"
@@ -144,7 +160,7 @@ _HINTS_OF_TEXT = re.compile(
     r"|KeyboardInterrupt|Fatal Python"
 )
 INTEREST = rf'{_HINTS_OF_TEXT.pattern}|{_START.pattern}|^\s*File "'  # in the syntax of RE2, too
-_SCALE = re.compile(r"(?:to|loss scale):?\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)
+_SCALE = re.compile(r"(?:to|loss[ _]scale)\s*[:=]?\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*$", re.I)
 
 
 def may_be_event(text: str) -> bool:
@@ -166,6 +182,7 @@ class Collector:
     _place: int = 0
     _chained: bool = False
     _named: bool = False
+    _is_cut: bool = False  # the open traceback has lost its head
 
     @property
     def is_open(self) -> bool:
@@ -192,6 +209,10 @@ class Collector:
             self._block, self._waiting = [*self._waiting, _RANK.sub("", text)], []
             self._place = place
             return True
+        elif _CUT.match(stripped := _RANK.sub("", text)):
+            self._block, self._row, self._place = ["", stripped], row, place
+            self._is_cut = True
+            return True
         if _HINTS_OF_TEXT.search(text) and self._single(text, bare, row, place):
             return False
         self._bare(bare, row, place)
@@ -203,8 +224,9 @@ class Collector:
         named = (found[1], found[2] or "") if found else None
         if named is None and (failed := _ASSERTION.search(text)):
             named, frame = ("device-side assert", failed[2]), failed[1]
-        if named is None and (told := _MESSAGE.search(text)):
-            named = ("IndexError", told[0])
+        for kind, pattern in _MESSAGES if named is None else ():
+            if told := pattern.search(text.strip(_MARKUP)):
+                named = (kind, told[0])
         if named is not None:
             exception, message = named
             self.add(
@@ -263,15 +285,21 @@ class Collector:
             self._close()
             return False
         elif text[:1] not in " \t|+~^" and len(self._block) > 1:
+            if self._is_cut and not _NAMES_ERROR.match(text):
+                self._close()
+                return False
             self._named = not self._chained
         self._block.append(text)
         return True
 
     def _close(self) -> None:
         block, row, step = self._block, self._row, self._place
+        was_cut, self._is_cut = self._is_cut, False
         self._block, self._chained, self._named = [], False, False
+        if was_cut and not any(_NAMES_ERROR.match(line) for line in block[1:]):
+            return  # frames alone say where something was, not that it failed
         exception, message, frame = describe(block)
-        text = "\n".join(block)
+        text = "\n".join(block[1:] if was_cut else block)
         self.add(
             EventKind.TRACEBACK, text, row, step, exception=exception, message=message, frame=frame
         )

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 FEWEST_LOOSE = 10  # losses without any step that make a curve; fewer may be prose
-FEWEST_ROWS = 4  # the same, where another number stands beside each loss
+FEWEST_ROWS = 4  # the same, where another number stands beside each loss, or line follows line
+DENSE = 2  # lines for each of them: more lie between those of prose
 CONTINUED = 3  # lines over which one record may be printed
 REGULAR = 0.5  # of the lines with a loss that such a line follows; fewer may be by accident
 MOST_RESTARTS = 20  # more than anybody starts one run again: several runs share the log
@@ -171,7 +172,9 @@ def _curve(records: Records) -> NDArray[np.bool_]:
     most = max(_losses(records), key=lambda code: int(counts[code]), default=-1)
     found = records.having([most])
     held = np.bincount(records.owner, minlength=len(records))[found]
-    fewest = FEWEST_ROWS if len(held) and held.min() > 1 else FEWEST_LOOSE
+    lines = records.line[found]
+    dense = len(lines) > 1 and int(lines[-1] - lines[0]) < DENSE * len(lines)
+    fewest = FEWEST_ROWS if len(held) and (held.min() > 1 or dense) else FEWEST_LOOSE
     return found if found.sum() >= fewest else np.zeros(len(records), dtype=bool)
 
 

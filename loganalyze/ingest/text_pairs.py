@@ -22,7 +22,7 @@ from loganalyze.names import fold
 _SPLIT = r"train|training|val|valid|validation|eval|evaluation|test|dev"
 _QUALIFIER = (
     rf"(?:{_SPLIT}|avg|average|mean|best|lowest|highest|minimum|max|min|learning|grad|"
-    r"gradient|global|lm|total|iteration|batch|data|iter)"
+    r"gradient|global|lm|total|iteration|batch|data|iter|loss(?=[ \t](?:error|value|scale)\b))"
 )
 _PAIR = re.compile(
     rf"(?:(?<![\w.'\"/-])|(?<=\s-)(?=\w*(?:loss|acc)))"

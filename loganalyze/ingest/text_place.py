@@ -9,7 +9,7 @@ from loganalyze.ingest.text_words import is_whole
 from loganalyze.names import fold
 
 EPOCH = re.compile(
-    r"\bepochs?\b[\s:=#\[]*(\d{1,9}(?:\.\d+)?)\b(?:\s*/\s*(\d{1,9}))?|\b(\d{1,9})epoch\b", re.I
+    r"\bep(?:ochs?)?\b[\s:=#\[]*(\d{1,9}(?:\.\d+)?)\b(?:\s*/\s*(\d{1,9}))?|\b(\d{1,9})epoch\b", re.I
 )
 _BRACKET = re.compile(  # [100/5005], [1,000/1,000,000 (0%)]
     r"\[\s*(\d{1,3}(?:,\d{3})+|\d{1,12})\s*/\s*(\d{1,3}(?:,\d{3})+|\d{1,12})(?:\s*\([^)]*\))?\s*\]"

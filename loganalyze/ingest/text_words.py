@@ -10,11 +10,12 @@ from loganalyze.names import METRIC_ALIASES, canonical, fold
 # In this order: where a line has several, the first that it has is the step of the run.
 STEP_KEYS = (
     "global_step", "trainer/global_step", "train/global_step", "global_steps", "num_updates",
-    "total_timesteps", "step", "steps", "train_step", "current_steps", "iteration", "iterations", "iter",
+    "total_timesteps", "step", "steps", "train_step", "train_iter", "train_iteration", "training_step",
+    "training_iteration", "current_steps", "iteration", "iterations", "iter",
     "iters", "itr", "it", "update", "updates", "nupdates", "n_updates", "num_timesteps",
 )  # fmt: skip
 TOTAL_KEYS = frozenset({"total_steps", "max_steps", "total_iters", "max_iters"})
-EPOCH_KEYS = frozenset({"epoch", "epochs", "epoch_num"})
+EPOCH_KEYS = frozenset({"epoch", "epochs", "epoch_num", "ep"})
 CLOCK_KEYS = frozenset({"timestamp", "_timestamp"})
 CLOCK_MS_KEYS = frozenset({"time_ms"})
 TIME_KEYS = frozenset({"time"}) | CLOCK_KEYS | CLOCK_MS_KEYS

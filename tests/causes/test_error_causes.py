@@ -41,6 +41,22 @@ SAID = {
         "thread: [9,0,0] Assertion `srcIndex < srcSelectDimSize` failed.\n",
         failed("IndexError: index out of range in self", "self.embed(input_ids)"),
     ),
+    "num-labels-mismatch": (
+        "RuntimeError: Error(s) in loading state_dict for Bert:\n\tsize mismatch for classifier.weight: copying a "
+        "param with shape torch.Size([9, 768]) from checkpoint, the shape in current model is "
+        "torch.Size([13, 768]).\n",
+        failed("ValueError: Shapes (None, 10) and (None, 5) are incompatible", "model.fit(x, y)"),
+    ),
+    "scheduler-misconfigured": (
+        failed("ValueError: Tried to step 1001 times. The specified number of total steps is 1000"),
+    ),
+    "pad-or-mask-bug": (
+        failed("ValueError: Cannot handle batch sizes > 1 if no padding token is defined."),
+    ),
+    "wrong-loss-function": (
+        "../aten/src/ATen/native/cuda/Loss.cu:115: operator(): block: [0,0,0], thread: [64,0,0] "
+        "Assertion `input_val >= zero && input_val <= one` failed.\n",
+    ),
     "disk-full": (
         "No space left on device\n",
         failed("OSError: [Errno 28] No space left on device: 'out/optimizer.pt'", "torch.save(x)"),
@@ -63,6 +79,8 @@ SAID = {
         failed("RuntimeError: DataLoader worker (pid 17) is killed by signal: Bus error. It is possible that "
                "dataloader's workers are out of shared memory. Please try to raise your shared memory limit."),
         failed("RuntimeError: DataLoader worker (pid 17) is killed by signal: Killed."),
+        "ERROR:torch.distributed.elastic.multiprocessing.api:failed (exitcode: -9) local_rank: 0 (pid: 4)\n",
+        "Your session crashed after using all available RAM.\n",
     ),
     "frozen-parameters": (
         failed("RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"),
@@ -159,3 +177,22 @@ def test_a_small_request_at_the_start_is_the_batch(tmp_path: Path) -> None:
     found = causes(tmp_path, MEMORY.format(tried="0.02", allocated="23.50"), "step 1 loss 2.0\n")
     assert found[0].id == "batch-too-large"
     assert "outlier-batch" not in {cause.id for cause in found}
+
+
+def test_a_checkpoint_of_another_width_is_no_mismatch_of_labels(tmp_path: Path) -> None:
+    error = (
+        "RuntimeError: Error(s) in loading state_dict for Net:\n\tsize mismatch for a.weight: copying a param "
+        "with shape torch.Size([768, 768]) from checkpoint, the shape in current model is torch.Size([1024, "
+        "1024]).\n\tsize mismatch for a.bias: copying a param with shape torch.Size([768]) from checkpoint, the "
+        "shape in current model is torch.Size([1024]).\n"
+    )
+    assert causes(tmp_path, error)[0].id == "software-bug"
+
+
+def test_memory_that_is_free_and_does_not_serve_is_fragmented(tmp_path: Path) -> None:
+    error = (
+        "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity "
+        "of 4.00 GiB of which 2.35 GiB is free. Of the allocated memory 825.15 MiB is allocated by PyTorch, and "
+        "24.85 MiB is reserved by PyTorch but unallocated.\n"
+    )
+    assert causes(tmp_path, error)[0].id == "memory-fragmentation"

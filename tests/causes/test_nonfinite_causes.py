@@ -160,3 +160,31 @@ def test_a_sudden_nan_speaks_against_a_missing_limit() -> None:
     found = causes(SUDDEN, config={"optimizer": "adamw"}, lr=np.full(90, 2e-4))
     against = found["no-grad-clipping"].evidence_against
     assert any("did not rise before" in clue.text for clue in against)
+
+
+def test_a_loss_that_is_finite_where_its_first_gradient_is_not_saw_no_nan() -> None:
+    norm = np.full(9, np.nan)
+    rate = np.r_[0.0, np.linspace(1e-7, 5e-7, 8)]
+    found = causes(np.r_[1.08, np.zeros(8)], grad_norm=norm, lr=rate)
+    assert first(found) == "fp16-overflow"
+    assert "lr-too-high" not in found
+
+
+def test_the_first_of_few_losses_that_is_nan_after_many_updates_may_be_the_rate() -> None:
+    later = {"loss": np.arange(20, 100, 20)}
+    found = causes(np.full(4, np.nan), steps=later)
+    assert first(found) == "lr-too-high"
+    at_once = causes(np.full(4, np.nan))
+    assert first(at_once) == "nan-in-data"
+
+
+def test_few_even_losses_and_then_a_climb_are_a_rise() -> None:
+    found = causes(np.r_[45.7, 46.0, 45.8, 60.2, 61.2, 70.4, np.full(3, np.nan)])
+    assert first(found) == "lr-too-high"
+
+
+def test_a_loss_that_stands_may_be_an_output_that_is_dead() -> None:
+    found = causes(np.full(12, 0.288232341))
+    assert {"frozen-parameters", "vanishing-gradients"} <= set(found)
+    changed = causes(np.r_[0.41234567, np.full(12, 0.288232341)])
+    assert first(changed) != "frozen-parameters"

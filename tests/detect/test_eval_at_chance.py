@@ -92,3 +92,14 @@ def test_an_accuracy_that_stands_tells_the_classes() -> None:
     for better in ({"eval_accuracy": np.linspace(0.07, 0.13, 30)}, {"eval_loss": np.ones(30)}):
         other = make_run(loss=loss, steps=dict.fromkeys(curves, at), **{**curves, **better})
         assert not isinstance(found := detect(other, S), tuple) or found == ()
+
+
+def test_no_right_answer_at_all_is_no_better_than_a_guess_over_any_number_of_classes() -> None:
+    seen, none = [0.64, 0.81, 0.87, 0.89, 0.9, 0.91], [0.0, 0.0, 0.0, 0.07, 0.0, 0.0136]
+    (found,) = detect(run(config={}, train_accuracy=seen, eval_accuracy=none), S)
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence["train_accuracy"] == pytest.approx(0.9)
+    few = detect(
+        run(config={}, train_accuracy=seen, eval_accuracy=[0.2, 0.27, 0.22, 0.18, 0.3, 0.24]), S
+    )
+    assert isinstance(few, NotApplicable)

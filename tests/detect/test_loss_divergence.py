@@ -244,3 +244,19 @@ def test_the_fall_of_a_short_log_is_no_noise() -> None:
 def test_a_squared_error_diverges_in_any_unit(unit: float) -> None:
     loss = unit * np.r_[2.0, np.linspace(5, 20, 15), np.full(45, 20.0)]
     assert detect(make_run(loss=loss, config={"loss": "mse"}), S)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        [15.5, 13.0, 3.8, 2.39, 1.43, 5.82, 7.05, 10.03],
+        [1.03, 0.82, 0.47, 0.2, 0.06, 0.09, 0.28, 0.53, 0.75, 0.87],
+    ],
+)
+def test_a_short_log_that_climbs_back_is_found(loss) -> None:
+    (found,) = detect(make_run(loss=loss), S)
+    assert found.severity in (Severity.WARNING, Severity.CRITICAL)
+
+
+def test_a_short_log_with_one_lucky_batch_passes() -> None:
+    assert detect(make_run(loss=[3.0, 2.0, 1.4, 0.2, 1.2, 1.1, 1.0]), S) == ()

@@ -53,3 +53,10 @@ def test_few_digits_or_zero_may_stand() -> None:
     for value in (0.6931, 0.01, 0.0):
         found = detect(make_run(loss=[0.7, value, value, value]), S)
         assert not found or isinstance(found, NotApplicable)
+
+
+def test_the_logarithm_of_two_to_four_digits_is_an_even_guess() -> None:
+    before = [0.677, 2.4587, 5.3353, 1.0234, 10.69, 1.9899]
+    (found,) = detect(make_run(loss=np.r_[before, np.full(12, 0.6931)]), S)
+    assert found.evidence["period_points"] == 1
+    assert detect(make_run(loss=np.r_[before, np.full(12, 0.7412)]), S) == ()

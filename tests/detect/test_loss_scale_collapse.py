@@ -48,3 +48,11 @@ def test_the_messages_of_the_scaler_count() -> None:
 
 def test_without_a_scale_it_is_not_judged() -> None:
     assert isinstance(detect(make_run(loss=[1]), S), NotApplicable)
+
+
+def test_three_steps_in_a_row_that_halve_it_are_a_note() -> None:
+    scale = np.r_[np.full(200, 128.0), 64.0, 32.0, 16.0]
+    (found,) = detect(make_run(loss=np.ones(203), loss_scale=scale), S)
+    assert found.severity is Severity.INFO
+    apart = np.r_[np.full(200, 128.0), np.repeat([64.0, 32.0, 16.0], 40)]
+    assert detect(make_run(loss=np.ones(320), loss_scale=apart), S) == ()

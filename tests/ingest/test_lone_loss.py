@@ -22,7 +22,7 @@ CURVE = np.linspace(2, 1, 40)
 
 
 @pytest.mark.parametrize(
-    "name", ["bce_loss", "mse_loss", "contrastive_loss", "train/dice_loss", "loss_ctc"]
+    "name", ["bce_loss", "mse_loss", "contrastive_loss", "train/dice_loss", "loss_ctc", "IDLoss"]
 )
 def test_the_only_loss_is_the_loss_and_its_source_says_so(tmp_path, name) -> None:
     run = _run(tmp_path, **{name: CURVE})
@@ -52,3 +52,14 @@ def test_one_of_several_and_a_part_keep_their_names(tmp_path, names) -> None:
     run = _run(tmp_path, **dict.fromkeys(names, CURVE))
     assert len(run.series("train/loss")) == (40 if "loss" in names else 0)
     assert "the only loss" not in str(run.sources) or names == ("eval_bce_loss",)
+
+
+@pytest.mark.parametrize("name", ["maskLoss", "DLoss", "KLLoss"])
+def test_a_part_by_its_humps_is_none(tmp_path, name) -> None:
+    assert not _run(tmp_path, **{name: CURVE}).has("train/loss")
+
+
+def test_few_losses_without_a_step_are_a_curve_where_line_follows_line(tmp_path) -> None:
+    path = tmp_path / "train.log"
+    path.write_text("".join(f"Loss error: {value}\n" for value in (1.1, 0.6, 0.4, 0.3, 0.2)))
+    assert la.load(path).series("train/loss").value.tolist() == [1.1, 0.6, 0.4, 0.3, 0.2]

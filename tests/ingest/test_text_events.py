@@ -95,6 +95,13 @@ def test_the_sizes_of_an_out_of_memory_error(tmp_path: Path, line: str, sizes: d
         ("Gradient overflow.  Skipping step, loss scaler 0 reducing loss scale to 32768.0", EventKind.LOSS_SCALE),
         ("Saving model checkpoint to out/checkpoint-500", EventKind.CHECKPOINT),
         ("tensorflow: OOM when allocating tensor with shape[8,8]", EventKind.OOM_GPU),
+        ("THCudaCheck FAIL file=THCStorage.cu line=58 error=2 : out of memory", EventKind.OOM_GPU),
+        ("Check failed: error == cudaSuccess (2 vs. 0)  out of memory", EventKind.OOM_GPU),
+        ("slurmstepd: error: Job 7 exceeded memory limit (626 > 512), being killed", EventKind.OOM_HOST),
+        ("run.sh: line 28:  8156 Killed                  python3 main.py", EventKind.OOM_HOST),
+        ("command terminated with exit code 137", EventKind.SIGNAL),
+        ("=>> PBS: job killed: walltime 3612 exceeded limit 3600", EventKind.SIGNAL),
+        ("PARAMETER loss_scale : 32768.0", EventKind.LOSS_SCALE),
     ],
 )  # fmt: skip
 def test_single_lines_become_typed_events(tmp_path: Path, line: str, kind: EventKind) -> None:
@@ -193,3 +200,33 @@ def test_counters_and_settings_of_early_stopping_say_no_end(tmp_path: Path, line
     path = tmp_path / "train.log"
     path.write_text("max_steps=100\n" + "".join(f"step {s} loss=2.0\n" for s in range(5)) + line)
     assert la.load(path).status is Status.TRUNCATED
+
+
+def test_a_traceback_that_lost_its_head_where_it_was_copied(tmp_path: Path) -> None:
+    cut = TRACEBACK.split("\n", 1)[1]
+    (event,) = events(tmp_path, f"step 7 loss=1.0\n{cut}")
+    assert event.kind is EventKind.TRACEBACK
+    assert event.data["exception"] == "ValueError"
+    assert event.data["frame"] == "train.py:9 in main"
+    assert event.text.startswith('  File "/home/me/train.py", line 12')
+
+
+def test_frames_without_an_error_are_no_traceback(tmp_path: Path) -> None:
+    frame = '  File "/home/me/train.py", line 9, in main\n    loss = model(x)\n'
+    path = tmp_path / "train.log"
+    path.write_text(f"step 1 loss=2.0\n{frame}step 2 loss=1.5\n")
+    run = la.load(path)
+    assert not run.events
+    assert run.series("train/loss").value.tolist() == [2.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Error(s) in loading state_dict for Net:",
+        "size mismatch for fc.weight: copying a param with shape torch.Size([9, 8]) from checkpoint",
+    ],
+)
+def test_a_message_without_its_class_is_an_error(tmp_path: Path, line: str) -> None:
+    (event,) = events(tmp_path, f"{line}\n")
+    assert event.data["exception"] == "RuntimeError"
