@@ -17,6 +17,7 @@ from loganalyze.signals.movement import movement
 POINTS = 10  # gradient norms
 GROWN = 5.0  # times its first value
 RISES = 0.9  # rank correlation with the step; a norm that comes and goes has none
+STANDS = 0.98  # share of the first losses; a gradient may grow where something is learned
 MOVES = 1e-3  # share of the evaluation loss; the same weights have the same loss
 STANDING = ("loss-at-chance", "loss-plateau", "slow-convergence")
 
@@ -44,9 +45,18 @@ def uncleared(case: Case) -> Uncleared | None:
         return None
     part = len(norm) // POINTS
     times = float(np.median(norm[-part:])) / max(float(np.median(norm[:part])), 1e-12)
-    if times < GROWN or _rank_correlation(norm) < RISES:
+    loss = case.run.series("train/loss").finite().value
+    tenth = max(len(loss) // POINTS, 1)
+    learned = np.median(loss[-tenth:]) < STANDS * np.median(loss[:tenth])
+    if learned or times < GROWN or _rank_correlation(norm) < RISES:
         return None
     course = movement(case.run)
+    if (
+        course is not None
+        and course.is_straight
+        and MOVES * course.first < course.first - course.last
+    ):
+        return None  # it learns, however slowly
     return Uncleared(times, None if course is None else course.span > MOVES)
 
 

@@ -35,6 +35,7 @@ KEPT = 0.4  # correlation of a batch's loss, less its level, with the one before
 BEFORE, AFTER = 5, 3  # log points whose levels are compared at a change of kinds
 TIMES = 3.0  # every loss after it over every one before: no noise of batches parts them so
 KNOWN = 0.7  # of the first losses: what came before a change of kinds had been learned
+SHOWN = 0.7  # of the first evaluation; one of all kinds hardly falls where they come one by one
 STAYS = 2.0  # times the level before that the loss still has later: no spike that is made good
 LATER = (20, 30)  # log points after it
 CLEAR = 3.5  # standard errors of the mean correlation of epochs that have nothing in common
@@ -118,8 +119,11 @@ def changes_of_kind(run: Run) -> list[int]:
 
     A kind of sample that comes alone for a long while is learned until nothing else is known; the next kind
     costs many times as much at once, and is learned in its turn. A rate that goes up again or a restart makes
-    such a leap, too, and does not count.
+    such a leap, too, and does not count; nor does any where an evaluation shows that all kinds are known.
     """
+    evals = run.series("eval/loss").finite().value
+    if len(evals) > 1 and evals.min() < SHOWN * evals[0]:
+        return []
     loss = run.series("train/loss").finite()
     value, told = loss.value, np.concatenate([restarts(run), told_restarts(run)])
     found: list[int] = []

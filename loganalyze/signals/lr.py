@@ -14,7 +14,9 @@ ALIVE = 0.1  # share of the peak below which the rate hardly moves the weights a
 LONG_ENOUGH = 0.3  # share of the log points; what leaves its start at all has left it by then
 LINEAR_ERROR = 0.02  # relative error up to which a rise through the origin is a linear warmup
 POINTS_FOR_LINE = 3
-STILL = 2.0  # times the warmup of the settings: a rate that rises for longer does not follow them
+STILL = (
+    2.0  # times the warmup of the settings, or the stair of a rate: what rises for longer goes on
+)
 RANGE_POINTS = 10  # log points that show how a rate rises
 RANGE_DECADES = (
     2.0  # a range test spans what may be too low and what is too high; no warmup is so curved
@@ -87,10 +89,13 @@ def _rises_on(series: Series, steps: int, target: float | None) -> bool:
 
 
 def _is_late(series: Series, peak_index: int) -> bool:
-    """Tell whether the rate was highest at the very end; a rate that is set once an epoch stands there."""
-    value = series.value
-    stairs = len(np.unique(value)) > POINTS_FOR_LINE and bool((np.diff(value) >= 0).all())
-    return peak_index >= len(value) - 2 or stairs
+    """Tell whether the rate was highest at the end; one that is set once an epoch stands there a while."""
+    if peak_index >= len(series) - 2:
+        return True
+    stairs = np.flatnonzero(np.diff(series.value) > 0) + 1
+    if len(stairs) < POINTS_FOR_LINE or (np.diff(series.value) < 0).any():
+        return False
+    return len(series) - int(stairs[-1]) <= STILL * float(np.median(np.diff(stairs)))
 
 
 def _share(value: float, goal: float | None, done: bool) -> float | None:
