@@ -48,12 +48,13 @@ import numpy as np
 
 from loganalyze.detect import divergence_beside as beside
 from loganalyze.detect.detector import Detected, Detector
+from loganalyze.detect.diverged import FLOOR, absurd, diverged, left_its_reference, risen_beside
 from loganalyze.finding import Finding, NotApplicable, Severity
 from loganalyze.run import Run, Series
 from loganalyze.settings import setting
 from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
 from loganalyze.signals.lr import restarts
-from loganalyze.signals.reference import kl_divergence, left_reference, reward_lost
+from loganalyze.signals.reference import left_reference, reward_lost
 from loganalyze.signals.robust import FloatArray, mad_sigma, noise_sigma
 from loganalyze.signals.saturation import saturation
 from loganalyze.signals.smooth import block_medians, centered_median
@@ -98,8 +99,6 @@ FAR = 10.0  # times the first loss: nothing but a ruined model stays there for h
 BACK = 0.75  # share of `never_back`; the end of such a run that is not back at its start
 KEPT = 0.5  # of the highest rise: below it the loss is on its way back
 STRETCHES = 10  # parts of what follows the best, of which the highest is the top of the rise
-TINY = 1e-30  # a divisor above 0
-FLOOR = 0.05  # share of the first loss, or a loss of a fixed unit; rises below it are noise
 
 
 def detect(run: Run, settings: DivergenceSettings) -> Detected:
@@ -108,9 +107,9 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     # With a gradient norm it is an explosion of that, unless it went slowly.
     explodes = run.has("train/grad_norm") and reward_lost(run) is None
     if kind is LossKind.REINFORCEMENT and not explodes and left_reference(run):
-        return (_left_reference(run),)
+        return (left_its_reference(run),)
     if kind is LossKind.REINFORCEMENT and (values := beside.values_diverge(run)) is not None:
-        return (_beside(values, "while no more is earned than at first"),)
+        return (risen_beside(values, "while no more is earned than at first"),)
     if not run.has("train/loss"):
         return NotApplicable("no train/loss was logged")
     if kind in (LossKind.REINFORCEMENT, LossKind.ADVERSARIAL, LossKind.UNBOUNDED):
@@ -118,7 +117,7 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
     logged = run.series("train/loss")
     series = logged.finite()
     if len(series) and float(series.value.max()) > settings.absurd:
-        return (_absurd(series),)
+        return (absurd(series),)
     if len(series) < len(logged) and (found := _before_nonfinite(logged, settings)):
         return found
     if 2 <= len(series) < FEWEST and len(series) == len(logged):
@@ -130,12 +129,12 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         before = int(np.searchsorted(series.step, certain.step))
         best = int(np.argmin(series.value[: max(before, 1)]))
         levels = (float(series.value[index]) for index in (best, 0, -1))
-        return (_finding(series, best, *levels),)
+        return (diverged(series, best, *levels),)
     # The unit of a squared error is free: it may begin anywhere. Near 0 others have nothing to lose.
     floor = 0.0 if kind is LossKind.REGRESSION else FLOOR
     if _destroyed_at_once(series, floor, settings):
         first = float(series.value[0])
-        return (_finding(series, 0, first, first, float(np.median(series.value[1:]))),)
+        return (diverged(series, 0, first, first, float(np.median(series.value[1:]))),)
     if len(series) < settings.points:
         return NotApplicable(f"{len(series)} losses are too few, {settings.points} needed")
     width = max(SHORTEST, len(series) // 20)
@@ -146,7 +145,7 @@ def detect(run: Run, settings: DivergenceSettings) -> Detected:
         return tuple(replace(one, severity=Severity.INFO) for one in found)
     if found or (evals := beside.evaluations_diverge(run, series)) is None:
         return found
-    return (_beside(evals, "while the train loss has not fallen"),)
+    return (risen_beside(evals, "while the train loss has not fallen"),)
 
 
 def _for_good(
@@ -177,7 +176,7 @@ def _for_good(
         return ()
     if not _stays_up(series.value[best:], low, end - start):
         return ()
-    return (_finding(series, best, low, start, end),)
+    return (diverged(series, best, low, start, end),)
 
 
 def _ran_away(
@@ -194,7 +193,7 @@ def _ran_away(
     highest = int(np.argmax(smooth))
     peak, end = float(smooth[highest]), float(np.median(series.value[-FIRST:]))
     best = int(np.argmin(smooth[: highest + 1]))
-    found = _finding(series, best, float(smooth[best]), first, end)
+    found = diverged(series, best, float(smooth[best]), first, end)
     summary = (
         f"For {share:.0%} of the run the train loss lay above {settings.never_back:g} x the {first:.4g} it "
         f"started at, around {peak:.4g} near step {series.step[highest]:,}; at the end it is {end:.4g}."
@@ -240,90 +239,6 @@ def _start_far_below(
     return first, float(above.mean())
 
 
-def _finding(series: Series, best: int, low: float, start: float, end: float) -> Finding:
-    step, last = int(series.step[best]), int(series.step[-1])
-    return Finding(
-        id="loss-divergence",
-        severity=Severity.CRITICAL,
-        confidence=0.9 if len(series) >= 20 else 0.6,
-        title=f"The loss diverges after step {step:,}",
-        summary=(
-            f"The train loss was best around step {step:,} ({low:.4g}) and rose to {end:.4g} by step "
-            f"{last:,}{_times(end, low)}; it started at {start:.4g}."
-        ),
-        steps=(step, last),
-        metrics=("train/loss",),
-        evidence={
-            "best_loss": low,
-            "best_step": step,
-            "final_loss": end,
-            "ratio": end / max(low, FLOOR * abs(start), TINY),
-            "initial_loss": start,
-        },
-        where=(series.where(best), series.where(len(series) - 1)),
-        fix=(f"Go back to a checkpoint before step {step:,} and lower the learning rate",),
-        levels={f"best {low:.4g}": low},
-    )
-
-
-def _beside(series: Series, meanwhile: str) -> Finding:
-    """Report a rise of something else than the train loss."""
-    width = max(1, len(series) // 10)
-    start, end = (float(np.median(part)) for part in (series.value[:width], series.value[-width:]))
-    found = _finding(series, 0, start, start, end)
-    return replace(
-        found,
-        severity=Severity.WARNING,
-        confidence=0.7,
-        title=f"{series.metric} rises to {end / start:.1f} x its start",
-        summary=(
-            f"{series.metric} rises from {start:.4g} to {end:.4g} by step {series.step[-1]:,}, {meanwhile}."
-        ),
-        metrics=(series.metric,),
-    )
-
-
-def _left_reference(run: Run) -> Finding:
-    """Report a policy that runs away: the KL divergence is a term of what is minimised."""
-    series = kl_divergence(run)
-    assert series is not None  # noqa: S101 - it has grown
-    best, worst = int(np.argmin(series.value)), int(np.argmax(series.value))
-    peak, usual = float(series.value[worst]), float(np.median(series.value))
-    return Finding(
-        id="loss-divergence",
-        severity=Severity.CRITICAL,
-        confidence=0.8,
-        title=f"The KL divergence from the reference reaches {peak:.3g}",
-        summary=f"{series.metric} reaches {peak:.4g} at step {series.step[worst]:,}; usual is {usual:.3g}.",
-        steps=(int(series.step[best]), int(series.step[worst])),
-        metrics=(series.metric,),
-        evidence={"best_step": int(series.step[best]), "highest": peak, "usual": usual},
-        where=(series.where(worst),),
-        fix=(
-            "Go back to a checkpoint before it; a third of the learning rate, a target for the KL",
-        ),
-    )
-
-
-def _absurd(series: Series) -> Finding:
-    """Report a loss that nothing starts at: the divergence lies before the log or between its points."""
-    highest = int(np.argmax(series.value))
-    best = int(np.argmin(series.value[: max(highest, 1)]))
-    low, peak = float(series.value[best]), float(series.value[highest])
-    found = _finding(series, best, low, float(series.value[0]), float(series.value[-1]))
-    return replace(
-        found,
-        title=f"The loss reaches {peak:.3g}",
-        summary=f"The train loss reaches {peak:.3g}, where no training starts: it has diverged.",
-        confidence=0.9,
-        evidence={**found.evidence, "ratio": peak / max(low, 1.0)},
-    )
-
-
-def _times(end: float, low: float) -> str:
-    return f", {end / low:.1f} x its best" if low > 0 else ""
-
-
 def _before_nonfinite(logged: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
     """Judge the last losses before the first that is no number: there is no time for more of them."""
     first = int(np.argmin(np.isfinite(logged.value)))
@@ -339,7 +254,7 @@ def _before_nonfinite(logged: Series, settings: DivergenceSettings) -> tuple[Fin
         return ()
     best = int(np.argmin(before))
     until = logged.take(slice(0, first))
-    return (_finding(until, best, float(before[best]), float(value[0]), end),)
+    return (diverged(until, best, float(before[best]), float(value[0]), end),)
 
 
 def _stays_up(tail: FloatArray, low: float, above_start: float) -> bool:
@@ -370,7 +285,7 @@ def _climbs(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]
         return ()
     if last - low < settings.lost * (first - low):
         return ()
-    return (replace(_finding(series, best, low, first, last), severity=Severity.WARNING),)
+    return (replace(diverged(series, best, low, first, last), severity=Severity.WARNING),)
 
 
 def _leap(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
@@ -379,7 +294,7 @@ def _leap(series: Series, settings: DivergenceSettings) -> tuple[Finding, ...]:
     if before < FLOOR or float(series.value[-1]) < settings.leap * before:
         return ()
     index = len(series) - 2
-    found = _finding(series, index, before, float(series.value[0]), float(series.value[-1]))
+    found = diverged(series, index, before, float(series.value[0]), float(series.value[-1]))
     return (replace(found, severity=Severity.WARNING, confidence=0.4),)
 
 
