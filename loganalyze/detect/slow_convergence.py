@@ -194,7 +194,8 @@ def _regression(run: Run, settings: SlowSettings) -> Detected:
         _note(
             series,
             (start, end, gained),
-            "Targets that are mostly noise end so as well.",
+            f"Over {series.step[-1]:,} steps the train loss went from {start:.4g} to {end:.4g}; "
+            f"no more than {gained:.0%} were gained. Targets that are mostly noise end so as well.",
             "Compare with the loss of always answering the mean; then a range test of the rate",
         ),
     )
@@ -219,7 +220,8 @@ def _unscaled(run: Run, settings: SlowSettings) -> Detected:
         _note(
             series,
             (start, end, gained),
-            "It was still falling at the end.",
+            f"Over {series.step[-1]:,} steps the train loss went from {start:.4g} to {end:.4g}; "
+            f"no more than {gained:.0%} were gained, and it was still falling at the end.",
             "Run a learning-rate range test; look at warmup, clipping and batch size",
         ),
     )
@@ -267,17 +269,14 @@ def _gain(run: Run, series: Series) -> tuple[float, float, float]:
     return start, end, gained
 
 
-def _note(series: Series, gain: tuple[float, float, float], but: str, fix: str) -> Finding:
+def _note(series: Series, gain: tuple[float, float, float], summary: str, fix: str) -> Finding:
     start, end, gained = gain
     return Finding(
         id="slow-convergence",
         severity=Severity.INFO,
         confidence=0.5 if len(series) >= POINTS else 0.4,
         title="The loss hardly falls",
-        summary=(
-            f"Over {series.step[-1]:,} steps the train loss went from {start:.4g} to {end:.4g}; "
-            f"no more than {gained:.0%} were gained. {but}"
-        ),
+        summary=summary,
         steps=(int(series.step[0]), int(series.step[-1])),
         metrics=("train/loss",),
         evidence={"first": start, "last": end, "improvement": gained},
