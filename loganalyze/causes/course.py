@@ -102,6 +102,18 @@ def short_steps(case: Case) -> Movement | None:
     )
 
 
+def creeps_on(case: Case) -> Movement | None:
+    """Return the course of the evaluation if it falls one way to the end, by more than rounding, or None.
+
+    Steps that are too short do that, whatever makes them short.
+    """
+    course = movement(case.run)
+    if course is None or not case.found(*SLOW) or settled_early(case):
+        return None
+    falls = course.is_straight and course.last < course.first
+    return course if falls and course.span > HARDLY else None
+
+
 def settled_early(case: Case) -> bool:
     """Tell whether the evaluation fell in the first quarter of the run and stands: that was all to find."""
     evals = case.run.series("eval/loss").finite().value

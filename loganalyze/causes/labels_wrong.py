@@ -34,6 +34,7 @@ import numpy as np
 
 from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.course import (
+    creeps_on,
     frequencies_only,
     hardly_moves,
     is_silent,
@@ -164,7 +165,10 @@ def _course(case: Case) -> list[Clue]:
     """Weights that follow wrong labels change all the time, and evaluation with them."""
     course = movement(case.run)
     if course is None or not case.found("loss-at-chance", "loss-plateau"):
-        return []
+        if creeps_on(case) is None or answers_better(case):
+            return []
+        text = "The evaluation loss falls on to the end, if slowly: what is learned holds there."
+        return [Clue(text, -MODERATE)]
     if course.span < SAME:
         return [
             Clue(

@@ -8,7 +8,8 @@ that fp16 rounds to zero divides by zero.
 What speaks for it
 ------------------
 The settings say so. Or the course does: with Adam at an ordinary rate the evaluation creeps along a
-straight line, as at a rate a hundred times lower (an epsilon that swallows the gradient); or a gradient
+straight line, as at a rate a hundred times lower (an epsilon that swallows the gradient), or it creeps on to
+the end at an ordinary rate of an optimizer that is not told; or a gradient
 that was there at first is lost, and the loss returns to that of a guess, exactly (weights pulled to zero).
 
 What speaks against it
@@ -30,9 +31,18 @@ keras#11860 (epsilon in fp16); Chowdhery et al., "PaLM" (2022), on beta2 and lat
 
 from __future__ import annotations
 
-from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, Case, Hypothesis
-from loganalyze.causes.course import hardly_moves, is_silent, norms, share_above_guess, short_steps
+from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, WEAK, Case, Hypothesis
+from loganalyze.causes.course import (
+    creeps_on,
+    hardly_moves,
+    is_silent,
+    norms,
+    peak_rate,
+    share_above_guess,
+    short_steps,
+)
 from loganalyze.causes.fp16_overflow import precision
+from loganalyze.causes.rates import common_rates, optimizer
 from loganalyze.causes.uncleared import uncleared
 from loganalyze.finding import Clue
 
@@ -49,6 +59,7 @@ NEAR = 0.02  # relative distance to log(C) of a model of which only a bias is le
 LOW_BETA2 = 0.9  # below it the second moment is noise
 ZERO_IN_FP16 = 6e-8  # smallest positive number of fp16
 MODEST = 0.3  # gradient norm; a model of which all weights are trained begins with 0.3 to 3
+ORDINARY = 0.2  # of the highest rate in common use: below it the rate itself is suspected
 USUAL = 2.0  # log-odds against it where nothing is known to be odd
 
 
@@ -89,6 +100,15 @@ def _course(case: Case) -> list[Clue]:
             "makes them."
         )
         return [Clue(text, STRONG if norm is not None else MODERATE)]
+    creep = creeps_on(case) if case.found("slow-convergence") else None
+    peak = peak_rate(case)
+    ordinary = peak is not None and peak >= ORDINARY * common_rates(case.run)[0]
+    if creep is not None and ordinary and not optimizer(case.run):
+        text = (
+            f"The evaluation loss creeps on from {creep.first:.5g} to {creep.last:.5g}, at a rate of "
+            f"{peak:.2g} of an optimizer that is not told: what else sets its steps may make them short."
+        )
+        return [Clue(text, WEAK)]
     still = hardly_moves(case)
     if still is not None and norm is not None and norm.late > MODEST:
         text = (

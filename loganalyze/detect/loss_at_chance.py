@@ -16,12 +16,12 @@ A guess needs no training. Labels, gradients or the learning rate do not reach t
 Not to be confused with
 -----------------------
 The start of a long training, which leaves chance slowly (the slope is resolved, or the log is too short:
-`steps`). A loss whose end is no longer within `near`. An accuracy above chance. A learning rate already
-annealed to nothing.
+`steps`, of a plan that was fulfilled `brief`). A loss whose end is no longer within `near`. An accuracy above
+chance. A learning rate already annealed to nothing.
 
 Settings
 --------
-`tail`, `near`, `change`, `steps`, `points`.
+`tail`, `near`, `change`, `steps`, `brief`, `points`.
 
 Fix
 ---
@@ -65,12 +65,16 @@ class ChanceSettings:
         0.05, unit="share of the loss", source="less does not lead away from it"
     )
     steps: int = setting(100, unit="steps", source="every training starts at chance")
+    brief: int = setting(
+        50, unit="steps", source="of a plan that was fulfilled: a trial of the code has fewer"
+    )
     points: int = setting(4, unit="log points", source="fewer show no level")
 
 
 FEWEST = 3  # log points, where something else that does not move at all stands beside them
 ENDS = 4  # parts of the tail, of which the last one is its end
 FINITE = 0.5  # share of the logged losses; what is left of a run of NaN shows no level
+FINISHED = 0.9  # share of the plan
 SURE = 20  # log points from which the slope of the tail is well known
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): standard error of a median against that of a mean
 AHEAD = 1.5  # times the accuracy of a guess: something was learned
@@ -103,7 +107,9 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
     if end < (1 - settings.near) * guess.log_c and len(tail) >= SURE:
         return ()  # it is about to leave
     by_epoch = len(series) > FEWEST and np.array_equal(series.step, series.epoch)
-    if int(series.step[-1]) < settings.steps and not by_epoch and guess.unchanged < UNCHANGED:
+    finished = run.planned_steps and series.step[-1] >= FINISHED * run.planned_steps
+    least = settings.brief if finished and len(series) >= SURE else settings.steps
+    if int(series.step[-1]) < least and not by_epoch and guess.unchanged < UNCHANGED:
         return NotApplicable(
             f"{series.step[-1]:,} steps are too few: every training starts at chance"
         )
@@ -119,7 +125,7 @@ def detect(run: Run, settings: ChanceSettings) -> Detected:
             return ()
     if was_alive(run) is False:
         return ()
-    sure = len(series) >= SURE
+    sure = len(series) >= SURE and (int(series.step[-1]) >= settings.steps or by_epoch)
     return (
         Finding(
             id="loss-at-chance",

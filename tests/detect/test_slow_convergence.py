@@ -29,7 +29,9 @@ def test_a_fall_a_pretrained_start_and_chance_itself_pass(loss) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"config": {}},
+        {"config": {}, "planned_steps": 10_000},
+        {"config": {"pretrained": True}},
+        {"config": {}, "framework": "hf-trainer"},
         {"config": {"vocab_size": 50_000}},
         {"config": TEN, "planned_steps": 10_000},
         {"config": TEN | {"loss": "mse"}, "planned_steps": 10_000},
@@ -64,3 +66,43 @@ def test_a_sum_is_measured_by_its_own_start() -> None:
 def test_tokens_may_have_little_to_learn() -> None:
     (found,) = detect(make_run(loss=np.linspace(4.1, 3.5, 1000), config={"vocab_size": 64}), S)
     assert found.severity is Severity.INFO
+
+
+def test_a_short_run_is_noted_where_it_was_planned_so() -> None:
+    loss = np.linspace(2.3, 2.1, 80)
+    (found,) = detect(make_run(loss=loss, config=TEN, planned_steps=80), S)
+    assert found.severity is Severity.INFO
+    for planned in (None, 100, 10_000):
+        assert isinstance(
+            detect(make_run(loss=loss, config=TEN, planned_steps=planned), S), NotApplicable
+        )
+    assert isinstance(
+        detect(make_run(loss=loss[:30], config=TEN, planned_steps=30), S), NotApplicable
+    )
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 300.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_loss_of_no_known_scale_that_is_still_at_its_start(scale: float, seed: int) -> None:
+    noise = np.random.default_rng(seed).lognormal(0, 0.03, 150)
+    (found,) = detect(make_run(loss=scale * np.linspace(1, 0.88, 150) * noise), S)
+    assert found.severity is Severity.INFO
+    fell = scale * (0.3 + 0.7 * np.exp(-np.arange(150) / 30)) * noise
+    assert detect(make_run(loss=fell), S) == ()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fine_tuning_that_gained_its_little_at_first_passes(seed: int) -> None:
+    noise = np.random.default_rng(seed).lognormal(0, 0.03, 300)
+    loss = (1 + 0.15 * np.exp(-np.arange(300) / 40)) * noise
+    assert detect(make_run(loss=loss), S) == ()
+    creeping = np.linspace(0.3, 0.26, 300) * noise
+    right = {"train/accuracy": np.full(300, 0.9)}
+    assert isinstance(detect(make_run(loss=creeping, **right), S), NotApplicable)
+
+
+def test_the_evaluation_tells_where_batches_drown_the_fall() -> None:
+    loss = np.linspace(33, 30.5, 190) * np.random.default_rng(5).lognormal(0, 0.3, 190)
+    at = {"eval_loss": range(38, 191, 38)}
+    (found,) = detect(make_run(loss=loss, eval_loss=np.linspace(36.4, 33.5, 5), steps=at), S)
+    assert found.evidence["improvement"] < S.unscaled
