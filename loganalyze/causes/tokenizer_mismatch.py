@@ -51,7 +51,7 @@ ERROR = re.compile(
 TOO_LONG = re.compile(r"sequence length is longer than the specified maximum", re.I)
 LIKELY = re.compile(
     r"index out of range in self|indices.{0,60}is not in \[0, \d+\)"
-    r"|size mismatch for \S*(?:embed|wte\b|lm_head|shared\b.*Size\(\[\d{5})"
+    r"|size mismatch for \S*(?:(?<!class_)(?<!cls_)(?<!label_)embed|wte\b|lm_head|shared\b.*Size\(\[\d{5})"
 )
 FAR = 7.0  # nats above log(V); logits of pretrained models have a standard deviation of 2 to 4
 

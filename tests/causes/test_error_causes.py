@@ -196,3 +196,18 @@ def test_memory_that_is_free_and_does_not_serve_is_fragmented(tmp_path: Path) ->
         "24.85 MiB is reserved by PyTorch but unallocated.\n"
     )
     assert causes(tmp_path, error)[0].id == "memory-fragmentation"
+
+
+def test_a_layer_that_embeds_classes_is_a_head(tmp_path: Path) -> None:
+    end = (
+        "RuntimeError: Error(s) in loading state_dict for Net:\n\tsize mismatch for class_embed.weight: copying a "
+        "param with shape torch.Size([4, 128]) from checkpoint, the shape in current model is "
+        "torch.Size([31, 128]).\n\tsize mismatch for class_embed.bias: copying a param with shape torch.Size([4]) "
+        "from checkpoint, the shape in current model is torch.Size([31]).\n"
+    )
+    assert causes(tmp_path, end)[0].id == "num-labels-mismatch"
+
+
+def test_a_write_that_fails_with_an_error_of_the_device_is_a_full_disk(tmp_path: Path) -> None:
+    end = failed("RuntimeError: write(): fd 7 failed with Input/output error", "torch.save(a, b)")
+    assert causes(tmp_path, end)[0].id == "disk-full"
