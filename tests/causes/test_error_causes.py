@@ -211,3 +211,10 @@ def test_a_layer_that_embeds_classes_is_a_head(tmp_path: Path) -> None:
 def test_a_write_that_fails_with_an_error_of_the_device_is_a_full_disk(tmp_path: Path) -> None:
     end = failed("RuntimeError: write(): fd 7 failed with Input/output error", "torch.save(a, b)")
     assert causes(tmp_path, end)[0].id == "disk-full"
+
+
+def test_an_old_library_s_index_error_in_an_embedding_is_that_of_a_token(tmp_path: Path) -> None:
+    looked_up = failed("RuntimeError: index out of range", "rows = self.embedding(words)")
+    assert causes(tmp_path, looked_up)[0].id == "tokenizer-mismatch"
+    elsewhere = failed("RuntimeError: index out of range", "rows = picked[place]")
+    assert causes(tmp_path, elsewhere)[0].id == "software-bug"
