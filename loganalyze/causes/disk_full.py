@@ -40,7 +40,8 @@ ERROR = re.compile(
 )
 # Writing failed, and the message does not say why.
 LIKELY = re.compile(
-    r"PytorchStreamWriter failed|file write failed|unexpected pos \d+ vs|File .{1,300} cannot be opened"
+    r"PytorchStreamWriter failed|\bwrite\(\).{0,60}failed with Input/output"
+    r"|file write failed|unexpected pos \d+ vs|File .{1,300} cannot be opened"
 )
 
 

@@ -70,7 +70,7 @@ MISMATCH = re.compile(
     r"size mismatch for (\S+): copying a param (?:with shape|of) torch\.Size\(\[(\d+)((?:, \d+)*)\]\) from"
     r" checkpoint, .{0,60}torch\.Size\(\[(\d+)((?:, \d+)*)\]\)"
 )
-TOKENS = re.compile(r"embed|wte\b|wpe\b|lm_head|position|vocab")
+TOKENS = re.compile(r"(?<!class_)(?<!cls_)(?<!label_)embed|wte\b|wpe\b|lm_head|position|vocab")
 HEAD = re.compile(
     r"class|head|cls|\bfc\d?\b|logits|score|pred|output|shared|label|conv_seg|linear", re.I
 )

@@ -8,7 +8,7 @@ from loganalyze.causes.cause import Case
 from loganalyze.signals.loss_kind import LossKind, loss_kind
 
 LANGUAGE = frozenset(
-    {"lm loss", "lm_loss", "ppl", "perplexity", "mfu", "tok/s"}
+    {"lm loss", "lm_loss", "ppl", "perplexity", "mfu", "tok/s", "num_tokens", "mean_token_accuracy"}
 )  # of language models
 NAMES = ("model", "model_type", "model_name", "_name_or_path", "architectures", "arch")
 # Models of text by name, and words for what they do with it.
@@ -27,6 +27,8 @@ def reads_tokens(case: Case) -> bool:
     """Tell whether the inputs are numbers of tokens: by the vocabulary, by what is logged, or by its name."""
     if case.run.number("vocab_size") and loss_kind(case.run) is not LossKind.REGRESSION:
         return True
+    if loss_kind(case.run) is LossKind.PREFERENCE:
+        return True  # answers are compared by the probabilities of their tokens
     names = {str(name) for name in case.run.metrics["name"].cat.categories}
     return case.run.framework == "nanogpt" or bool(names & LANGUAGE) or is_named_text(case)
 

@@ -43,6 +43,7 @@ from loganalyze.causes.initial import (
 )
 from loganalyze.causes.multiple import excess_clues
 from loganalyze.finding import Clue
+from loganalyze.run import EventKind
 from loganalyze.signals.loss_kind import is_language_model
 
 ERROR = re.compile(
@@ -50,15 +51,19 @@ ERROR = re.compile(
 )
 TOO_LONG = re.compile(r"sequence length is longer than the specified maximum", re.I)
 LIKELY = re.compile(
-    r"index out of range in self|indices.{0,60}is not in \[0, \d+\)"
-    r"|size mismatch for \S*(?:embed|wte\b|lm_head|shared\b.*Size\(\[\d{5})"
+    r"index out of range in self|out of table with \d+ rows|indices.{0,60}is not in \[0, \d+\)"
+    r"|size mismatch for \S*(?:(?<!class_)(?<!cls_)(?<!label_)embed|wte\b|lm_head|shared\b.*Size\(\[\d{5})"
 )
+OLD = re.compile(r"^RuntimeError: index out of range\b", re.M)  # PyTorch before 1.5 names no table
 FAR = 7.0  # nats above log(V); logits of pretrained models have a standard deviation of 2 to 4
 
 
 def weigh(case: Case) -> list[Clue]:
     """Read the message; for a high start, compare train with evaluation."""
     clues = stated(case, ERROR) or stated(case, LIKELY, DECISIVE + MODERATE)
+    failed = [event.text for event in case.run.events_of(EventKind.TRACEBACK)]
+    if not clues and any(OLD.search(text) and LOOKUP.search(text) for text in failed):
+        clues = [Clue("An index was out of range in a look-up of embeddings.", DECISIVE + MODERATE)]
     untold = device_assert(case)
     if untold is not None and not clues:
         text = "An index was out of range on the device, perhaps that of a token."

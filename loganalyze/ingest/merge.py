@@ -200,7 +200,8 @@ def _status(run: Run, facts: Sequence[Facts]) -> Status:
     finished = (
         run.planned_steps is not None and last is not None and last + from_zero >= run.planned_steps
     )
-    if fatal and not ended and not finished and _was_last(fatal[-1], last):
+    over = (ended or finished) and not _hung_at_exit(fatal, ended)
+    if fatal and not over and _was_last(fatal[-1], last):
         return Status.CRASHED
     if Status.CRASHED in told:
         return Status.CRASHED
@@ -211,6 +212,21 @@ def _status(run: Run, facts: Sequence[Facts]) -> Status:
     if run.planned_steps is not None and last is not None:
         return Status.TRUNCATED
     return Status.UNKNOWN
+
+
+def _hung_at_exit(fatal: Sequence[Event], ended: Sequence[Event]) -> bool:
+    """Tell whether ranks waited for each other until a time-out after the training was over.
+
+    Only a time-out counts: its watchdog takes the process down, while other errors at exit are often those
+    of clearing up.
+    """
+    rows = {event.where.source: event.where.row or 0 for event in ended}
+    return any(
+        event.kind is EventKind.NCCL_TIMEOUT
+        and event.where.source in rows
+        and (event.where.row or 0) > rows[event.where.source]
+        for event in fatal
+    )
 
 
 def _was_last(event: Event, last: int | None) -> bool:

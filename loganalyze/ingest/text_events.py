@@ -102,7 +102,7 @@ SINGLE = (
         r"|cuda runtime error \(2\)|error=2 : out of memory|cudaSuccess \(2 vs\. 0\)")),
     (EventKind.OOM_HOST, re.compile(
         r"DefaultCPUAllocator: (?:can't|not enough)|^MemoryError\b|numpy[\w.]*_ArrayMemoryError|oom[-_]kill"
-        r"|[Oo]ut of memory: Kill|killed by signal: Killed|Cannot allocate memory|^Killed(?:: 9)?\s*$"
+        r"|[Oo]ut of memory: Kill|killed by signal: Killed|Cannot allocate memory|^\W*Killed(?:: 9)?\W*$"
         r"|line \d+:\s+\d+ Killed\b|^zsh: killed\b|OOMKilled|task \d+: Out Of Memory\b|TERM_MEMLIMIT"
         r"|[Ee]xceeded (?:(?:job|step) )?(?:virtual )?memory limit|job killed: v?mem\b"
         r"|using all available RAM|tried to allocate more memory than is available"
@@ -319,7 +319,7 @@ class Collector:
                 elif kind is EventKind.LOSS_SCALE and (found := _SCALE.search(text)):
                     data["scale"] = float(found[1])
                 self.add(kind, text, row, step, **data)
-                return True
+                return kind is not EventKind.HINT  # a hint may be what an exception says
         return False
 
 

@@ -36,6 +36,8 @@ _PAIR = re.compile(
     r"(?P<unit>[ ]?(?:%|ms\b|s\b|GiB\b|GB\b|MiB\b|MB\b|[kKMG]\b))?(?![\w.]*[A-Za-z_]|:\d)",
     re.I,
 )
+# `Train loss 500 0.345 Grad Norm 0.2`, `Validation loss 500:  0.345`: a step stands before the value.
+_COUNTED_LOSS = re.compile(r":?[ \t]+(\d{1,12}\.\d+(?:e[-+]?\d+)?|nan|inf)(?![\w.:])", re.I)
 _IN_UNIT = re.compile(r"\((\w+)\)\s*$")  # elapsed time per iteration (ms)
 _REMAINING = re.compile(r"\beta: ?\d")  # behind it a plain `time` is the seconds of a step
 _NUMBERED_EPOCH = re.compile(r"^epoch[_ ]?\d+$", re.I)  # `| epoch 001:    100 / 4321`
@@ -108,10 +110,26 @@ def _put_pair(line: _Line, found: re.Match[str], results: list[tuple[int, str]])
         return
     elif _IS_SPLIT.match(key) and line.last and unit != "%":  # `train loss 2.3, val 2.5`
         _put_metric(line, found, f"{key}_{_SPLIT_WORD.sub('', line.last)}")
+    elif (second := _behind_its_step(line, found, folded)) is not None:
+        name = _with_split(line, found, key, results)
+        line.names.add(name)
+        line.last = name
+        line.draft.put(found.span("value"), Role.STEP)
+        line.draft.put(second, Role.VALUE, name)
+        line.draft.words.append(found.span("key"))
     elif is_metric(folded):
         _put_metric(line, found, _with_split(line, found, key, results))
     elif found["sep"].strip() and not found["wrap"].strip() and not _is_no_name(line.text, found):
         line.loose.append((key, found.span("value"), found.span("key")))
+
+
+def _behind_its_step(line: _Line, found: re.Match[str], folded: str) -> Span | None:
+    """Return where the value of a loss is, if the number behind its name counts steps; else None."""
+    counts = found["value"].isdigit() and not (found["sep"].strip() or found["wrap"].strip())
+    if not counts or line.draft.has(Role.STEP) or not folded.endswith("loss") or found["total"]:
+        return None
+    second = _COUNTED_LOSS.match(line.text, found.end("value"))
+    return second.span(1) if second else None
 
 
 def _with_split(line: _Line, found: re.Match[str], key: str, results: list[tuple[int, str]]) -> str:

@@ -8,9 +8,10 @@ from loganalyze.ingest.text_reading import Draft, Kind, Role
 from loganalyze.ingest.text_words import is_whole
 from loganalyze.names import fold
 
-EPOCH = re.compile(
-    r"\bep(?:ochs?)?\b[\s:=#\[]*(\d{1,9}(?:\.\d+)?)\b(?:\s*/\s*(\d{1,9}))?|\b(\d{1,9})epoch\b", re.I
-)
+EPOCH = re.compile(  # Keras begins `Epoch 00001: val_loss improved` right behind the number of its bar
+    r"(?:\b|(?<=\d)(?=Epoch \d{5}:))ep(?:ochs?)?\b[\s:=#\[]*(\d{1,9}(?:\.\d+)?)\b(?:\s*/\s*(\d{1,9}))?"
+    r"|(?<![\w.])(\d{1,9})epoch\b", re.I
+)  # fmt: skip
 _BRACKET = re.compile(  # [100/5005], [1,000/1,000,000 (0%)]
     r"\[\s*(\d{1,3}(?:,\d{3})+|\d{1,12})\s*/\s*(\d{1,3}(?:,\d{3})+|\d{1,12})(?:\s*\([^)]*\))?\s*\]"
 )

@@ -196,3 +196,25 @@ def test_memory_that_is_free_and_does_not_serve_is_fragmented(tmp_path: Path) ->
         "24.85 MiB is reserved by PyTorch but unallocated.\n"
     )
     assert causes(tmp_path, error)[0].id == "memory-fragmentation"
+
+
+def test_a_layer_that_embeds_classes_is_a_head(tmp_path: Path) -> None:
+    end = (
+        "RuntimeError: Error(s) in loading state_dict for Net:\n\tsize mismatch for class_embed.weight: copying a "
+        "param with shape torch.Size([4, 128]) from checkpoint, the shape in current model is "
+        "torch.Size([31, 128]).\n\tsize mismatch for class_embed.bias: copying a param with shape torch.Size([4]) "
+        "from checkpoint, the shape in current model is torch.Size([31]).\n"
+    )
+    assert causes(tmp_path, end)[0].id == "num-labels-mismatch"
+
+
+def test_a_write_that_fails_with_an_error_of_the_device_is_a_full_disk(tmp_path: Path) -> None:
+    end = failed("RuntimeError: write(): fd 7 failed with Input/output error", "torch.save(a, b)")
+    assert causes(tmp_path, end)[0].id == "disk-full"
+
+
+def test_an_old_library_s_index_error_in_an_embedding_is_that_of_a_token(tmp_path: Path) -> None:
+    looked_up = failed("RuntimeError: index out of range", "rows = self.embedding(words)")
+    assert causes(tmp_path, looked_up)[0].id == "tokenizer-mismatch"
+    elsewhere = failed("RuntimeError: index out of range", "rows = picked[place]")
+    assert causes(tmp_path, elsewhere)[0].id == "software-bug"

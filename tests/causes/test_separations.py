@@ -184,3 +184,8 @@ def test_a_train_loss_of_zero_at_an_evaluation_is_no_error() -> None:
     high = finding("initial-loss-high", ratio_to_log_c=17.0, log_c=LOG_C, initial_loss=40.0)
     one = run(loss=loss, eval_loss=np.full(12, 1e-8), config=TEN)
     assert math.isfinite(weight("loss-not-normalized", one, high))
+
+
+def test_answers_that_are_compared_are_made_of_tokens() -> None:
+    answers = make_run(loss=np.ones(COUNT), **{"logps/chosen": np.full(COUNT, math.nan)})
+    assert reads_tokens(Case(answers, ()))

@@ -230,3 +230,26 @@ def test_frames_without_an_error_are_no_traceback(tmp_path: Path) -> None:
 def test_a_message_without_its_class_is_an_error(tmp_path: Path, line: str) -> None:
     (event,) = events(tmp_path, f"{line}\n")
     assert event.data["exception"] == "RuntimeError"
+
+
+def test_an_exception_that_says_a_hint_is_both(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("ValueError: All labels in your dataset are -100. Check the template.\n")
+    kinds = {event.kind for event in la.load(path).events}
+    assert {EventKind.HINT, EventKind.TRACEBACK} <= kinds
+
+
+def test_killed_in_bold_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("step 3 loss 2.5\n**Killed**\n")
+    assert la.load(path).events[-1].kind is EventKind.OOM_HOST
+
+
+def test_ranks_that_wait_after_the_end_make_the_run_fail(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    end = "`Trainer.fit` stopped: `max_epochs=3` reached.\n"
+    wait = "[Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=7) ran for 1800090 ms\n"
+    path.write_text(end + wait)
+    assert la.load(path).status is Status.CRASHED
+    path.write_text(end)
+    assert la.load(path).status is Status.COMPLETED

@@ -362,3 +362,27 @@ def test_settings_that_a_program_printed(
 ) -> None:
     run = load(tmp_path, text + "step 1 loss 2.0\nstep 2 loss 1.0\n")
     assert {key: value.value for key, value in run.config.items()} == known
+
+
+def test_a_step_between_the_name_of_a_loss_and_its_value_is_no_loss(tmp_path: Path) -> None:
+    lines = [f"Train loss {k} 0.{900 - k} Grad Norm 0.25 1.10s/it" for k in range(40, 44)]
+    path = tmp_path / "train.log"
+    path.write_text("\n".join([*lines, "Validation loss 43:  0.871250"]))
+    run = la.load(path)
+    loss, held_out = run.series("train/loss"), run.series("eval/loss")
+    assert loss.step.tolist() == [40, 41, 42, 43]
+    assert loss.value.tolist() == [0.860, 0.859, 0.858, 0.857]
+    assert held_out.value.tolist() == [0.871250]
+
+
+def test_an_epoch_that_begins_right_behind_a_bar_has_its_own_number(tmp_path: Path) -> None:
+    text = "".join(
+        f"49/50 [====>.] - ETA: 0s - loss: 1.{7 - k}040Epoch 0000{k}: val_loss did not improve\n"
+        f"50/50 [=====] - 9s 180ms/step - loss: 1.{7 - k}040 - val_loss: 1.9\n"
+        for k in (1, 2, 3)
+    )
+    path = tmp_path / "train.log"
+    path.write_text(text)
+    run = la.load(path)
+    assert run.series("train/loss").step.tolist() == [50, 100, 150]
+    assert run.series("train/loss").value.tolist() == [1.604, 1.504, 1.404]
