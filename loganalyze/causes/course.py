@@ -193,8 +193,22 @@ def is_constant(case: Case) -> bool:
     return bool(off.max() < SILENT and np.ptp(late) > 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Above:
+    """How long the loss of a run that began at a guess is worse than one, and how far it then lies above."""
+
+    share: float
+    times: float
+
+
 def share_above_guess(case: Case) -> float | None:
     """Return the share of the run that is worse than a guess though it began at one."""
+    above = above_guess(case)
+    return above.share if above is not None else None
+
+
+def above_guess(case: Case) -> Above | None:
+    """Return how long the run is worse than a guess though it began at one, and by how much (median)."""
     guess = chance(case.run)
     loss = case.run.series("train/loss").finite().value
     if guess is None or len(loss) < POINTS or not case.found(*SLOW):
@@ -204,7 +218,10 @@ def share_above_guess(case: Case) -> float | None:
     if began > ABOVE * guess.log_c:
         return None  # it began there
     smooth = np.array([np.median(block) for block in np.array_split(loss, POINTS)])
-    return float(np.mean(smooth > ABOVE * max(guess.log_c, began)))
+    level = max(guess.log_c, began)
+    beyond = smooth > ABOVE * level
+    times = float(np.median(smooth[beyond])) / level if beyond.any() else 1.0
+    return Above(float(np.mean(beyond)), times)
 
 
 def frequencies_only(case: Case) -> float | None:

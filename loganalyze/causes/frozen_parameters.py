@@ -109,7 +109,20 @@ def weigh(case: Case) -> list[Clue]:
             )
             return [*clues, Clue(text, STRONG)]
         clues.append(Clue(f"There is a gradient (norm {middle:.2g} on average).", -WEAK))
+        clues += _lost(case)
     return clues
+
+
+def _lost(case: Case) -> list[Clue]:
+    """Read a gradient that was there at first: weights that never change keep theirs, but for the batches."""
+    course, norm = norms(case), case.run.series("train/grad_norm").finite().value
+    if course is None or not course.died or course.early <= float(norm[len(norm) // 2 :].max()):
+        return []
+    text = (
+        f"The gradient norm was {course.early:.3g} at first and {course.late:.3g} later: a model that does "
+        "not change keeps its gradient."
+    )
+    return [Clue(text, -STRONG)]
 
 
 def _died(case: Case) -> bool:

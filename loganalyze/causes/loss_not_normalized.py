@@ -61,6 +61,8 @@ INTEGER = 0.05  # relative distance to an integer that counts as one; noise of f
 LARGEST_LOG_C = math.log(262_144)  # vocabulary of the largest tokenizers in use
 PERHAPS_CROSS_ENTROPY = (LossKind.CROSS_ENTROPY, LossKind.UNKNOWN)
 FEWEST = 3  # evaluations
+DEARER = 1.06  # times: untrained heads of the usual scale cost 1 to 5 % more than a guess
+MOST_TOLD = 10.0  # a factor; integers beyond it lie as close to each other as the noise is wide
 NEAR_COUNT = 0.25  # relative distance of that factor to the count; train losses lag and scatter
 STEADY = 0.4  # spread of the factor between train and evaluation loss, as a share of it
 LEAST = 3.0  # times; leaked samples and dropout make no such gap where little is learned yet
@@ -158,7 +160,7 @@ def _factor(case: Case, ratio: float) -> list[Clue]:
     is_both = is_training_alone(case) is False
     if accumulation == 1 and not is_both:
         text = "gradient_accumulation_steps is 1: there are no micro-batches to sum over."
-        return [Clue(text, -MODERATE)]
+        return [Clue(text, -MODERATE), *_no_integer(case, ratio)]
     if accumulation and accumulation > 1 and not is_both:
         text = (
             f"The factor {ratio:.1f} is not the number of accumulation steps, {accumulation:.0f}."
@@ -167,7 +169,7 @@ def _factor(case: Case, ratio: float) -> list[Clue]:
     if is_both and batch and ratio < FEW_PARTS:
         text = f"Neither the batch of {batch:.0f} nor a row of positions has as few as {ratio:.1f} parts."
         return [Clue(text, -MODERATE)]
-    clues = _integer(ratio)
+    clues = _integer(ratio) or _no_integer(case, ratio)
     if is_both and batch and ratio < batch:
         text = f"The factor {ratio:.1f} is less than the batch of {batch:.0f}: a sum over positions, if any."
         clues.append(Clue(text, -WEAK))
@@ -187,6 +189,15 @@ def _integer(ratio: float) -> list[Clue]:
     if k < 2 or by_chance >= 1 or abs(ratio / k - 1) >= INTEGER:
         return []
     return [Clue(f"The factor {ratio:.2f} is close to the integer {k}.", -math.log(by_chance))]
+
+
+def _no_integer(case: Case, ratio: float) -> list[Clue]:
+    """A count of equal parts is an integer, and untrained outputs cost a little more than a guess each."""
+    k = int(ratio / (1 - INTEGER / 2))
+    if not 1 < ratio < MOST_TOLD or not is_steady_at_first(case) or (k and ratio < k * DEARER):
+        return []
+    text = f"The factor {ratio:.2f} is no integer, and the first losses are too even for that to be chance."
+    return [Clue(text, -MODERATE)]
 
 
 def _first_norm(case: Case, ratio: float) -> list[Clue]:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from loganalyze.causes.above import OVERSHOOT, above_clues
 from loganalyze.causes.carried import learned_apart
 from loganalyze.causes.cause import DECISIVE, MODERATE, STRONG, WEAK, Case, Hypothesis
 from loganalyze.causes.components import components
@@ -40,10 +41,8 @@ from loganalyze.causes.course import (
     frequencies_only,
     is_constant,
     is_silent,
-    is_sorted,
     kinds_in_turn,
     norms,
-    share_above_guess,
     short_steps,
     went_silent,
 )
@@ -57,7 +56,6 @@ from loganalyze.signals.loss_kind import LossKind, loss_kind
 from loganalyze.signals.lr import warmup
 from loganalyze.signals.saturation import saturation
 
-MOSTLY = 0.25  # of the run
 POINTS = 20  # blocks of the run
 DECAYED = 0.3  # share of the peak rate
 FALL = 0.05  # share of the loss that falls as the rate decays
@@ -75,16 +73,6 @@ BORNE = 0.3  # of the run
 SEVERAL = 2  # epochs
 MANY = 3  # spikes: more than odd batches
 BY_KINDS = ("loss-oscillation", "slow-convergence", "loss-divergence")  # what sorted data make
-# What an overshooting update leaves behind. Clipping alone is none: a loss that is k times too
-# large makes a norm that is k times too large at any rate.
-OVERSHOOT = (
-    "loss-divergence",
-    "loss-nonfinite",
-    "loss-spike",
-    "loss-zero",
-    "grad-explosion",
-    "grad-nonfinite",
-)
 
 
 def weigh(case: Case) -> list[Clue]:
@@ -179,7 +167,7 @@ def _course(case: Case) -> list[Clue]:
             "The loss leaps as one kind of sample gives way to another, not as a step overshoots."
         )
         clues.append(Clue(text, -STRONG))
-    clues += [*_above(case), *_falls_with_the_rate(case), *_died(case)]
+    clues += [*above_clues(case), *_falls_with_the_rate(case), *_died(case)]
     if case.found("loss-divergence", "loss-spike") and case.found("loss-jump-on-resume"):
         clues.append(Clue("The loss jumped at a restart, not at a step of its own.", -STRONG))
     elif broken and (ratio := case.number("loss-divergence", "ratio")) is not None:
@@ -202,20 +190,6 @@ def _course(case: Case) -> list[Clue]:
     elif spike and not broken and count == 1 and _was_borne(case):
         clues.append(Clue("It spiked once, at a rate that it had borne for long.", -MODERATE))
     return clues
-
-
-def _above(case: Case) -> list[Clue]:
-    above = None if is_sorted(case) else share_above_guess(case)
-    if above is not None and above > MOSTLY:
-        text = (
-            f"For {above:.0%} of the run the loss stands above a guess: steps that overshoot do that, wrong "
-            "labels or missing updates do not."
-        )
-        return [Clue(text, STRONG)]
-    if above == 0 and not case.found(*OVERSHOOT) and case.found("loss-at-chance"):
-        text = "The loss never rose above its start: steps that are too long raise it."
-        return [Clue(text, -MODERATE)]
-    return []
 
 
 def _was_borne(case: Case) -> bool:

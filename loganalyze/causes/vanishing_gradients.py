@@ -104,7 +104,7 @@ def _norm(case: Case) -> list[Clue]:
         text = "The loss is one value, digit for digit: an output that is saturated or dead gives that."
         return [Clue(text, WEAK)]
     if not len(norm):
-        return [Clue("No gradient norm was logged.", -MODERATE)]
+        return []  # nothing is known of it, for or against
     late = float(np.median(norm[-max(len(norm) // 4, 1) :]))
     if late == 0:
         return [Clue("The gradient norm is exactly 0, not small.", -MODERATE)]

@@ -44,6 +44,8 @@ _BY_REWARD = re.compile(
     r"(?<![a-z])(?:ppo|dqn|ddqn|a2c|a3c|sac|td3|ddpg|trpo|impala|reinforce|grpo|rloo)(?![a-z])",
     re.I,
 )
+# Names of what is trained from rewards, by whatever method; words of a model, not of a loss.
+_OF_POLICY = re.compile(r"(?<![a-z])(?:rl|rlhf|rlvr|pg|policy|actor|agent|bandit)(?![a-z])", re.I)
 # Names of models that learn values of actions: their errors grow with the values.
 _OF_VALUES = re.compile(
     r"(?<![a-z])q[-_ ]?(?:values?|learning|networks?|functions?)(?![a-z])", re.I
@@ -156,7 +158,8 @@ def is_by_reward(run: Run) -> bool:
     """Tell whether the run learns from rewards, also where only the name of the model says so."""
     if loss_kind(run) is LossKind.REINFORCEMENT:
         return True
-    return bool(_BY_REWARD.search(_words(run, (*SETTINGS_THAT_TELL, *MODEL))))
+    words = _words(run, (*SETTINGS_THAT_TELL, *MODEL))
+    return bool(_BY_REWARD.search(words) or _OF_POLICY.search(_words(run, MODEL)))
 
 
 def _is_surrogate(run: Run) -> bool:
