@@ -60,7 +60,7 @@ def test_json_is_all_that_stands_on_stdout(call: Call, logs: tuple[Path, ...]) -
 
 def test_markdown_has_tables(call: Call, logs: tuple[Path, ...]) -> None:
     _, out, _ = call("diff", logs[0], logs[2], "--format", "markdown")
-    assert "| learning\\_rate | 0.001 | 0.01 | train/loss |" in out
+    assert "| learning\\_rate | 0.001 | 0.01 | train/loss, loss-divergence |" in out
 
 
 def test_quiet_says_the_verdict_only(call: Call, logs: tuple[Path, ...]) -> None:
