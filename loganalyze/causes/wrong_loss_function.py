@@ -41,10 +41,11 @@ from loganalyze.causes.cause import DECISIVE, MODERATE, STATED, STRONG, Case, Hy
 from loganalyze.causes.error_text import stated
 from loganalyze.causes.initial import first_norm, followed
 from loganalyze.causes.reach import reach
+from loganalyze.causes.sigmoid_twice import sigmoid_twice
 from loganalyze.causes.untrained import answers_better
 from loganalyze.finding import Clue
 from loganalyze.signals.accuracy import beats_guess, guessed_accuracy, share
-from loganalyze.signals.loss_kind import SETTINGS_THAT_TELL, Chance, LossKind, chance, loss_kind
+from loganalyze.signals.loss_kind import Chance, LossKind, chance, loss_kind
 from loganalyze.signals.movement import movement
 from loganalyze.signals.robust import FloatArray
 
@@ -66,13 +67,7 @@ FLAT = 0.5  # times the norm that the head's bias has at an even guess
 FAR_BELOW = 0.15  # times it: what is left beside class counts that happen to be even
 EXACT = 0.01  # relative distance; untrained heads of the usual scale lie 1 to 5 % above log(C)
 TO_THE_DIGIT = 5e-4  # relative distance; a tenth of what heads of the usual scale leave
-BINARY = re.compile(r"bce|binary|sigmoid|multi_?label", re.I)
-PRESENT, ABSENT = math.log1p(math.exp(-0.5)), math.log1p(math.exp(0.5))  # cost of a label at 1/2
-BEGINS = 1.04 * math.log(
-    2
-)  # honest outputs begin at ln 2, heads of the usual scale 1 to 3 % above it
 ONE_ANSWER = 0.05  # range of the evaluation loss; what is learned of the inputs moves it by more
-FALLS = 0.97  # of the first loss: it left its start
 STANDING = ("loss-plateau", "slow-convergence")
 GREW = 2.0  # times: the largest norm over the first
 SURE_OF_SOME = 0.2  # accuracy from which the line and an honest loss lie apart
@@ -95,7 +90,7 @@ def weigh(case: Case) -> list[Clue]:
     loss = case.run.series("train/loss").finite().value
     guess = chance(case.run)
     clues = [*(_negative(case, loss) or _accuracy(case, loss, guess)), *_too_cheap(case)]
-    clues += _sigmoid_twice(case, loss)
+    clues += sigmoid_twice(case, loss)
     if len(loss) and guess is not None:
         if not beats_guess(case.run):
             clues += _class_numbers(loss, guess)
@@ -136,37 +131,6 @@ def _negative(case: Case, loss: FloatArray) -> list[Clue]:
         return []
     text = f"The loss of a classifier falls to {loss.min():.3g}: no cross-entropy is below 0."
     return [Clue(text, DECISIVE + STRONG)]
-
-
-def _sigmoid_twice(case: Case, loss: FloatArray) -> list[Clue]:
-    """A binary cross-entropy whose logits are probabilities starts above ln 2 and cannot get far below it.
-
-    An untrained output of 1/2 costs a label that is there log(1 + exp(-1/2)) = 0.47 and one that is not
-    log(1 + exp(1/2)) = 0.97. The least is log(1 + 1/e) = 0.31 for the one and ln 2 = 0.69 for the other, so
-    that a model which says "none" of everything has ln 2, where an honest one would have the entropy of the
-    frequencies.
-    """
-    if len(loss) < LAST or not BINARY.search(_of_loss(case)) or not case.found(*STANDING):
-        return []
-    evals = case.run.series("eval/loss").finite().value
-    first, end = float(loss[0]), float(np.median(loss[-LAST:]))
-    there = min(max((ABSENT - first) / (ABSENT - PRESENT), 0.0), 1.0)  # share of the labels
-    floor = there * math.log(1 + 1 / math.e) + (1 - there) * math.log(2)
-    lowest = float(np.concatenate([evals, [end]]).min())
-    if not BEGINS < first < (1 + EXACT) * ABSENT or end > FALLS * first:
-        return []
-    if lowest < (1 - 2 * EXACT) * floor or end > (1 + EXACT) * math.log(2):
-        return []
-    text = (
-        f"The loss of yes and no starts at {first:.3g}, above ln 2, and stops at {end:.3g}: of outputs that "
-        f"are probabilities already it is {floor:.2g} at least, as if a sigmoid were applied twice."
-    )
-    return [Clue(text, DECISIVE)]
-
-
-def _of_loss(case: Case) -> str:
-    found = (case.run.setting(key) for key in SETTINGS_THAT_TELL)
-    return " ".join(str(item.value) for item in found if item is not None)
 
 
 def _too_cheap(case: Case) -> list[Clue]:

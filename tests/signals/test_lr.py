@@ -62,3 +62,18 @@ def test_a_range_test_grows_by_one_factor_and_a_warmup_does_not() -> None:
     assert not is_range_test(make_run(lr=np.linspace(1e-6, 1, 100)))
     assert not is_range_test(make_run(lr=np.geomspace(1e-3, 1e-2, 100)))
     assert not is_range_test(make_run(lr=LINEAR))
+
+
+def test_a_rate_that_does_not_follow_the_settings_tells_its_warmup_itself() -> None:
+    stairs = 0.0015 * (1 + np.arange(400) // 40)
+    config = {"learning_rate": 0.03, "warmup_ratio": 0.05}
+    found = warmup(make_run(lr=stairs, config=config, planned_steps=400))
+    assert found is not None
+    assert not found.done
+    assert found.source == "slope"
+    assert found.steps == pytest.approx(800, rel=0.1)
+    follows = np.r_[np.linspace(0, 0.03, 20), np.full(380, 0.03)]
+    found = warmup(make_run(lr=follows, config=config, planned_steps=400))
+    assert found is not None
+    assert found.done
+    assert found.source == "config"
