@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from loganalyze.run import Run, Series
 from loganalyze.signals.accuracy import share
@@ -126,15 +127,17 @@ def changes_of_kind(run: Run) -> list[int]:
         return []
     loss = run.series("train/loss").finite()
     value, told = loss.value, np.concatenate([restarts(run), told_restarts(run)])
-    found: list[int] = []
     last = len(value) - (LATER[0] + LATER[1]) // 2
-    known = KNOWN * float(np.median(value[:AFTER])) if len(value) else 0.0
-    for at in range(BEFORE, last + 1):
-        before, after = value[at - BEFORE : at], value[at : at + AFTER]
-        later = value[at + LATER[0] : at + LATER[1]]
-        if not 0 < before.min() <= before.max() < min(known, after.min() / TIMES):
-            continue
-        if np.median(later) < STAYS * before.max():
+    if last < BEFORE:
+        return []
+    known = KNOWN * float(np.median(value[:AFTER]))
+    before = sliding_window_view(value, BEFORE)[: last - BEFORE + 1]
+    after = sliding_window_view(value, AFTER)[BEFORE : last + 1]
+    level = before.max(axis=1)
+    leaps = (before.min(axis=1) > 0) & (level < np.minimum(known, after.min(axis=1) / TIMES))
+    found: list[int] = []
+    for at in (np.flatnonzero(leaps) + BEFORE).tolist():
+        if np.median(value[at + LATER[0] : at + LATER[1]]) < STAYS * level[at - BEFORE]:
             continue
         near = (told >= loss.step[at - AFTER]) & (told <= loss.step[at])
         if not near.any() and (loss.segment[at - 1] == loss.segment[at]):
