@@ -162,7 +162,7 @@ def _check(
         return not_applicable("the rate grows by orders of magnitude, on purpose: a range test")
     chosen = settings.group(detector.group, detector.settings)
     try:
-        found = detector.detect(run, chosen)
+        found = detector.found(run, chosen)
     except Exception as error:  # noqa: BLE001 - must cost this check only
         reason = f"{type(error).__name__}: {error}"
         return (), Check(detector.id, Outcome.ERROR, detector.passed, reason)

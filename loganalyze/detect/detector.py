@@ -45,6 +45,14 @@ class Detector(Generic[S]):
     settings: type[S]
     detect: Callable[[Run, S], Detected]
 
+    def found(self, run: Run, settings: S) -> Detected:
+        """Return what it finds, worked out once for each run and settings: checks ask others."""
+        name = f"{self.id} {settings!r}"
+        if name not in run.facts:
+            run.facts[name] = self.detect(run, settings)
+        result: Detected = run.facts[name]
+        return result
+
     @property
     def explanation(self) -> str:
         """The module's documentation: what ``loganalyze explain ID`` prints."""

@@ -157,7 +157,7 @@ def _rate(run: Run, loss: Series) -> Series:
 def _signs(run: Run, loss: Series, last: float, settings: ShortWarmupSettings) -> Iterator[_Sign]:
     """Give what broke, the gravest first."""
     for module, name in SIGNS:
-        result = module.detect(run, module.DETECTOR.settings())
+        result = module.DETECTOR.found(run, module.DETECTOR.settings())
         if isinstance(result, NotApplicable) or not result or result[0].severity is Severity.INFO:
             continue
         found = result[0]
